@@ -1,0 +1,72 @@
+# Everything a person or CI runs. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+TEMPL    := go run github.com/a-h/templ/cmd/templ@v0.3.1020
+STATIC   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w"
+RACY     := ./core/engine/... ./core/signal/... ./agent/... ./store/... ./ui/... ./netboot/...
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: deps build ## set everything up, vet two virtual hosts for real, write the reports (KEEP=1 stays up)
+	build/vetting-lab demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: deps build ## set everything up, run unit, integration and virtual-host tests
+	go vet ./...
+	.ci/gotest -shuffle=on ./...
+	.ci/gotest -race -shuffle=on $(RACY)
+	.ci/e2e
+
+.PHONY: build
+build: image ## build/vetting (static, boot image inside), build/vetting-agent, build/vetting-lab
+	mkdir -p build
+	$(STATIC) -o build/vetting ./cmd/vetting
+	$(STATIC) -o build/vetting-agent ./cmd/vetting-agent
+	$(STATIC) -o build/vetting-lab ./cmd/vetting-lab
+	@ls -l build/vetting | awk '{printf "build/vetting: %.1f MiB\n", $$5/1048576}'
+
+.PHONY: image
+image: ## kernel, initramfs and iPXE from signed Debian 13 packages (LOCK=strict refuses newer ones)
+	go run ./initramfs/build $(if $(LOCK),-lock $(LOCK))
+
+.PHONY: agent
+agent: ## development loop: only the agent, as a last initramfs segment, then the binary
+	go run ./initramfs/build -agent-only
+	mkdir -p build
+	$(STATIC) -o build/vetting ./cmd/vetting
+
+.PHONY: generate
+generate: ## regenerate the templates of the console
+	$(TEMPL) generate
+
+.PHONY: check
+check: ## the fast loop: vet, unit tests with the race detector
+	go vet ./...
+	go test -race -shuffle=on -count=1 ./...
+
+.PHONY: lint
+lint: ## golangci-lint, pinned
+	GOLANGCI_LINT_CACHE=$(CURDIR)/build/lint-cache $(GOLANGCI) run --allow-parallel-runners ./...
+
+.PHONY: bench
+bench: deps build ## benchmarks beside their peers, a line a figure (BENCH=name for one)
+	BENCH="$(BENCH)" .ci/bench
+
+.PHONY: endure
+endure: deps build ## long campaigns (kills, fuzzing, clean runs); dates their results in docs/endurance.md
+	.ci/endure
+
+.PHONY: deps
+deps: ## install what the targets above need (Debian or Ubuntu, as root)
+	@.ci/deps
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build
+	find initramfs/blobs -mindepth 1 ! -name README -delete
