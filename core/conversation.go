@@ -1,0 +1,100 @@
+package core
+
+import "time"
+
+// These are the agent's conversation as values; agent/wire has the same in
+// JSON, and agent/gate translates, so that either may change alone.
+
+// Hello is the agent's first word, authorised by the boot token, which it does
+// not consume.
+type Hello struct {
+	Protocol     int
+	AgentVersion string
+	MAC          MAC
+	IP           string
+	BootID       string
+	Kernel       string
+	Firmware     string // "bios" or "uefi"
+	SecureBoot   bool
+	ImageID      string // SHA-256 of the boot image's manifest
+}
+
+// HelloReply answers Hello.
+type HelloReply struct {
+	State      State
+	ServerTime time.Time
+}
+
+// Claim asks for the run: the boot token is consumed, the machine's identity is
+// bound or compared.
+type Claim struct {
+	BootID   string
+	Identity Identity
+}
+
+// ClaimReply hands the run over. Stages holds what is still to do, in order,
+// without those of the appliance; it is empty for a run that is held.
+type ClaimReply struct {
+	SessionToken      string
+	Epoch             int
+	State             State
+	Profile           Profile
+	Stages            []StageName
+	Disks             []ExpectedDisk
+	HeartbeatInterval time.Duration
+	Overrides         []string
+}
+
+// Beat is a heartbeat.
+type Beat struct {
+	Stage    StageName
+	SubStep  string
+	Progress float64
+	ETA      time.Duration
+	Uptime   time.Duration
+}
+
+// Command tells the agent what to do next.
+type Command string
+
+// The commands a heartbeat may bring.
+const (
+	CmdContinue   Command = "continue"
+	CmdShutdown   Command = "shutdown"    // the run is Completed: power off
+	CmdAbort      Command = "abort"       // kill the workers; keep beating unless Released or Cancelled
+	CmdRetryStage Command = "retry_stage" // run Stage again
+)
+
+// Order answers a Beat. State lets the agent tell a hold (keep beating) from
+// the end (stop, leave the machine to the operator).
+type Order struct {
+	Cmd             Command
+	State           State
+	Stage           StageName
+	Overrides       []string
+	WriteLeaseUntil time.Time
+}
+
+// Result is what came of a stage. The same Seq twice gets the same answer and
+// changes nothing.
+type Result struct {
+	Seq          uint64
+	Stage        StageName
+	Verdict      Verdict
+	SkipReason   string
+	Findings     []Finding
+	SubSteps     []SubStep
+	Measurements []Sample
+	Coverage     string
+	Inventory    *Inventory     // with InventoryCheck
+	Firmware     []FirmwareItem // with Firmware
+}
+
+// StartRun is an operator's wish to have a host vetted.
+type StartRun struct {
+	Profile   string   // name of a profile
+	Scale     float64  // 0: the profile's own; below 1 shortens durations (virtual hosts)
+	Armed     []string // serials of disks that may be overwritten
+	Overrides Override // of this run only; checked like those of a host
+	Who       string   // operator
+}

@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+
+	"vetting/core"
+)
+
+// dispatch gives the next runs in the queue their turn: first in, first out, at
+// most MaxConcurrent under way. A held host does not count: nothing runs on it.
+func (e *Engine) dispatch(ctx context.Context) {
+	var queued []core.RunID
+
+	busy := 0
+
+	for _, b := range e.index.berths() {
+		switch {
+		case b.state == core.StateQueued:
+			queued = append(queued, b.id)
+		case b.state != core.StateRegistered && b.state != core.StateFailedHolding:
+			busy++
+		}
+	}
+
+	for _, id := range queued {
+		if busy >= e.MaxConcurrent {
+			return
+		}
+
+		started, err := e.giveTurn(ctx, id)
+		if err != nil {
+			e.Log.Error("run cannot be started", slog.String("run", string(id)), slog.String("error", err.Error()))
+		}
+
+		if started {
+			busy++
+		}
+	}
+}
+
+// giveTurn moves one run out of the queue, if it is still there.
+func (e *Engine) giveTurn(ctx context.Context, id core.RunID) (started bool, err error) {
+	err = e.write(ctx, func(c *change) error {
+		l, err := c.life(id)
+		if err != nil {
+			return err
+		}
+
+		if l.run.State != core.StateQueued {
+			return errNothing
+		}
+
+		l.run.StartedAt = c.now
+		l.run.Ways, l.run.Way = l.host.Power.Ways(), 0
+
+		if err := c.move(l, dispatchBy(l.way())); err != nil {
+			return err
+		}
+
+		started = true
+
+		return c.save(l)
+	})
+
+	return started && err == nil, err
+}

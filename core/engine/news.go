@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+
+	"vetting/core"
+	"vetting/core/problem"
+)
+
+// news is something that people want to be told of.
+type news struct {
+	topic    core.Topic
+	code     string
+	severity core.Severity // empty: the code's own
+	stage    core.StageName
+	text     string
+	next     string // empty: the code's own
+}
+
+// announce leaves a notice that notifications are made of, in the write that
+// makes it true.
+func (c *change) announce(l *life, n news) error {
+	entry, _ := problem.Lookup(n.code)
+
+	c.told = append(c.told, slog.Group("notice", slog.String("code", n.code), slog.String("host", string(l.run.Host)),
+		slog.String("run", string(l.run.ID)), slog.String("text", n.text), slog.String("topic", string(n.topic))))
+
+	severity := n.severity
+	if severity == "" {
+		severity = entry.Severity
+	}
+
+	return c.emit(core.EventNotice, l.run.Host, l.run.ID, core.Notice{
+		Code: n.code, Severity: severity, Text: clip(n.text, maxNote), Topic: n.topic, HostName: l.run.HostName,
+		Stage: n.stage, Next: or(n.next, entry.Next),
+	})
+}
+
+// announceEnd tells of a stage that ended badly.
+func (c *change) announceEnd(l *life, row *core.Stage) error {
+	n := news{topic: core.StageFailed, code: problem.StageErrorUnsaid, severity: core.Critical, stage: row.Name}
+	if row.Name == core.SpecValidate && row.Verdict == core.Fail {
+		n.topic = core.SpecMismatch
+	}
+
+	n.text = fmt.Sprintf("%s: %s ended with %s", l.run.HostName, row.Name, row.Verdict)
+
+	if f := gravest(row.Findings); f != nil {
+		n.code, n.next = f.Code, f.Next
+		n.text = fmt.Sprintf("%s: %s (%s)", n.text, f.Title, f.Evidence)
+	}
+
+	return c.announce(l, n)
+}
+
+// announceStuck tells of a stage that gets no further.
+func (c *change) announceStuck(l *life, row *core.Stage) error {
+	return c.announce(l, news{
+		topic: core.Alarm, code: problem.RunNoProgress, stage: row.Name,
+		text: fmt.Sprintf("%s: %s has made no progress since %s (at %.0f %%, %s)", l.run.HostName, row.Name,
+			l.run.MovedAt.Format("2006-01-02 15:04 MST"), row.Progress*100, or(row.SubStep, "no sub-step")),
+	})
+}
+
+// announceMismatch tells of a machine that differs from its spec in what is worth
+// a look and no reason to fail.
+func (c *change) announceMismatch(l *life, row *core.Stage) error {
+	f := gravest(row.Findings)
+	if f == nil || f.Severity != core.Warning || len(row.Diffs) == 0 {
+		return nil
+	}
+
+	return c.announce(l, news{
+		topic: core.SpecMismatch, code: f.Code, severity: core.Warning, stage: row.Name, next: f.Next,
+		text: fmt.Sprintf("%s differs from its spec: %s (%s)", l.run.HostName, f.Title, f.Evidence),
+	})
+}
+
+// announceCompletion tells that a run passed.
+func (c *change) announceCompletion(l *life) error {
+	warnings := 0
+
+	for i := range l.run.Stages {
+		for _, f := range l.run.Stages[i].Findings {
+			if f.Severity == core.Warning {
+				warnings++
+			}
+		}
+	}
+
+	text := fmt.Sprintf("%s passed %s", l.run.HostName, l.run.Profile.Name)
+	if warnings > 0 {
+		text = fmt.Sprintf("%s, with %d warnings", text, warnings)
+	}
+
+	return c.announce(l, news{topic: core.RunCompleted, code: problem.RunCompleted, severity: core.Info, text: text})
+}
+
+// gravest returns the first of the gravest findings, or nil.
+func gravest(findings []core.Finding) *core.Finding {
+	var found *core.Finding
+
+	for i := range findings {
+		if found == nil || findings[i].Severity.Rank() < found.Severity.Rank() {
+			found = &findings[i]
+		}
+	}
+
+	return found
+}

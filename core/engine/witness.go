@@ -1,0 +1,311 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"vetting/core"
+)
+
+// Bounds of what strangers on the wire can make us remember.
+const (
+	maxSightings = 512 // machines seen that are not registered; the longest unseen goes
+	maxTrace     = 200 // steps kept of a host's boots
+	maxPending   = 64  // steps of one machine between two writes
+	maxAlarms    = 16  // likewise, alarms about the network as a whole
+)
+
+// witness gathers what was seen until it is taken down. Only Run uses it.
+type witness struct {
+	steps    map[core.MAC][]core.BootStep // by primary MAC of registered hosts
+	strange  map[core.MAC]*core.Sighting  // seen since the last write
+	lastSeen map[core.MAC]time.Time       // every sighting in the ledger
+	alarms   []core.BootStep              // of no machine: about the network as a whole
+}
+
+func newWitness() *witness {
+	return &witness{
+		steps: map[core.MAC][]core.BootStep{}, strange: map[core.MAC]*core.Sighting{}, lastSeen: map[core.MAC]time.Time{},
+	}
+}
+
+// Witness takes down what was seen of a boot. It never blocks: under a flood the
+// newest steps are lost.
+func (e *Engine) Witness(step core.BootStep) {
+	select {
+	case e.steps <- step:
+	default:
+	}
+}
+
+// drainSteps takes in what is queued.
+func (e *Engine) drainSteps() {
+	for range cap(e.steps) {
+		select {
+		case step := <-e.steps:
+			e.witness.add(step, e.index.known(step.MAC))
+		default:
+			return
+		}
+	}
+}
+
+// add takes a step in; host is the primary MAC of a registered host, or "".
+func (w *witness) add(step core.BootStep, host core.MAC) {
+	step.Kind, step.Detail = clip(step.Kind, maxWord), clip(step.Detail, maxWord)
+	step.Client.Vendor, step.Client.UUID = clip(step.Client.Vendor, maxWord), clip(step.Client.UUID, maxWord)
+
+	if host != "" {
+		w.steps[host] = append(w.steps[host], step)
+		w.steps[host] = w.steps[host][max(0, len(w.steps[host])-maxPending):]
+
+		return
+	}
+
+	if step.MAC == "" {
+		if step.Code != "" && len(w.alarms) < maxAlarms {
+			w.alarms = append(w.alarms, step)
+		}
+
+		return
+	}
+
+	s := w.strange[step.MAC]
+	if s == nil {
+		if _, err := core.ParseMAC(string(step.MAC)); err != nil || len(w.strange) >= maxSightings {
+			return
+		}
+
+		s = &core.Sighting{MAC: step.MAC, FirstSeen: step.Time}
+		w.strange[step.MAC] = s
+	}
+
+	s.LastSeen = step.Time
+	s.Count++
+
+	if step.Client.Vendor != "" {
+		s.Vendor = step.Client.Vendor
+	}
+
+	if step.Client.UUID != "" {
+		s.UUID = step.Client.UUID
+	}
+
+	if arch := archName(step.Client); arch != "" {
+		s.Arch = arch
+	}
+}
+
+// archName names DHCP option 93 (IANA "Processor Architecture Types").
+func archName(c core.BootClient) string {
+	if c.Kind == "" {
+		return ""
+	}
+
+	names := map[int]string{
+		0: "bios", 6: "uefi-ia32", 7: "uefi-x64", 9: "uefi-x64", 10: "uefi-arm32", 11: "uefi-arm64",
+		15: "http-ia32", 16: "http-x64", 18: "http-arm32", 19: "http-arm64",
+	}
+
+	if name, ok := names[c.Arch]; ok {
+		return name
+	}
+
+	if c.Arch < 0 {
+		return ""
+	}
+
+	return fmt.Sprintf("arch-%d", c.Arch)
+}
+
+// load reads which machines were seen before.
+func (w *witness) load(ctx context.Context, ledger core.Ledger) error {
+	return ledger.View(ctx, func(r core.Reader) error {
+		return r.Scan(core.TableSighting, core.Query{}, func(key string, decode func(any) error) error {
+			var s core.Sighting
+			if err := decode(&s); err != nil {
+				return err
+			}
+
+			w.lastSeen[core.MAC(key)] = s.LastSeen
+
+			return nil
+		})
+	})
+}
+
+// takeDown writes what was gathered. On failure it is kept for the next time.
+func (e *Engine) takeDown(ctx context.Context) {
+	w := e.witness
+	if len(w.steps) == 0 && len(w.strange) == 0 && len(w.alarms) == 0 {
+		return
+	}
+
+	forget := w.longestUnseen()
+
+	err := e.write(ctx, func(c *change) error {
+		for _, mac := range slices.Sorted(maps.Keys(w.steps)) {
+			if err := c.trace(mac, w.steps[mac]); err != nil {
+				return err
+			}
+		}
+
+		for _, a := range w.alarms {
+			if err := c.notice("", "", a.Code, a.Detail); err != nil {
+				return err
+			}
+		}
+
+		for _, mac := range slices.Sorted(maps.Keys(w.strange)) {
+			if err := c.sight(*w.strange[mac]); err != nil {
+				return err
+			}
+		}
+
+		for _, mac := range forget {
+			if err := c.Delete(core.TableSighting, string(mac)); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		e.Log.Error("boot steps cannot be written", slog.String("error", err.Error()))
+
+		return
+	}
+
+	for mac, s := range w.strange {
+		w.lastSeen[mac] = s.LastSeen
+	}
+
+	for _, mac := range forget {
+		delete(w.lastSeen, mac)
+	}
+
+	clear(w.steps)
+	clear(w.strange)
+
+	w.alarms = w.alarms[:0]
+}
+
+// longestUnseen picks what must go for the new sightings to fit.
+func (w *witness) longestUnseen() []core.MAC {
+	fresh := 0
+
+	var old []core.MAC
+
+	for mac := range w.strange {
+		if _, ok := w.lastSeen[mac]; !ok {
+			fresh++
+		}
+	}
+
+	for mac := range w.lastSeen {
+		if w.strange[mac] == nil {
+			old = append(old, mac)
+		}
+	}
+
+	slices.SortFunc(old, func(a, b core.MAC) int {
+		if c := w.lastSeen[a].Compare(w.lastSeen[b]); c != 0 {
+			return c
+		}
+
+		return strings.Compare(string(a), string(b))
+	})
+
+	over := len(w.lastSeen) + fresh - maxSightings
+
+	return old[:max(0, min(over, len(old)))]
+}
+
+// elsewhere reports whether a step shows that the host runs something else than our
+// agent: it was restarted since, and may be in use.
+func elsewhere(s core.BootStep) bool {
+	return s.Kind != "power" && s.Kind != "conflict" && s.Client.Kind != "" && s.Client.Kind != core.ClientAgent
+}
+
+// trace appends to the boot trace of a host, if it is still registered.
+func (c *change) trace(mac core.MAC, steps []core.BootStep) error {
+	var host core.Host
+
+	switch err := c.Get(core.TableHost, string(mac), &host); {
+	case errors.Is(err, core.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+
+	if slices.ContainsFunc(steps, elsewhere) {
+		if err := c.spare(&host); err != nil {
+			return err
+		}
+	}
+
+	var trace core.BootTrace
+
+	err := c.Get(core.TableBoot, string(mac), &trace)
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		return err
+	}
+
+	trace.Steps = append(trace.Steps, steps...)
+	trace.Steps = trace.Steps[max(0, len(trace.Steps)-maxTrace):]
+
+	if err := c.Put(core.TableBoot, string(mac), trace); err != nil {
+		return err
+	}
+
+	return c.emit(core.EventBoot, mac, host.CurrentRun, core.BootTrace{Steps: steps})
+}
+
+// sight adds to the record of a machine that is not registered.
+func (c *change) sight(s core.Sighting) error {
+	if _, err := c.host(s.MAC); !errors.Is(err, core.ErrNotFound) {
+		return err // registered meanwhile: nothing to adopt
+	}
+
+	var old core.Sighting
+
+	err := c.Get(core.TableSighting, string(s.MAC), &old)
+	first := errors.Is(err, core.ErrNotFound)
+
+	if err != nil && !first {
+		return err
+	}
+
+	if !first {
+		s.FirstSeen, s.Count = old.FirstSeen, s.Count+old.Count
+		s.Vendor, s.Arch, s.UUID = or(s.Vendor, old.Vendor), or(s.Arch, old.Arch), or(s.UUID, old.UUID)
+	}
+
+	if err := c.Put(core.TableSighting, string(s.MAC), s); err != nil || !first {
+		return err
+	}
+
+	detail, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+
+	return c.emit(core.EventBoot, s.MAC, "", core.BootTrace{Steps: []core.BootStep{{
+		Time: s.LastSeen, MAC: s.MAC, Kind: "sighting", Detail: string(detail),
+	}}})
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+
+	return b
+}

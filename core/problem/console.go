@@ -1,0 +1,38 @@
+package problem
+
+import "vetting/core"
+
+// Codes of what people do with the console and the operator API.
+const (
+	HoldUnreached = "hold/unreached"
+	HoldTunnels   = "hold/too-many"
+	BadKeyState   = "host/bad-key-state"
+	BadOverride   = "profile/bad-override"
+	AccountStale  = "account/password-needed"
+)
+
+// orders lists the codes of what people order in the console.
+func orders() []Entry {
+	return []Entry{
+		{
+			HoldUnreached, "Held host does not answer", "The SSH server of the held host did not take a connection from the appliance.",
+			"See on the run's page whether its agent still beats; look at the machine's screen if not.", core.Warning,
+		},
+		{
+			HoldTunnels, "Too many tunnels", "The appliance carries only so many connections to held hosts at once.",
+			"Close some and try again.", core.Warning,
+		},
+		{
+			AccountStale, "Type the password again", "What cannot be undone asks for a password that was typed within the last five minutes.",
+			"Type it in the field beside the button.", core.Warning,
+		},
+		{
+			BadKeyState, "No such state of a host key", "A host key is pending, approved or revoked.",
+			"Choose one of the three.", core.Warning,
+		},
+		{
+			BadOverride, "What differs from the profile cannot be read", "A setting, a number or a time of the form is not one.",
+			"Correct what the message names; the rest of the form is kept.", core.Warning,
+		},
+	}
+}

@@ -1,0 +1,66 @@
+package problem
+
+import "vetting/core"
+
+// Codes of holds, of overrides, and of what ends well.
+const (
+	HoldOpened     = "hold/opened"
+	HoldWrongState = "hold/wrong-state"
+	HoldBadHostKey = "hold/bad-host-key"
+	HoldBadAddress = "hold/bad-address"
+	HoldNotOpen    = "hold/not-open"
+	HoldKeyTaken   = "hold/key-taken"
+	HoldKeyLost    = "hold/key-lost"
+	RunCompleted   = "run/completed"
+	RunNotArmed    = "run/not-armed"
+	RunNoOverride  = "run/nothing-to-override"
+	RunNoReason    = "run/no-reason"
+	RunOverridden  = "run/wipe-overridden"
+)
+
+func holds() []Entry {
+	return []Entry{
+		{
+			HoldOpened, "Host is held", "The run failed, and its host stays on for you to look inside.",
+			"Take the key on the run's page and look; release the host when you are done.", core.Critical,
+		},
+		{HoldWrongState, "Host is not held", "Only a host whose run has failed is held.", "Look at the run's page for what is possible now.", core.Warning},
+		{
+			HoldBadHostKey, "Host key makes no sense", "The agent named a host key that cannot be read.",
+			"Boot the host again with this appliance's image.", core.Warning,
+		},
+		{
+			HoldBadAddress, "Hold at another address", "The agent named an address that is not its own.",
+			"Look for a relay between host and appliance; there should be none.", core.Critical,
+		},
+		{
+			HoldNotOpen, "SSH server is not up", "The host's agent has not said that its SSH server listens.",
+			"Wait for the next heartbeat; if none comes, look at the machine's screen.", core.Warning,
+		},
+		{
+			HoldKeyTaken, "Key was handed out", "The key of a hold is shown once and kept nowhere.",
+			"Use the copy that was taken, or the web terminal; running the stage again makes a fresh key.", core.Warning,
+		},
+		{
+			HoldKeyLost, "Key cannot be made any more", "The appliance's own secret is another than when the hold was opened.",
+			"Run the stage again: the next hold gets a fresh key.", core.Warning,
+		},
+		{RunCompleted, "Run passed", "Every stage passed or was skipped for a declared reason.", "Put the host to use.", core.Info},
+		{
+			RunNotArmed, "Disk is not armed", "Only a disk that was armed when the run was started may be overwritten.",
+			"Start a new run and arm the disk.", core.Warning,
+		},
+		{
+			RunNoReason, "No reason was given", "Whoever lets data be overwritten says why; the report keeps it.",
+			"Say in a few words why the data may go.", core.Warning,
+		},
+		{
+			RunOverridden, "Wipe probe was overridden", "An operator let Storage overwrite disks on which the probe had found data.",
+			"Nothing, if you know of it; the evidence names who and why.", core.Info,
+		},
+		{
+			RunNoOverride, "Nothing to override", "Only a run that is held because of its Storage stage has a probe to pass over.",
+			"Look at the run's page for why it failed.", core.Warning,
+		},
+	}
+}

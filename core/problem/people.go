@@ -1,0 +1,60 @@
+package problem
+
+import "vetting/core"
+
+// people lists the codes of users and their roles, and of lists and specs that
+// people bring.
+func people() []Entry {
+	return []Entry{
+		{
+			"account/bad-role", "No such role",
+			"A user is a viewer, an operator or an admin.",
+			"Choose one of the three.", core.Warning,
+		},
+		{
+			"account/last-admin", "The last administrator stays",
+			"Without one nobody could let people in.",
+			"Make another administrator first, and let them sign in.", core.Warning,
+		},
+		{
+			"account/link-other", "The one-time link is somebody else's",
+			"An invitation sets the password of the user it was made for.",
+			"Use the name that the page shows.", core.Warning,
+		},
+		{
+			"account/user-changed", "A user got another role",
+			"Kept for the audit trail.",
+			"Nothing, if you know of it.", core.Info,
+		},
+		{
+			"account/user-exists", "The name is taken",
+			"There is a user of this name already.",
+			"Choose another name, or change the role of that user.", core.Warning,
+		},
+		{
+			"account/user-made", "A user was made",
+			"Kept for the audit trail.",
+			"Nothing, if you know of it.", core.Info,
+		},
+		{
+			"account/user-not-found", "No such user",
+			"They may have been removed already.",
+			"Look at the list of people.", core.Warning,
+		},
+		{
+			"account/user-removed", "A user was removed",
+			"Kept for the audit trail.",
+			"Nothing, if you know of it.", core.Info,
+		},
+		{
+			"host/bad-list", "The list of hosts cannot be read",
+			"It is not CSV, lacks a column that is needed, or a row of it makes no sense.",
+			"Correct the line that the message names; the exported list shows the form.", core.Warning,
+		},
+		{
+			"spec/other-host", "The run was of another host",
+			"A spec is learned from what a run found in this very host.",
+			"Choose a run of this host.", core.Warning,
+		},
+	}
+}

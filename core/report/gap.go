@@ -1,0 +1,209 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vetting/core"
+)
+
+// Gap is something that was not tested, and why. The list of gaps stands on the
+// first page, next to the verdict.
+type Gap struct {
+	Stage core.StageName `json:"stage,omitempty"`
+	What  string         `json:"what"` // "CPUStress", "disk writes on 2 of 3 disks (S1, S2)"
+	Why   string         `json:"why"`
+	Parts []string       `json:"parts,omitempty"` // all of them, where What names only the first
+}
+
+// Words returns the gap as one line: "GPU compute NOT tested: …".
+func (g Gap) Words() string { return g.What + " NOT tested: " + g.Why }
+
+// gapsOf lists what the run did not test: stages outside the plan, skipped,
+// never reached or broken, and parts of the machine no stage vouches for.
+func gapsOf(in *Input) []Gap {
+	gaps := []Gap{}
+
+	if scale := runOf(in).Scale; scale != 1 {
+		gaps = append(gaps, Gap{What: "full durations", Why: scaleNote(scale)})
+	}
+
+	specless := in.Run.SpecYAML == "" && in.Run.StageAt(core.SpecValidate) >= 0
+
+	for _, name := range core.Pipeline() {
+		gap, ok := stageGap(&in.Run, name)
+		if said := specless && name == core.SpecValidate && in.Run.Stages[in.Run.StageAt(name)].Verdict == core.Skip; ok && !said {
+			gaps = append(gaps, gap)
+		}
+	}
+
+	gaps = append(gaps, diskGaps(in)...)
+	gaps = append(gaps, gpuGaps(in)...)
+
+	if specless {
+		gaps = append(gaps, Gap{
+			Stage: core.SpecValidate, What: "comparison with an expected spec",
+			Why: "the host has no expected spec, so a missing part cannot be noticed",
+		})
+	}
+
+	return gaps
+}
+
+// stageGap says what is missing of one stage of the pipeline.
+func stageGap(run *core.Run, name core.StageName) (gap Gap, ok bool) {
+	gap = Gap{Stage: name, What: string(name)}
+
+	i := run.StageAt(name)
+	if i < 0 {
+		gap.Why = "not part of profile " + run.Profile.Name
+
+		return gap, true
+	}
+
+	st := &run.Stages[i]
+
+	switch {
+	case st.Phase == core.Active && name != core.Reporting:
+		gap.Why = "still under way"
+	case st.Phase != core.Done && name != core.Reporting:
+		gap.Why = "not reached"
+	case st.Verdict == core.Skip && st.SkipReason != "":
+		gap.Why = "skipped: " + st.SkipReason
+	case st.Verdict == core.Skip:
+		gap.Why = "skipped without a declared reason"
+	case st.Verdict == core.Error:
+		gap.Why = "the test itself broke, so it proves nothing"
+	case st.Verdict == core.Unmeasurable:
+		gap.Why = "this platform cannot tell"
+	default:
+		return Gap{}, false
+	}
+
+	return gap, true
+}
+
+// diskGaps lists the disks whose surface was not written, and those that do not
+// answer SMART.
+func diskGaps(in *Input) []Gap {
+	var unwritten, mute []string
+
+	disks := in.Inventory.Disks
+	stored := stagePassed(&in.Run, core.Storage)
+
+	for i := range disks {
+		d := &disks[i]
+
+		if !stored || !slices.Contains(in.Run.Armed, d.Serial) {
+			unwritten = append(unwritten, diskName(d))
+		}
+
+		if !d.SMART {
+			mute = append(mute, diskName(d))
+		}
+	}
+
+	var gaps []Gap
+
+	if len(unwritten) > 0 {
+		gaps = append(gaps, Gap{Stage: core.Storage, What: diskList("disk write", unwritten, len(disks)), Why: whyUnwritten(in, stored), Parts: unwritten})
+	}
+
+	if len(mute) > 0 {
+		gaps = append(gaps, Gap{
+			Stage: core.SMART, What: diskList("disk self-monitoring (SMART)", mute, len(disks)),
+			Why: "the device does not answer SMART reads", Parts: mute,
+		})
+	}
+
+	return gaps
+}
+
+func whyUnwritten(in *Input, stored bool) string {
+	switch {
+	case in.Run.StageAt(core.Storage) < 0:
+		return "the Storage stage is not part of profile " + in.Run.Profile.Name + "; nothing was written to any disk"
+	case len(in.Run.Armed) == 0:
+		return "no disk was armed, and a disk that is not armed is never written to"
+	case !stored:
+		return "the Storage stage did not pass"
+	default:
+		return "not armed, and a disk that is not armed is never written to"
+	}
+}
+
+func stagePassed(run *core.Run, name core.StageName) bool {
+	i := run.StageAt(name)
+
+	return i >= 0 && run.Stages[i].Phase == core.Done && run.Stages[i].Verdict == core.Pass
+}
+
+// diskList writes "disk write on 2 of 3 disks (S1, S2)"; long lists are cut.
+func diskList(what string, names []string, total int) string {
+	const most = 8
+
+	shown := strings.Join(names[:min(most, len(names))], ", ")
+	if len(names) > most {
+		shown += fmt.Sprintf(" and %d more", len(names)-most)
+	}
+
+	return fmt.Sprintf("%s on %d of %s (%s)", what, len(names), count(total, "disk", "disks"), shown)
+}
+
+func diskName(d *core.Disk) string {
+	if d.Serial != "" {
+		return d.Serial
+	}
+
+	return d.Name + ", no serial"
+}
+
+// gpuGaps lists the GPUs and accelerators that no GPU stage has passed.
+func gpuGaps(in *Input) []Gap {
+	if stagePassed(&in.Run, core.GPU) {
+		return nil
+	}
+
+	var gaps []Gap
+
+	for i := range in.Inventory.PCI {
+		dev := &in.Inventory.PCI[i]
+		if !computes(dev) {
+			continue
+		}
+
+		name := dev.Name
+		if name == "" {
+			name = dev.Vendor + ":" + dev.Device
+		}
+
+		gaps = append(gaps, Gap{
+			Stage: core.GPU, What: fmt.Sprintf("compute of the GPU at %s (%s)", dev.Address, name),
+			Why: "GPU present, compute NOT tested: no GPU stage passed in this run",
+		})
+	}
+
+	return gaps
+}
+
+// computes tells a GPU or accelerator from the plain frame buffer of a BMC or of
+// a virtual machine. PCI classes: 0300 VGA, 0302 3D, 0380 other display, 1200
+// processing accelerator (PCI Code and ID Assignment Specification 1.15).
+func computes(dev *core.PCIDevice) bool {
+	gpuVendors := []string{"10de", "1002", "8086"} // NVIDIA, AMD, Intel
+
+	class := strings.ToLower(dev.Class)
+	if len(class) < 4 {
+		return false
+	}
+
+	switch class[:4] {
+	case "0302", "1200":
+		return true
+	case "0300", "0380":
+		return slices.Contains(gpuVendors, strings.ToLower(dev.Vendor))
+	default:
+		return false
+	}
+}

@@ -1,0 +1,102 @@
+package route
+
+import (
+	"time"
+
+	"vetting/core"
+)
+
+// PowerOrder is what is to be done to a host's power.
+type PowerOrder struct {
+	Op core.PowerOp `json:"op"`
+}
+
+// PowerDone is what came of it. State is known only where it was asked for and
+// the host's controller can tell.
+type PowerDone struct {
+	Op    core.PowerOp    `json:"op"`
+	State core.PowerState `json:"state"`
+}
+
+// HostKeyList is the keys of installed hosts, those that wait for approval first.
+type HostKeyList struct {
+	Keys []core.HostKey `json:"keys"`
+}
+
+// PresenceList is what was last heard of installed hosts, by MAC.
+type PresenceList struct {
+	Hosts []Presence `json:"hosts"`
+}
+
+// Presence is what was last heard of one installed host.
+type Presence struct {
+	Host         core.MAC  `json:"host"`
+	Online       bool      `json:"online"`
+	Since        time.Time `json:"since,omitzero"` // of online as it is
+	LastSeen     time.Time `json:"last_seen,omitzero"`
+	AgentVersion string    `json:"agent_version,omitempty"`
+	BootID       string    `json:"boot_id,omitempty"`
+	Uptime       float64   `json:"uptime_s,omitempty"`
+	KeyID        string    `json:"key_id,omitempty"`  // it signed with; absent: unsigned
+	Refusal      string    `json:"refusal,omitempty"` // why it would not reboot, as it said last
+}
+
+// NewPresence shows p.
+func NewPresence(p *core.Presence) Presence {
+	return Presence{
+		Host: p.Host, Online: p.Online, Since: p.Since, LastSeen: p.LastSeen, AgentVersion: p.AgentVersion, BootID: p.BootID,
+		Uptime: p.Uptime.Seconds(), KeyID: p.KeyID, Refusal: p.Refusal,
+	}
+}
+
+// QuickLineList is what a person pastes on an installed host to make it known; it
+// is empty where the appliance has no agent to install.
+type QuickLineList struct {
+	Lines []QuickLine `json:"lines"`
+}
+
+// QuickLine is one of them.
+type QuickLine struct {
+	For  string `json:"for"` // "For machines on the test network:"
+	Line string `json:"line"`
+}
+
+func installedRoutes() []Route {
+	const key = "/api/v1/host-keys/{id}"
+
+	return []Route{
+		{
+			Name: "hosts.power", Tag: "hosts", Method: "POST", Path: "/api/v1/hosts/{mac}/power", Scope: Operate,
+			Summary: "Switch a host on or off, cycle it, boot it from the network, or ask whether it is on, by the first of its " +
+				"power methods that can; refused while a stage works on the host",
+			ReqType: JSON, Req: PowerOrder{}, OK: ok(PowerDone{}, "done"), Errors: []int{400, 404, 409, 422, 507},
+		},
+		{
+			Name: "presence.list", Tag: "hosts", Method: "GET", Path: "/api/v1/presence", Scope: Read,
+			Summary: "Show which installed hosts are heard", OK: ok(PresenceList{}, "the hosts whose agent was ever heard"),
+		},
+		{
+			Name: "host-keys.list", Tag: "hosts", Method: "GET", Path: "/api/v1/host-keys", Scope: Read,
+			Summary: "List the keys that installed hosts registered, those that wait for approval first",
+			Query: []Param{
+				{Name: "state", Kind: "string", Summary: "only keys in this state: pending, approved or revoked"},
+				{Name: "host", Kind: "string", Summary: "only keys of the host with this MAC"},
+			},
+			OK: ok(HostKeyList{}, "the keys"), Errors: []int{422},
+		},
+		{
+			Name: "host-keys.approve", Tag: "hosts", Method: "POST", Path: key + "/approve", Scope: Operate,
+			Summary: "Let the host with this key be told to reboot; compare the fingerprint first. The key it had before is revoked",
+			OK:      ok(core.HostKey{}, "the key"), Errors: []int{404, 507},
+		},
+		{
+			Name: "host-keys.revoke", Tag: "hosts", Method: "POST", Path: key + "/revoke", Scope: Operate,
+			Summary: "Make a key worthless", OK: ok(core.HostKey{}, "the key"), Errors: []int{404, 507},
+		},
+		{
+			Name: "quick-lines.list", Tag: "hosts", Method: "GET", Path: "/api/v1/quick-lines", Scope: Read,
+			Summary: "Get the lines that install the agent on a running host and register it; they name the console as the caller reaches it",
+			OK:      ok(QuickLineList{}, "the lines"),
+		},
+	}
+}

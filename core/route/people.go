@@ -1,0 +1,60 @@
+package route
+
+import (
+	"time"
+
+	"vetting/core"
+)
+
+// User is somebody who may sign in.
+type User struct {
+	Name      string    `json:"name"`
+	Role      Role      `json:"role"`
+	Active    bool      `json:"active"` // has set a password
+	CreatedAt time.Time `json:"created_at"`
+	ChangedAt time.Time `json:"changed_at,omitzero"` // of the password
+}
+
+// UserList is everybody who may sign in.
+type UserList struct {
+	Users []User `json:"users"`
+}
+
+// UserCreate makes a user.
+type UserCreate struct {
+	Name string `json:"name"`
+	Role Role   `json:"role"`
+}
+
+// UserPatch changes what is given and leaves the rest.
+type UserPatch struct {
+	Role *Role `json:"role,omitempty"`
+}
+
+// UserInvited is the only answer that carries the one-time link.
+type UserInvited struct {
+	User
+
+	SetupURL string `json:"setup_url"` // as the caller reaches the console
+}
+
+// AuditList is a page of the audit trail, the newest entry first.
+type AuditList struct {
+	Entries       []core.Audit `json:"entries"`
+	NextPageToken string       `json:"next_page_token,omitempty"`
+}
+
+// Setting is one key of the configuration in force. A secret has no value.
+type Setting struct {
+	Key    string `json:"key"` // "netboot.interface"
+	Value  string `json:"value"`
+	Origin string `json:"origin,omitempty"` // "flag", "environment", "file" or "default"
+	// Pending is what the file says since it was read again, of a key that takes a
+	// restart; absent: what is in force.
+	Pending string `json:"pending,omitempty"`
+}
+
+// SettingList is the configuration in force, by key.
+type SettingList struct {
+	Settings []Setting `json:"settings"`
+}
