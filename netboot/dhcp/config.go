@@ -1,0 +1,161 @@
+package dhcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"vetting/core"
+)
+
+// Range is a span of addresses, both ends included.
+type Range struct {
+	First, Last netip.Addr
+}
+
+// Booter decides what a client may have. Safe for concurrent use, never blocks.
+type Booter interface {
+	Decide(client core.BootClient) core.BootDecision
+}
+
+// Leases keeps leases over a restart.
+type Leases interface {
+	Leases(ctx context.Context) ([]core.Lease, error)
+	// SaveLeases returns when the leases are on stable storage.
+	SaveLeases(ctx context.Context, leases []core.Lease) error
+}
+
+// Witness takes down what was seen. It never blocks.
+type Witness interface {
+	Witness(step core.BootStep)
+}
+
+// Prober asks the wire who has an address. It must not block.
+type Prober interface {
+	Probe(addr netip.Addr)
+}
+
+// Loader names, as offered. Whoever serves TFTP and HTTP must know them all.
+const (
+	LoaderBIOS = "undionly.kpxe" // any BIOS ROM with UNDI
+	LoaderUEFI = "snponly.efi"   // UEFI x64
+	// NoBoot is offered to UEFI firmware that should go to its own disk, and is
+	// never there: "file not found" ends the attempt in 5 s, where silence takes
+	// 60 s and more (measured on OVMF 2025.02).
+	NoBoot = "no-boot"
+)
+
+// Mode says what a Server does about DHCP.
+type Mode int
+
+// The modes.
+const (
+	Authoritative Mode = iota // gives addresses, and in the same offer what to load
+	Proxy                     // another server gives the addresses; we add what to load
+	Listen                    // nobody is answered; what is heard is taken down
+)
+
+// String names the mode as the configuration does.
+func (m Mode) String() string {
+	switch m {
+	case Authoritative:
+		return "dhcp"
+	case Proxy:
+		return "proxy"
+	case Listen:
+		return "off"
+	default:
+		return "unknown"
+	}
+}
+
+// ParseMode reads the name of a mode.
+func ParseMode(text string) (Mode, error) {
+	for _, m := range []Mode{Authoritative, Proxy, Listen} {
+		if m.String() == text {
+			return m, nil
+		}
+	}
+
+	return Authoritative, fmt.Errorf("mode %q: want dhcp, proxy or off", text)
+}
+
+// Config is all a Server needs. Everything but Mode, Prober, Router, Relayed,
+// Reserved, Rate, LeaseTime, Quiet, Rival and Neighbour must be set.
+type Config struct {
+	Mode      Mode
+	Interface string       // network card
+	Prefix    netip.Prefix // our address and the network's length
+	Pool      Range        // inside Prefix; Proxy and Listen give no addresses
+	Router    netip.Addr   // option 3; none by default: the test network leads nowhere
+	LeaseTime time.Duration
+	Relayed   []Network // networks whose relay agents are answered; others are not
+	Reserved  map[core.MAC]netip.Addr
+	Rate      int // packets a second from one MAC before it is ignored; 50 by default, below 0 without limit
+
+	Booter  Booter
+	Leases  Leases
+	Witness Witness
+	Prober  Prober
+	Log     *slog.Logger
+
+	// Quiet reports whether nobody may be answered now, because another server
+	// does. It is asked for every batch of packets, and again before
+	// acknowledgements leave.
+	Quiet func() bool
+	// Rival is told that a machine, registered or not, has chosen another server.
+	Rival func(server netip.Addr, client core.MAC)
+	// Neighbour asks the kernel which machine has an address; may be nil. Proxy and
+	// Listen use it for machines whose ARP the kernel has answered and we not read yet.
+	Neighbour func(addr netip.Addr) (mac core.MAC, known bool)
+}
+
+const (
+	defaultLease = 12 * time.Hour // outlasts every test between two renewals
+	defaultRate  = 50
+)
+
+// Validate returns all that is wrong with the configuration, joined.
+func (c *Config) Validate() error {
+	if c.Mode != Authoritative {
+		return validatePrefix(c.Prefix)
+	}
+
+	errs := []error{validateNetwork(c.Prefix, c.Pool)}
+
+	if errs[0] == nil {
+		errs = append(errs, c.validateRelayed(), c.validateReserved())
+	}
+
+	if c.LeaseTime != 0 && (c.LeaseTime < time.Minute || c.LeaseTime > 365*24*time.Hour) {
+		errs = append(errs, fmt.Errorf("lease time %s: want a minute to a year", c.LeaseTime))
+	}
+
+	return errors.Join(errs...)
+}
+
+func broadcast(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+
+	return netip.AddrFrom4(b)
+}
+
+// DefaultPool is the network of prefix without its lowest ten addresses, which
+// are for us and for what people set by hand, and without the last; 1000 at most.
+func DefaultPool(prefix netip.Prefix) Range {
+	const spare, most = 10, 1000
+
+	first, last := toUint(prefix.Masked().Addr()), toUint(broadcast(prefix))
+	size := last - first
+
+	low := first + min(spare, size/2)
+	t := table{first: low, size: last - low}
+
+	return Range{First: t.at(0), Last: t.at(min(last-low-1, most-1))}
+}

@@ -1,0 +1,3 @@
+// Package netboot talks to a machine's ROM: everything the appliance says on
+// the dedicated NIC before our agent speaks.
+package netboot

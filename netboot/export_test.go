@@ -1,0 +1,69 @@
+package netboot
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"vetting/core"
+	"vetting/netboot/nic"
+	"vetting/netboot/rogue"
+)
+
+// SearchWith makes s search with another's search, and ask after addresses with
+// probe.
+func (s *Server) SearchWith(search func() []rogue.Offer, probe func(addr netip.Addr)) {
+	s.searcher = searchFunc(search)
+	s.probe = probe
+}
+
+type searchFunc func() []rogue.Offer
+
+func (f searchFunc) Search(context.Context, *net.Interface, time.Duration) ([]rogue.Offer, error) {
+	return f(), nil
+}
+
+// Seek searches for other servers as a session does.
+func (s *Server) Seek(ctx context.Context) error { return s.seek(ctx, &net.Interface{}) }
+
+// Overhear is told what another server says.
+func (s *Server) Overhear(o rogue.Offer) { s.overheard(o) }
+
+// HearARP is told that mac answers under addr.
+func (s *Server) HearARP(addr netip.Addr, mac core.MAC) {
+	s.heard(&net.Interface{HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}}, addr, mac, time.Now())
+}
+
+// Silent reports whether other servers keep s silent, and names them.
+func (s *Server) Silent() (bool, string) { return s.rivals.silent.Load(), s.rivals.list() }
+
+// Settle makes s believe that it serves on the loopback device.
+func (s *Server) Settle() error {
+	card, err := nic.Find("lo")
+	if err != nil {
+		return err
+	}
+
+	carrier, err := nic.CarrierOf(card.Index)
+	s.place.Store(&place{card: card, carrier: carrier})
+
+	return err
+}
+
+// AnswerDHCP is what port 67 says to a packet; nil for nothing.
+func (s *Server) AnswerDHCP(packet []byte, now time.Time) []byte {
+	return s.dhcp.Answer(packet, nil, now).Reply
+}
+
+// AnswerHTTP answers a boot HTTP request.
+func (s *Server) AnswerHTTP(ctx context.Context, c *fasthttp.RequestCtx) { s.http.Answer(ctx, c) }
+
+// LookupTFTP finds a file for the machine at addr.
+func (s *Server) LookupTFTP(addr netip.Addr, name string) (file []byte, known bool) {
+	file, _, known = s.loader(addr, name)
+
+	return file, known
+}

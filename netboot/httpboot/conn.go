@@ -1,0 +1,152 @@
+package httpboot
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	chunk     = 4 << 20         // bytes per write, between two looks at the clock
+	stall     = 2 * time.Minute // iPXE gives up after as long
+	perClient = 64              // connections from one address
+)
+
+// listener counts connections per address, so that one machine cannot take all,
+// and can end them all. Safe for concurrent use.
+type listener struct {
+	net.Listener
+
+	mu    sync.Mutex // guards all below
+	conns map[*conn]bool
+	count map[netip.Addr]int
+}
+
+func newListener(ln net.Listener) *listener {
+	return &listener{Listener: ln, conns: map[*conn]bool{}, count: map[netip.Addr]int{}}
+}
+
+// Accept returns the next connection; one too many from an address is closed.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		raw, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+
+		if c, ok := l.admit(raw); ok {
+			return c, nil
+		}
+
+		_ = raw.Close()
+	}
+}
+
+func (l *listener) admit(raw net.Conn) (*conn, bool) {
+	from := remote(raw)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	if l.count[from] >= perClient {
+		return nil, false
+	}
+
+	c := &conn{Conn: raw, from: from, owner: l}
+	l.count[from]++
+	l.conns[c] = true
+
+	return c, true
+}
+
+func (l *listener) forget(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	if !l.conns[c] {
+		return
+	}
+
+	delete(l.conns, c)
+
+	if l.count[c.from]--; l.count[c.from] == 0 {
+		delete(l.count, c.from)
+	}
+}
+
+// closeAll ends every connection.
+func (l *listener) closeAll() {
+	l.mu.Lock()
+	all := make([]*conn, 0, len(l.conns))
+
+	for c := range l.conns {
+		all = append(all, c)
+	}
+
+	l.mu.Unlock()
+
+	for _, c := range all {
+		_ = c.Close()
+	}
+}
+
+func remote(c net.Conn) netip.Addr {
+	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+
+	return netip.Addr{}
+}
+
+// conn writes in chunks: a client that takes nothing for two minutes is cut off,
+// however long the whole takes, and progress can be told. Its writer is one goroutine.
+type conn struct {
+	net.Conn
+
+	from  netip.Addr
+	owner *listener
+
+	progress func(sent int) // told of each chunk of the answer under way; may be nil
+	sent     int
+}
+
+// watch makes the answer that follows tell of its progress.
+func (c *conn) watch(progress func(sent int)) { c.progress, c.sent = progress, 0 }
+
+// Write sends b.
+func (c *conn) Write(b []byte) (n int, err error) {
+	for n < len(b) {
+		if err = c.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+			return n, err
+		}
+
+		m, err := c.Conn.Write(b[n:min(n+chunk, len(b))])
+		n += m
+
+		if err != nil {
+			return n, err
+		}
+
+		if c.sent += m; c.progress != nil {
+			c.progress(c.sent)
+		}
+	}
+
+	return n, nil
+}
+
+// Close closes the connection and gives its place back.
+func (c *conn) Close() error {
+	c.owner.forget(c)
+
+	return c.Conn.Close()
+}
+
+// contextOf returns a context for calls made while answering.
+func contextOf(parent context.Context) (context.Context, context.CancelFunc) {
+	const limit = 10 * time.Second
+
+	return context.WithTimeout(parent, limit)
+}

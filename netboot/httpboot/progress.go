@@ -1,0 +1,53 @@
+package httpboot
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"vetting/core"
+)
+
+// follow takes down the sending of a file: at its start, at each quarter of a
+// long one, at its end.
+func (s *Server) follow(c *fasthttp.RequestCtx, a *asset, client core.BootClient, length int) {
+	kind := stepOf(a.name)
+	s.witness(client, kind, a.name+" begun", 0)
+
+	wire, ok := c.Conn().(*conn)
+	if !ok {
+		return
+	}
+
+	quarter, start := 0, time.Now()
+
+	wire.watch(func(sent int) {
+		at := min(4*sent/max(length, 1), 4)
+		if at == quarter {
+			return
+		}
+
+		quarter = at
+
+		if at == 4 {
+			s.witness(client, kind, fmt.Sprintf("%s sent in %s", a.name, time.Since(start).Round(time.Millisecond)), int64(length))
+			wire.watch(nil)
+
+			return
+		}
+
+		s.witness(client, kind, fmt.Sprintf("%s %d %%", a.name, 25*at), int64(sent))
+	})
+}
+
+func stepOf(name string) string {
+	switch name {
+	case Kernel:
+		return "kernel"
+	case Base, Modules, Agent:
+		return "initrd"
+	default:
+		return "loader"
+	}
+}

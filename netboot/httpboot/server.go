@@ -1,0 +1,420 @@
+package httpboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/errgroup"
+
+	"vetting/core"
+	"vetting/netboot/ipxe"
+	"vetting/netboot/nic"
+	"vetting/netboot/pace"
+	"vetting/netboot/seed"
+)
+
+const (
+	port        = 80
+	headerLimit = 8 << 10
+	bodyLimit   = 4 << 10
+	readTimeout = 10 * time.Second  // for one request, once begun
+	idleTimeout = 180 * time.Second // firmware thinks long between two
+	concurrency = 1024
+	goodbye     = 2 * time.Second
+)
+
+// Names of the live image's files.
+const (
+	Kernel  = "vmlinuz"
+	Base    = "base.cpio.zst"
+	Modules = "modules.cpio"
+	Agent   = "agent.cpio" // optional; the newest agent while developing
+)
+
+// Booter decides, and arms runs. Safe for concurrent use.
+type Booter interface {
+	Decide(client core.BootClient) core.BootDecision
+	Arm(ctx context.Context, mac core.MAC, addr netip.Addr) (nonce string, err error)
+	Seed(ctx context.Context, nonce string, addr netip.Addr, head bool) ([]byte, error)
+}
+
+// Witness takes down what was seen. It never blocks.
+type Witness interface {
+	Witness(step core.BootStep)
+}
+
+// Config is all a Server needs.
+type Config struct {
+	Interface string
+	Self      netip.Addr
+	Files     map[string][]byte // by name; must not be changed any more
+	Cmdline   []string          // kernel arguments
+
+	// Holder returns the machine that has a lease on addr.
+	Holder  func(addr netip.Addr) (core.BootClient, bool)
+	Booter  Booter
+	Witness Witness
+	Log     *slog.Logger
+}
+
+// Server is the boot HTTP server. Safe for concurrent use.
+type Server struct {
+	cfg    Config
+	assets map[string]*asset // by path
+	image  ipxe.Image
+	strays pace.Limiter
+	broken pace.Limiter
+}
+
+// New returns a Server that does nothing yet. It hashes the files.
+func New(cfg Config) *Server {
+	s := &Server{cfg: cfg, assets: map[string]*asset{}}
+
+	for name, data := range cfg.Files {
+		a := newAsset(name, data)
+		s.assets["/boot/"+name] = a
+		s.assets[a.path] = a
+	}
+
+	auto := newAsset("autoexec.ipxe", ipxe.Autoexec(cfg.Self))
+	s.assets["/autoexec.ipxe"], s.assets["/boot/autoexec.ipxe"] = auto, auto
+
+	if k := s.assets["/boot/"+Kernel]; k != nil {
+		s.image.Kernel = k.path
+	}
+
+	for _, name := range []string{Base, Modules, Agent} {
+		if a := s.assets["/boot/"+name]; a != nil {
+			s.image.Initrds = append(s.image.Initrds, a.path)
+		}
+	}
+
+	return s
+}
+
+// Listen opens port 80 on our address on the server's card.
+func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
+	return nic.ListenTCP(ctx, s.cfg.Interface, netip.AddrPortFrom(s.cfg.Self, port))
+}
+
+// Serve answers until ctx ends, and closes ln and all connections.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	wrapped := newListener(ln)
+	server := &fasthttp.Server{
+		Handler: func(c *fasthttp.RequestCtx) { s.Answer(ctx, c) }, ErrorHandler: s.malformed,
+		ReadTimeout: readTimeout, IdleTimeout: idleTimeout, ReadBufferSize: headerLimit, MaxRequestBodySize: bodyLimit,
+		Concurrency: concurrency, NoDefaultServerHeader: true, NoDefaultContentType: true, CloseOnShutdown: true,
+		Logger: quiet{s.cfg.Log}, TCPKeepalive: true,
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+
+	group.Go(func() error {
+		err := server.Serve(wrapped)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the server was asked to end
+		}
+
+		return fmt.Errorf("serving boot http: %w", err)
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+
+		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		defer cancel()
+
+		_ = server.ShutdownWithContext(leave)
+
+		wrapped.closeAll()
+
+		return nil
+	})
+
+	return group.Wait()
+}
+
+// quiet puts fasthttp's own words, which are about what clients do wrong, at
+// the debug level.
+type quiet struct{ log *slog.Logger }
+
+// Printf logs.
+func (q quiet) Printf(format string, args ...any) {
+	q.log.Debug("boot http", slog.String("detail", fmt.Sprintf(format, args...)))
+}
+
+// malformed answers what is no HTTP request, or too long a one.
+func (s *Server) malformed(c *fasthttp.RequestCtx, err error) {
+	if s.broken.Allow(time.Now()) {
+		s.cfg.Log.Warn("a malformed http request", slog.String("code", "netboot/http-malformed"),
+			slog.String("from", c.RemoteAddr().String()), slog.String("error", err.Error()))
+	}
+
+	var small *fasthttp.ErrSmallBuffer
+
+	switch {
+	case errors.As(err, &small):
+		refuse(c, fasthttp.StatusRequestHeaderFieldsTooLarge, "the request header is longer than 8 KiB")
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		refuse(c, fasthttp.StatusRequestEntityTooLarge, "this server takes no request bodies")
+	default:
+		refuse(c, fasthttp.StatusBadRequest, "this is not a valid HTTP request")
+	}
+}
+
+func refuse(c *fasthttp.RequestCtx, status int, sentence string) {
+	c.Response.ResetBody()
+	c.SetStatusCode(status)
+	c.SetContentType("text/plain; charset=utf-8")
+	c.SetBodyString(sentence + "\n")
+}
+
+// Answer answers a request. It does not panic, whatever the request: fasthttp
+// would end the program.
+func (s *Server) Answer(ctx context.Context, c *fasthttp.RequestCtx) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.cfg.Log.Error("a boot http request could not be handled", slog.String("code", "netboot/http-request"),
+				slog.Any("panic", r), slog.String("from", c.RemoteAddr().String()), slog.String("path", string(c.Path())))
+			c.Response.Reset()
+			refuse(c, fasthttp.StatusInternalServerError, "this request could not be handled")
+		}
+	}()
+
+	s.answer(ctx, c)
+}
+
+// answer sends a request where its path leads. The path is clean: percent signs
+// decoded, double slashes and dots gone.
+func (s *Server) answer(ctx context.Context, c *fasthttp.RequestCtx) {
+	if !c.IsGet() && !c.IsHead() {
+		c.Response.Header.Set(fasthttp.HeaderAllow, "GET, HEAD")
+		refuse(c, fasthttp.StatusMethodNotAllowed, "only GET and HEAD are understood here")
+
+		return
+	}
+
+	path := string(c.Path())
+	first, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+
+	switch first {
+	case "ipxe":
+		s.script(ctx, c, rest)
+	case "seed":
+		s.seed(ctx, c, rest)
+	default:
+		s.file(c, path)
+	}
+}
+
+// who returns the machine at the other end and what it may have.
+func (s *Server) who(c *fasthttp.RequestCtx) (core.BootClient, core.BootDecision, bool) {
+	addr, _ := netip.AddrFromSlice(c.RemoteIP())
+	addr = addr.Unmap()
+
+	client, ok := s.cfg.Holder(addr)
+	if !ok {
+		return core.BootClient{Addr: addr, Kind: core.ClientIPXE, Arch: -1}, core.BootDecision{Action: core.BootIgnore}, false
+	}
+
+	client.Addr = addr
+	decision := s.cfg.Booter.Decide(client)
+
+	return client, decision, decision.Action != core.BootIgnore
+}
+
+// file serves what the live image consists of, to machines that boot it.
+func (s *Server) file(c *fasthttp.RequestCtx, path string) {
+	client, decision, known := s.who(c)
+	if !known {
+		refuse(c, fasthttp.StatusForbidden, "this address has no lease of a registered machine")
+
+		return
+	}
+
+	a := s.assets[path]
+	if a == nil || decision.Action != core.BootVet && a.name != "autoexec.ipxe" {
+		refuse(c, fasthttp.StatusNotFound, "there is nothing here")
+
+		return
+	}
+
+	s.send(c, a, client)
+}
+
+// send answers with a file, a part of it, or that it has not changed.
+func (s *Server) send(c *fasthttp.RequestCtx, a *asset, client core.BootClient) {
+	h := &c.Response.Header
+	h.SetContentType(a.kind)
+	h.Set(fasthttp.HeaderETag, a.etag)
+	h.Set(fasthttp.HeaderAcceptRanges, "bytes")
+	h.Set(fasthttp.HeaderCacheControl, "no-cache")
+
+	if strings.Contains(string(c.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)), a.etag) {
+		c.SetStatusCode(fasthttp.StatusNotModified)
+
+		return
+	}
+
+	body := a.data
+	span, kind := ParseRange(string(c.Request.Header.Peek(fasthttp.HeaderRange)), len(a.data))
+
+	if cond := c.Request.Header.Peek(fasthttp.HeaderIfRange); len(cond) > 0 && string(cond) != a.etag {
+		kind = Whole
+	}
+
+	switch kind {
+	case Unsatisfying:
+		h.Set(fasthttp.HeaderContentRange, fmt.Sprintf("bytes */%d", len(a.data)))
+		refuse(c, fasthttp.StatusRequestedRangeNotSatisfiable, "the file is shorter than that")
+
+		return
+	case Part:
+		h.Set(fasthttp.HeaderContentRange, fmt.Sprintf("bytes %d-%d/%d", span.Low, span.High-1, len(a.data)))
+		c.SetStatusCode(fasthttp.StatusPartialContent)
+
+		body = body[span.Low:span.High]
+	case Whole:
+	}
+
+	c.Response.SetBodyRaw(body)
+
+	if c.IsGet() {
+		s.follow(c, a, client, len(body))
+	}
+}
+
+// script answers iPXE. It always gets a script: one that leads to its own disk
+// when there is nothing else for it.
+func (s *Server) script(ctx context.Context, c *fasthttp.RequestCtx, rest string) {
+	if last, failed := strings.CutPrefix(rest, "failed/"); failed {
+		s.failed(c, last)
+
+		return
+	}
+
+	mac, err := core.ParseMAC(rest)
+	if err != nil {
+		refuse(c, fasthttp.StatusNotFound, "there is nothing here; a script is at /ipxe/ and a MAC address")
+
+		return
+	}
+
+	c.SetContentType("text/plain")
+	c.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	c.SetBody(s.scriptFor(ctx, c, mac))
+}
+
+func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core.MAC) []byte {
+	client, decision, known := s.who(c)
+
+	switch {
+	case !known:
+		if s.strays.Allow(time.Now()) {
+			client.MAC = mac
+			s.witness(client, "sighting", "asked for a boot script", 0)
+		}
+
+		return ipxe.Local("this machine is not registered")
+	case decision.Action != core.BootVet || c.IsHead():
+		s.witness(client, "script", "local", 0)
+
+		return ipxe.Local("no vetting waits for this machine")
+	}
+
+	ctx, cancel := contextOf(ctx)
+	defer cancel()
+
+	nonce, err := s.cfg.Booter.Arm(ctx, client.MAC, client.Addr)
+	if err != nil {
+		s.cfg.Log.Warn("a run could not be armed", slog.String("host", string(client.MAC)), slog.String("error", err.Error()))
+		s.witness(client, "script", "local, since the run could not be armed", 0)
+
+		return ipxe.Local("the vetting of this machine cannot start now")
+	}
+
+	s.witness(client, "script", string(decision.Run), 0)
+
+	return ipxe.Boot{
+		Server: s.cfg.Self, Host: client.MAC, Name: decision.Name, Image: s.image, Seed: nonce,
+		Cmdline: slices.Concat(s.cfg.Cmdline, strings.Fields(decision.Kernel)),
+	}.Script()
+}
+
+// failed takes down that iPXE has given up loading.
+func (s *Server) failed(c *fasthttp.RequestCtx, _ string) {
+	if client, _, known := s.who(c); known {
+		s.witness(client, "boot-failed", "the boot program gave up loading the live image after five attempts", 0)
+	}
+
+	c.SetContentType("text/plain")
+	c.SetBody(ipxe.Local("loading the live image failed"))
+}
+
+// seed answers with the archive that carries a run's one-time token.
+func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) {
+	c.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+
+	nonce, ok := strings.CutSuffix(rest, ".cpio")
+	client, decision, known := s.who(c)
+
+	switch {
+	case !known:
+		refuse(c, fasthttp.StatusForbidden, "this address has no lease of a registered machine")
+
+		return
+	case !ok || nonce == "" || decision.Action != core.BootVet:
+		refuse(c, fasthttp.StatusNotFound, "there is nothing here")
+
+		return
+	case nonce == "self":
+		nonce = ""
+	}
+
+	ctx, cancel := contextOf(ctx)
+	defer cancel()
+
+	content, err := s.cfg.Booter.Seed(ctx, nonce, client.Addr, c.IsHead())
+	if err != nil {
+		s.refuseSeed(c, client, err)
+
+		return
+	}
+
+	c.SetContentType("application/octet-stream")
+	c.SetBody(seed.Archive(content))
+
+	if c.IsGet() {
+		s.witness(client, "seed", "", int64(len(content)))
+	}
+}
+
+func (s *Server) refuseSeed(c *fasthttp.RequestCtx, client core.BootClient, err error) {
+	status, sentence := fasthttp.StatusServiceUnavailable, "the seed cannot be given now; ask again"
+
+	switch {
+	case errors.Is(err, core.ErrNotFound):
+		status, sentence = fasthttp.StatusNotFound, "no run waits for this"
+	case errors.Is(err, core.ErrRefused):
+		status, sentence = fasthttp.StatusForbidden, "this seed is for another machine"
+	case errors.Is(err, core.ErrExpired):
+		status, sentence = fasthttp.StatusGone, "this seed was used or is too old; boot again"
+	}
+
+	s.cfg.Log.Info("a seed was refused", slog.String("host", string(client.MAC)), slog.String("error", err.Error()))
+	s.witness(client, "seed-refused", sentence, 0)
+	refuse(c, status, sentence)
+}
+
+func (s *Server) witness(client core.BootClient, kind, detail string, n int64) {
+	s.cfg.Witness.Witness(core.BootStep{
+		Time: time.Now(), MAC: client.MAC, Kind: kind, Detail: detail, Addr: client.Addr, Bytes: n, Client: client,
+	})
+}

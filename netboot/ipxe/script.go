@@ -1,0 +1,132 @@
+package ipxe
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"vetting/core"
+)
+
+// Image is what the live system consists of, as paths on the boot server.
+type Image struct {
+	Kernel  string   // "/boot/0123456789ab/vmlinuz"
+	Initrds []string // in the order the kernel unpacks them: a later one overrides
+}
+
+// Boot is a script that boots the live image.
+type Boot struct {
+	Server  netip.Addr
+	Host    core.MAC // whose lease it is
+	Name    string   // of the host, for the person at the screen
+	Image   Image
+	Seed    string   // nonce of the seed archive
+	Cmdline []string // kernel arguments; none of them is secret
+}
+
+const (
+	patience = 60000 // ms without progress
+	attempts = 5
+)
+
+// Script writes the script.
+func (b Boot) Script() []byte {
+	var s strings.Builder
+
+	line := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
+
+	line("#!ipxe")
+	line("echo vetting: %s (%s)", shown(b.Name), shown(string(b.Host)))
+	line("imgfree ||")
+	line("set base http://%s", b.Server)
+	line("set n:int32 0")
+	line(":again")
+
+	names := make([]string, 0, len(b.Image.Initrds)+1)
+	loads := make([]string, 0, len(b.Image.Initrds)+1)
+
+	for _, initrd := range b.Image.Initrds {
+		name := initrd[strings.LastIndexByte(initrd, '/')+1:]
+		names = append(names, "initrd="+name)
+		loads = append(loads, fmt.Sprintf("initrd --timeout %d --name %s ${base}%s", patience, name, initrd))
+	}
+
+	names = append(names, "initrd=seed.cpio")
+	loads = append(loads, fmt.Sprintf("initrd --timeout %d --name seed.cpio ${base}/seed/%s.cpio", patience, shown(b.Seed)))
+	kernel := fmt.Sprintf("kernel --timeout %d --name vmlinuz ${base}%s %s %s", patience, b.Image.Kernel,
+		strings.Join(names, " "), strings.Join(b.arguments(), " "))
+
+	line("%s && %s || goto bad", kernel, strings.Join(loads, " && "))
+	line("boot --autofree ||")
+	line(":bad")
+	line("imgfree ||")
+	line("inc n")
+	line("iseq ${n} %d && goto giveup ||", attempts)
+	line("echo vetting: loading failed, trying again in 3 seconds")
+	line("sleep 3")
+	line("goto again")
+	line(":giveup")
+	line("imgfetch --timeout 5000 --name failed ${base}/ipxe/failed/${netX/mac} ||")
+	line("imgfree ||")
+	local(line)
+
+	return []byte(s.String())
+}
+
+func (b Boot) arguments() []string {
+	args := []string{"BOOTIF=01-" + strings.ReplaceAll(string(b.Host), ":", "-")}
+
+	for _, a := range b.Cmdline {
+		args = append(args, shown(a))
+	}
+
+	return args
+}
+
+// Local is the script that sends a machine to its own disk. why is shown.
+func Local(why string) []byte {
+	var s strings.Builder
+
+	line := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
+
+	line("#!ipxe")
+	line("imgfree ||")
+	line("echo vetting: %s", shown(why))
+	local(line)
+
+	return []byte(s.String())
+}
+
+// local ends every script. sanboot is for BIOS alone; on UEFI it is not reliable.
+func local(line func(string, ...any)) {
+	line("iseq ${platform} efi && exit 1 ||")
+	line("sanboot --no-describe --drive 0x80 || exit 1")
+}
+
+// Autoexec is the script that an EFI iPXE looks for beside itself before it has
+// done anything else. Configuring by DHCP alone saves it the wait for IPv6. It
+// names the server: beside another DHCP server ${next-server} may be that one.
+func Autoexec(server netip.Addr) []byte {
+	return []byte(strings.ReplaceAll(`#!ipxe
+set n:int32 0
+:again
+ifconf --configurator dhcp && chain --replace http://SERVER/ipxe/${netX/mac} ||
+inc n
+iseq ${n} 10 && exit 1 ||
+sleep 1
+goto again
+`, "SERVER", server.String()))
+}
+
+// shown lets through only what a script line may carry literally: iPXE expands
+// ${…} and ends commands at && || ; a name given by a person must not do either.
+func shown(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune(" -_.:,=/@+%", r):
+			return r
+		default:
+			return '_'
+		}
+	}, s)
+}

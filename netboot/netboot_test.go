@@ -1,0 +1,92 @@
+package netboot_test
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"vetting/core"
+	"vetting/netboot"
+)
+
+// world is all that a Server talks to besides machines. Safe for concurrent use.
+type world struct {
+	actions map[core.MAC]core.BootAction
+
+	mu    sync.Mutex // guards steps
+	steps []core.BootStep
+}
+
+func (w *world) Decide(c core.BootClient) core.BootDecision {
+	action, ok := w.actions[c.MAC]
+	if !ok {
+		return core.BootDecision{Action: core.BootIgnore}
+	}
+
+	return core.BootDecision{Action: action, Host: c.MAC, Name: "bench", Run: "01RUN"}
+}
+
+func (w *world) Arm(_ context.Context, mac core.MAC, _ netip.Addr) (string, error) {
+	return "nonce" + strings.ReplaceAll(string(mac), ":", ""), nil
+}
+
+func (w *world) Seed(_ context.Context, nonce string, _ netip.Addr, _ bool) ([]byte, error) {
+	if nonce != "" && !strings.HasPrefix(nonce, "nonce") {
+		return nil, core.ErrNotFound
+	}
+
+	return []byte(`{"token":"secret"}`), nil
+}
+
+func (w *world) Leases(context.Context) ([]core.Lease, error)   { return nil, nil }
+func (w *world) SaveLeases(context.Context, []core.Lease) error { return nil }
+
+func (w *world) Witness(step core.BootStep) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	w.steps = append(w.steps, step)
+}
+
+// told returns the alarms since the last call: "code detail".
+func (w *world) told() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	var all []string
+
+	for _, s := range w.steps {
+		if s.Code != "" {
+			all = append(all, s.Code+" "+s.Detail)
+		}
+	}
+
+	w.steps = nil
+
+	return all
+}
+
+// server returns a Server of the network 10.77.0.1/24 with made-up files.
+func server(t testing.TB, actions map[core.MAC]core.BootAction) (*netboot.Server, *world) {
+	t.Helper()
+
+	w := &world{actions: actions}
+	files := map[string][]byte{}
+
+	for _, name := range []string{"vmlinuz", "base.cpio.zst", "modules.cpio", "undionly.kpxe", "snponly.efi", "ipxe.efi"} {
+		files[name] = bytes.Repeat([]byte(name+" "), 100)
+	}
+
+	s, err := netboot.New(netboot.Config{
+		Interface: "none", Prefix: netip.MustParsePrefix("10.77.0.1/24"), Files: files, ImageID: "feedc0de",
+		Booter: w, Leases: w, Witness: w,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return s, w
+}

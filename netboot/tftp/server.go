@@ -1,0 +1,347 @@
+package tftp
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	pin "github.com/pin/tftp/v3"
+	"golang.org/x/sync/errgroup"
+
+	"vetting/core"
+	"vetting/netboot/nic"
+	"vetting/netboot/pace"
+)
+
+const (
+	port         = 69
+	perClient    = 4   // transfers at once to one address
+	total        = 256 // transfers at once
+	ethernetMost = 1468
+)
+
+// Witness takes down what was seen. It never blocks.
+type Witness interface {
+	Witness(step core.BootStep)
+}
+
+// Config is all a Server needs.
+type Config struct {
+	Interface string
+	Self      netip.Addr // our address; transfers come from it
+	MTU       int        // of the card; 0: Ethernet's
+
+	// Lookup returns the file that the machine at addr may have under a canonical
+	// name. known is false when nothing at all may be said to that address.
+	Lookup  func(addr netip.Addr, name string) (file []byte, client core.BootClient, known bool)
+	Witness Witness
+	Log     *slog.Logger
+}
+
+// Server sends files. Safe for concurrent use.
+type Server struct {
+	cfg      Config
+	maxBlock int
+	broken   pace.Limiter
+
+	mu     sync.Mutex // guards all below
+	active map[netip.AddrPort]bool
+	byAddr map[netip.Addr]int
+}
+
+// New returns a Server that does nothing yet.
+func New(cfg Config) *Server {
+	most := ethernetMost
+	if cfg.MTU > 0 {
+		most = min(most, max(cfg.MTU-32, plainBlock))
+	}
+
+	return &Server{cfg: cfg, maxBlock: most, active: map[netip.AddrPort]bool{}, byAddr: map[netip.Addr]int{}}
+}
+
+// Listen opens the TFTP socket on the server's card.
+func (s *Server) Listen(ctx context.Context) (*net.UDPConn, error) {
+	return nic.ListenUDP(ctx, s.cfg.Interface, port)
+}
+
+// Serve answers what arrives on conn until ctx ends, and closes conn.
+func (s *Server) Serve(ctx context.Context, conn *net.UDPConn) error {
+	group, ctx := errgroup.WithContext(ctx)
+	text := newText(conn)
+	slow := s.pinServer(text)
+
+	// Shutdown closes only a connection that its Serve has taken up already.
+	stop := context.AfterFunc(ctx, func() {
+		_ = conn.Close()
+		slow.Shutdown()
+	})
+	defer stop()
+
+	group.Go(func() error {
+		defer text.shut()
+
+		return s.receive(ctx, conn, text, group)
+	})
+	group.Go(func() error { return slow.Serve(text) })
+
+	err := group.Wait()
+	if ctx.Err() != nil && errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+
+	return err
+}
+
+func (s *Server) receive(ctx context.Context, conn *net.UDPConn, text *text, group *errgroup.Group) error {
+	buf := make([]byte, 2048)
+
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return fmt.Errorf("reading tftp requests: %w", err)
+		}
+
+		s.guarded(buf[:n], func() { s.request(ctx, conn, text, group, buf[:n], from) })
+	}
+}
+
+// guarded keeps a packet that we cannot handle from ending the server.
+func (s *Server) guarded(packet []byte, do func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.cfg.Log.Error("a tftp request could not be handled", slog.String("code", "netboot/tftp-packet"),
+				slog.Any("panic", r), slog.String("hex", hex.EncodeToString(packet[:min(len(packet), 300)])))
+		}
+	}()
+
+	do()
+}
+
+// request answers one packet on port 69. Strangers hear nothing.
+func (s *Server) request(ctx context.Context, conn *net.UDPConn, text *text, group *errgroup.Group, packet []byte, from netip.AddrPort) {
+	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	reply := s.open(packet, from, func(job job) {
+		if job.request.Text {
+			text.pass(job)
+
+			return
+		}
+
+		group.Go(func() error {
+			s.guarded(packet[:0], func() { s.transfer(ctx, job) })
+
+			return nil
+		})
+	})
+
+	if reply != nil {
+		_, _ = conn.WriteToUDPAddrPort(reply, from)
+	}
+}
+
+// job is a transfer that was granted.
+type job struct {
+	request Request
+	file    []byte
+	client  core.BootClient
+	from    netip.AddrPort
+	start   time.Time
+}
+
+// open decides about a packet: it starts a transfer, or returns an ERROR packet,
+// or, for strangers and for what is not a request, nil.
+func (s *Server) open(packet []byte, from netip.AddrPort, start func(job)) (reply []byte) {
+	if len(packet) < 2 || packet[0] != 0 || packet[1] != opRead && packet[1] != opWrite {
+		s.malformed(packet, from, errNotRead)
+
+		return nil
+	}
+
+	req, err := ParseRequest(packet)
+	file, client, known := s.cfg.Lookup(from.Addr(), req.Name)
+
+	switch {
+	case !known:
+		return nil
+	case packet[1] == opWrite:
+		return refusal(errAccess, "read only")
+	case err != nil:
+		s.malformed(packet, from, err)
+
+		return refusal(errIllegal, err.Error())
+	case file == nil:
+		s.witness(client, "tftp-missing", req.Name, 0)
+
+		return refusal(errNotFound, "file not found")
+	}
+
+	switch s.enter(from) {
+	case entered:
+		start(job{request: req, file: file, client: client, from: from, start: time.Now()})
+
+		return nil
+	case again:
+		return nil
+	default:
+		return refusal(errFull, "too many transfers")
+	}
+}
+
+// malformed takes down what was no request.
+func (s *Server) malformed(packet []byte, from netip.AddrPort, err error) {
+	if s.broken.Allow(time.Now()) {
+		s.cfg.Log.Warn("a malformed tftp request", slog.String("code", "netboot/tftp-malformed"), slog.String("from", from.String()),
+			slog.String("error", err.Error()), slog.String("hex", hex.EncodeToString(packet[:min(len(packet), 300)])))
+	}
+}
+
+type entry int
+
+const (
+	entered entry = iota
+	again         // the same request once more; the transfer goes on
+	full
+)
+
+// enter takes a place for a transfer. leave gives it back.
+func (s *Server) enter(from netip.AddrPort) entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	switch {
+	case s.active[from]:
+		return again
+	case s.byAddr[from.Addr()] >= perClient || len(s.active) >= total:
+		return full
+	}
+
+	s.active[from] = true
+	s.byAddr[from.Addr()]++
+
+	return entered
+}
+
+func (s *Server) leave(from netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	delete(s.active, from)
+
+	if s.byAddr[from.Addr()]--; s.byAddr[from.Addr()] == 0 {
+		delete(s.byAddr, from.Addr())
+	}
+}
+
+// transfer sends a file with our own sender.
+func (s *Server) transfer(ctx context.Context, j job) {
+	how, err := s.deliver(ctx, j)
+
+	// First the place, then the note: whoever reads the note may come again.
+	s.leave(j.from)
+	s.done(j, err, how)
+}
+
+// deliver sends the file on a socket of its own and says by which terms.
+func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
+	dialer := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.cfg.Self, 0))}
+	if s.cfg.Interface != "" {
+		dialer.Control = nic.Bind(s.cfg.Interface)
+	}
+
+	conn, err := dialer.DialContext(ctx, "udp4", j.from.String())
+	if err != nil {
+		return "", fmt.Errorf("opening a socket for %s: %w", j.from, err)
+	}
+
+	sender := newSender(conn, j.file, agree(j.request.Options, len(j.file), s.maxBlock))
+	err = errors.Join(sender.run(ctx), ended(conn.Close()))
+
+	return fmt.Sprintf("block size %d, window %d, %d packets", sender.terms.block, sender.terms.window, sender.sent), err
+}
+
+// ended forgives that the end of the server has closed a socket before.
+func ended(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+
+	return err
+}
+
+// done takes down how a transfer ended.
+func (s *Server) done(j job, err error, how string) {
+	took := time.Since(j.start).Round(time.Millisecond)
+
+	switch {
+	case err == nil:
+		s.witness(j.client, "tftp", fmt.Sprintf("%s in %s (%s)", j.request.Name, took, how), int64(len(j.file)))
+	case errors.Is(err, errProbe):
+		s.witness(j.client, "tftp-probe", j.request.Name, 0)
+	default:
+		s.cfg.Log.Info("a tftp transfer ended early", slog.String("host", string(j.client.MAC)), slog.String("file", j.request.Name),
+			slog.String("error", err.Error()))
+		s.witness(j.client, "tftp-failed", fmt.Sprintf("%s after %s: %v", j.request.Name, took, err), 0)
+	}
+}
+
+func (s *Server) witness(c core.BootClient, kind, detail string, n int64) {
+	s.cfg.Witness.Witness(core.BootStep{Time: time.Now(), MAC: c.MAC, Kind: kind, Detail: detail, Addr: c.Addr, Bytes: n, Client: c})
+}
+
+// pinServer makes the server of text mode, tuned: its defaults wait 5 s for a
+// lost packet.
+func (s *Server) pinServer(text *text) *pin.Server {
+	server := pin.NewServer(func(_ string, rf io.ReaderFrom) error {
+		out, ok := rf.(pin.OutgoingTransfer)
+		if !ok {
+			return errMalformed
+		}
+
+		remote := out.RemoteAddr()
+		from := remote.AddrPort()
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+
+		j, ok := text.take(from)
+		if !ok {
+			return errMalformed
+		}
+
+		_, err := rf.ReadFrom(bytes.NewReader(j.file))
+
+		s.leave(from)
+		s.done(j, err, "text mode")
+
+		return nil
+	}, nil)
+	server.SetTimeout(roundTrip)
+	server.SetRetries(patience)
+	server.SetBackoff(func(int) time.Duration { return 0 })
+	server.SetBlockSizeNegotiation(false)
+	server.SetBlockSize(s.maxBlock)
+
+	return server
+}
+
+// canonicalPacket writes a request anew, with only what pin/tftp understands.
+func canonicalPacket(r Request) []byte {
+	b := append([]byte{0, opRead}, "file\x00netascii\x00"...)
+
+	for _, o := range r.Options {
+		if n, err := strconv.Atoi(o.Value); err == nil && o.Name == "blksize" && n >= plainBlock && n <= 65464 {
+			b = append(b, "blksize\x00"+strconv.Itoa(n)+"\x00"...)
+
+			break
+		}
+	}
+
+	return b
+}
