@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"vetting/agent/stage"
+	"vetting/agent/wire"
+	"vetting/core"
+)
+
+// Dial opens a connection to the appliance.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// Config is what the machine's side tells the conversation. What is not marked
+// optional must be set.
+type Config struct {
+	Seed         wire.Seed
+	Stages       map[core.StageName]stage.Func
+	Watches      []stage.Watch // look after the machine around each stage; optional
+	Identity     core.Identity
+	BootID       string // /proc/sys/kernel/random/boot_id
+	Kernel       string // uname -r
+	FirmwareMode string // "bios" or "uefi"
+	SecureBoot   bool
+	ImageID      string   // SHA-256 of the running image's manifest; optional
+	Version      string   // of the agent
+	IP           string   // leased address; optional
+	MAC          core.MAC // of the NIC the machine booted from
+	StateDir     string   // holds the session file; lives as long as the boot (/run/vetting)
+	// Bring hands over, once and whatever state the run is in, files about the time
+	// before the agent; optional. It returns when ctx ends.
+	Bring func(ctx context.Context, keep func(name string, content []byte))
+	// PowerOff is called once the run is Completed and everything is sent.
+	PowerOff func() error
+	// OpenDoor opens the machine to the operator while it is held; the door is shut
+	// before anything else happens. What log gets is in the log of the run. nil: a
+	// held machine lets nobody in.
+	OpenDoor func(ctx context.Context, log *slog.Logger) (Door, error)
+	// SetClock sets the machine's clock; it is called when the clock is more
+	// than half a second from the appliance's.
+	SetClock func(time.Time) error
+	// Log is the machine's console.
+	Log *slog.Logger
+	// Journal takes the lines for the run's log; optional: give one to have
+	// lines from before Run in it.
+	Journal *Journal
+	// Dial is net.Dialer's with a timeout when nil.
+	Dial Dial
+	// Uptime tells how long the machine is up; nil counts from Run.
+	Uptime func() time.Duration
+}
+
+// check demands what Run cannot do without.
+func (c *Config) check() error {
+	var errs []error
+
+	if err := c.Seed.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("reading the seed: %w", err))
+	}
+
+	if c.BootID == "" {
+		errs = append(errs, errors.New("the boot id is missing"))
+	}
+
+	if c.StateDir == "" || c.PowerOff == nil || c.SetClock == nil || c.Log == nil {
+		errs = append(errs, errors.New("state directory, power-off, clock and log must be given"))
+	}
+
+	return errors.Join(errs...)
+}
+
+func (c *Config) fill() {
+	if c.Journal == nil {
+		c.Journal = NewJournal()
+	}
+
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	}
+
+	if c.Uptime == nil {
+		begin := time.Now()
+		c.Uptime = func() time.Duration { return time.Since(begin) }
+	}
+}

@@ -1,0 +1,231 @@
+package disk
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// The ATA commands and SMART features used (ACS-4 §7).
+const (
+	ataIdentify   = 0xec
+	ataSMART      = 0xb0
+	ataReadLogExt = 0x2f
+	ataNativeMax  = 0x27 // READ NATIVE MAX ADDRESS EXT (ACS-2 §7.33)
+	ataAccessible = 0x78 // GET NATIVE MAX ADDRESS EXT (ACS-4 §7.1.2), feature 0
+
+	smartReadData       = 0xd0
+	smartReadThresholds = 0xd1
+	smartRunTest        = 0xd4
+	smartReadLog        = 0xd5
+	smartEnable         = 0xd8
+	smartStatus         = 0xda
+
+	smartLBA     = 0xc24f00 // LBA mid 4Fh, high C2h: the key to every SMART command
+	smartFailing = 0x2cf400 // what SMART RETURN STATUS gives back for a failing disk
+	lbaKeyMask   = 0xffff00
+
+	logSelfTest    = 0x06
+	logDeviceStats = 0x04
+
+	sectorSize = 512
+)
+
+// overSCSI carries ATA commands in ATA PASS-THROUGH(16) (SAT-4 §12.2.2).
+type overSCSI struct{ scsi SCSI }
+
+// ATAOver returns ATA through the SCSI layer, as libata and most USB bridges and
+// SAS adapters offer it.
+func ATAOver(scsi SCSI) ATA { return overSCSI{scsi: scsi} }
+
+// Do wraps the command and unwraps registers and data.
+func (o overSCSI) Do(req ATARequest) (ATAReply, error) {
+	what := fmt.Sprintf("ATA command %02x/%02x", req.Command, req.Feature)
+
+	reply, err := o.scsi.Execute(SCSIRequest{CDB: passThrough(req), In: req.In})
+	if err != nil {
+		return ATAReply{}, err
+	}
+
+	sense := ParseSense(reply.Sense)
+	if sense.ATA != nil && sense.ATA.Status&0x01 != 0 { // ERR
+		return ATAReply{}, &StatusError{
+			What: what, Status: uint16(sense.ATA.Status), Key: sense.Key, ASC: sense.ASC, ASCQ: sense.ASCQ,
+			Unsupp: sense.ATA.Error&0x04 != 0, // ABRT
+		}
+	}
+
+	if req.In == 0 && sense.ATA != nil {
+		return *sense.ATA, nil
+	}
+
+	if reply.Status != 0 {
+		return ATAReply{}, &StatusError{
+			What: what, Status: uint16(reply.Status), Key: sense.Key, ASC: sense.ASC, ASCQ: sense.ASCQ,
+			Unsupp: sense.Key == 0x05 || sense.Key == 0x0b, // illegal request, aborted command
+		}
+	}
+
+	if len(reply.Data) < req.In {
+		return ATAReply{}, fmt.Errorf("%s: %d of %d bytes: %w", what, len(reply.Data), req.In, ErrShort)
+	}
+
+	return ATAReply{Data: reply.Data}, nil
+}
+
+// passThrough builds the 16-byte CDB. CK_COND is set for non-data commands only:
+// that is how the output registers come back.
+func passThrough(req ATARequest) []byte {
+	const (
+		protoNonData = 3 << 1
+		protoPIOIn   = 4 << 1
+		checkCond    = 1 << 5
+		fromDevice   = 1 << 3
+		blocks       = 1 << 2
+		lengthCount  = 2
+	)
+
+	cdb := make([]byte, 16)
+	cdb[0] = 0x85
+	cdb[1], cdb[2] = protoNonData, checkCond
+
+	if req.In > 0 {
+		cdb[1], cdb[2] = protoPIOIn, fromDevice|blocks|lengthCount
+	}
+
+	if req.Ext {
+		cdb[1] |= 1
+	}
+
+	cdb[4], cdb[6] = req.Feature, req.Count
+	cdb[8], cdb[10], cdb[12] = byte(req.LBA), byte(req.LBA>>8), byte(req.LBA>>16)
+	cdb[14] = req.Command
+
+	return cdb
+}
+
+// ReadIdentify asks for the IDENTIFY DEVICE data.
+func ReadIdentify(ata ATA) (ATAIdentity, error) {
+	reply, err := ata.Do(ATARequest{Command: ataIdentify, Count: 1, In: sectorSize})
+	if err != nil {
+		return ATAIdentity{}, fmt.Errorf("reading ATA identity: %w", err)
+	}
+
+	return ParseIdentify(reply.Data)
+}
+
+// ReadNativeSectors asks how many sectors the disk has with those that a host
+// protected area or a lowered maximum address hides. ErrRefused where it knows
+// neither.
+func ReadNativeSectors(ata ATA, id ATAIdentity) (uint64, error) {
+	req := ATARequest{Command: ataNativeMax, LBA: 0, Ext: true}
+
+	switch {
+	case id.AMAC:
+		req.Command = ataAccessible
+	case !id.HPA:
+		return 0, fmt.Errorf("reading native size: %w", ErrRefused)
+	}
+
+	reply, err := ata.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("reading native size: %w", err)
+	}
+
+	last := uint64(reply.High)<<24 | uint64(reply.LBA)
+	if last == 0 {
+		return 0, fmt.Errorf("reading native size: no address came back: %w", ErrRefused)
+	}
+
+	return last + 1, nil
+}
+
+// EnableSMART switches SMART on, for disks whose BIOS switched it off.
+func EnableSMART(ata ATA) error {
+	if _, err := ata.Do(ATARequest{Command: ataSMART, Feature: smartEnable, LBA: smartLBA}); err != nil {
+		return fmt.Errorf("switching SMART on: %w", err)
+	}
+
+	return nil
+}
+
+// ReadAttributes asks for the SMART data and, where the disk still has them, the
+// thresholds (obsolete since ACS-4, so their absence is no error).
+func ReadAttributes(ata ATA) (ATASMART, error) {
+	data, err := ata.Do(ATARequest{Command: ataSMART, Feature: smartReadData, LBA: smartLBA, Count: 1, In: sectorSize})
+	if err != nil {
+		return ATASMART{}, fmt.Errorf("reading SMART data: %w", err)
+	}
+
+	thresholds, err := ata.Do(ATARequest{Command: ataSMART, Feature: smartReadThresholds, LBA: smartLBA, Count: 1, In: sectorSize})
+	if err != nil {
+		thresholds.Data = nil
+	}
+
+	return ParseSMART(data.Data, thresholds.Data)
+}
+
+// ReadHealth asks for SMART RETURN STATUS: false is a disk that predicts its own
+// failure.
+func ReadHealth(ata ATA) (healthy bool, err error) {
+	reply, err := ata.Do(ATARequest{Command: ataSMART, Feature: smartStatus, LBA: smartLBA})
+	if err != nil {
+		return false, fmt.Errorf("reading SMART status: %w", err)
+	}
+
+	switch reply.LBA & lbaKeyMask {
+	case smartLBA:
+		return true, nil
+	case smartFailing:
+		return false, nil
+	default:
+		return false, fmt.Errorf("reading SMART status: registers %06x mean nothing: %w", reply.LBA, ErrRefused)
+	}
+}
+
+// ReadATASelfTests asks for the self-test log, the latest test first.
+func ReadATASelfTests(ata ATA) ([]SelfTest, error) {
+	reply, err := ata.Do(ATARequest{
+		Command: ataSMART, Feature: smartReadLog, LBA: smartLBA | logSelfTest, Count: 1, In: sectorSize,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading self-test log: %w", err)
+	}
+
+	return ParseATASelfTests(reply.Data)
+}
+
+// StartATASelfTest starts the short self-test in the background.
+func StartATASelfTest(ata ATA) error {
+	if _, err := ata.Do(ATARequest{Command: ataSMART, Feature: smartRunTest, LBA: smartLBA | 1}); err != nil {
+		return fmt.Errorf("starting self-test: %w", err)
+	}
+
+	return nil
+}
+
+// ReadEndurance asks the device statistics log for the endurance used, in per
+// cent (ACS-4 §9.5.9, page 7). ErrRefused where the disk does not keep it.
+func ReadEndurance(ata ATA) (percent int, err error) {
+	const page = 7
+
+	reply, err := ata.Do(ATARequest{Command: ataReadLogExt, LBA: page<<8 | logDeviceStats, Count: 1, Ext: true, In: sectorSize})
+	if err != nil {
+		return 0, fmt.Errorf("reading device statistics: %w", err)
+	}
+
+	return ParseEndurance(reply.Data)
+}
+
+// ParseEndurance decodes page 7 of the device statistics log.
+func ParseEndurance(b []byte) (percent int, err error) {
+	if len(b) < 16 {
+		return 0, fmt.Errorf("decoding device statistics: %w", ErrShort)
+	}
+
+	value := binary.LittleEndian.Uint64(b[8:])
+	if b[2] != 7 || value>>62 != 3 { // page number; supported and valid
+		return 0, fmt.Errorf("decoding device statistics: %w", ErrRefused)
+	}
+
+	return int(value & 0xff), nil
+}

@@ -1,0 +1,4 @@
+package agent
+
+// WireInventory is what the agent sends of an inventory.
+var WireInventory = inventory

@@ -1,0 +1,126 @@
+package gatetest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"vetting/agent/gate"
+	"vetting/agent/wire"
+	"vetting/core"
+)
+
+// RunID is the run of a new appliance's book.
+const RunID core.RunID = "01JD8WVZ6T0000000000000001"
+
+// HostMAC is the machine it waits for.
+const HostMAC core.MAC = "52:54:00:12:34:56"
+
+// Appliance is a gate with a key on a network in memory.
+type Appliance struct {
+	Book *Book
+	Runs gate.Runs // who decides; nil: the book. It keeps log and files in any case
+	Wire *Wire
+	Cert tls.Certificate
+	Log  *slog.Logger
+	// Lose tells of a request whose answer shall be lost on the way, after it
+	// was dealt with; nil: of none.
+	Lose func(*http.Request) bool
+	// Around is laid around the gate by Start; nil: nothing is.
+	Around func(http.Handler) http.Handler
+
+	stop    context.CancelFunc
+	stopped chan error
+}
+
+// New returns an appliance that waits for a machine with a plan of three stages.
+// Start starts it.
+func New(t *testing.T) *Appliance {
+	t.Helper()
+
+	return &Appliance{
+		Book: &Book{
+			Run: RunID, BootToken: "boot-token-of-the-test", Interval: 15 * time.Second,
+			Stages: []core.StageName{core.InventoryCheck, core.Firmware, core.SMART},
+			Config: map[string]string{"SMART.self_test": "short"},
+			Disks:  []core.ExpectedDisk{{Serial: "S1", Armed: true}},
+		},
+		Wire: &Wire{}, Cert: NewCert(t), Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// NewCert returns a fresh key with its certificate.
+func NewCert(t *testing.T) tls.Certificate {
+	t.Helper()
+
+	certPEM, keyPEM, err := gate.NewKey(rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return cert
+}
+
+// Start serves until Stop or Kill.
+func (a *Appliance) Start(t *testing.T) {
+	t.Helper()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	a.stop, a.stopped = cancel, make(chan error, 1)
+	ln := a.Wire.Listen()
+
+	runs := a.Runs
+	if runs == nil {
+		runs = a.Book
+	}
+
+	handler := a.lossy(gate.New(gate.Config{Runs: runs, Logs: a.Book, Artifacts: a.Book, Log: a.Log}))
+	if a.Around != nil {
+		handler = a.Around(handler)
+	}
+
+	server := gate.Server{Cert: a.Cert, Log: a.Log, Handler: handler}
+
+	go func() { a.stopped <- server.Serve(ctx, ln) }()
+}
+
+func (a *Appliance) lossy(inner http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.Lose == nil || !a.Lose(r) {
+			inner.ServeHTTP(w, r)
+
+			return
+		}
+
+		inner.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	})
+}
+
+// Kill cuts every connection at once and waits until nothing runs any more.
+// Start starts it again on the same book.
+func (a *Appliance) Kill(t *testing.T) {
+	t.Helper()
+
+	a.Wire.Cut()
+	a.stop()
+	<-a.stopped
+}
+
+// Seed is what the boot script would leave for the agent.
+func (a *Appliance) Seed() wire.Seed {
+	return wire.Seed{
+		Version: wire.Version, Server: "https://10.77.0.1", Run: string(a.Book.Run), MAC: string(HostMAC),
+		BootToken: a.Book.BootToken, SPKISHA256: gate.SPKI(a.Cert.Leaf), Expires: wire.At(time.Now().Add(10 * time.Minute)),
+	}
+}

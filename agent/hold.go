@@ -1,0 +1,128 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vetting/agent/wire"
+)
+
+// Door is the SSH server of a held machine. It is listening already, and open to
+// nobody until Admit. agent/hold has it.
+type Door interface {
+	// HostKey is its public key: "ssh-ed25519 AAAA…".
+	HostKey() string
+	// Admit names the keys that may come in, lines of authorized_keys.
+	Admit(keys []string) error
+	// Run answers until ctx ends; then nothing that came in through the door runs
+	// any more. It is called once.
+	Run(ctx context.Context) error
+}
+
+// errHoldOver says that the hold's time is past.
+var errHoldOver = errors.New("the hold's time is over")
+
+// Hold makes the call of that name; token is the session token.
+func (c *Client) Hold(ctx context.Context, token string, in wire.Hold) (wire.HoldReply, error) {
+	return send(ctx, c, wire.CallHold(), token, in)
+}
+
+// porch is a door that is kept open as long as the machine is held.
+type porch struct {
+	shut context.CancelFunc
+	done chan struct{}
+}
+
+// welcome opens the door of a held machine, and shuts it before anything else is
+// done: whoever is inside must not meet a test.
+func (c *conductor) welcome(ctx context.Context, o wire.Order) {
+	held := o.Cmd == wire.CmdAbort && o.State == wire.StateFailedHolding
+
+	switch {
+	case held && c.porch == nil && c.OpenDoor != nil:
+		ctx, shut := context.WithCancel(ctx)
+		c.porch = &porch{shut: shut, done: make(chan struct{})}
+
+		go c.keepOpen(ctx, c.porch.done)
+	case !held && c.porch != nil:
+		c.porch.shut()
+		<-c.porch.done // what holds it up is bounded, see Door
+		c.porch = nil
+	}
+}
+
+// keepOpen opens a door, and another one when it breaks, until ctx ends. The
+// appliance is told of each: its host key is another.
+func (a *agent) keepOpen(ctx context.Context, done chan<- struct{}) {
+	defer close(done)
+
+	for {
+		err := a.openOnce(ctx)
+
+		switch {
+		case errors.Is(err, errHoldOver):
+			a.say.Info("the hold's time is over, nobody comes in any more")
+		case err != nil && ctx.Err() == nil:
+			a.say.Error("the hold is shut", slog.String("error", err.Error()))
+		case err != nil && !errors.Is(err, context.Canceled):
+			a.say.Error("the hold does not end well", slog.String("error", err.Error()))
+		}
+
+		if pause(ctx, jitter(slowWait)) != nil {
+			return
+		}
+	}
+}
+
+func (a *agent) openOnce(ctx context.Context) error {
+	door, err := a.OpenDoor(ctx, a.say)
+	if err != nil {
+		return fmt.Errorf("opening the hold: %w", err)
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+
+	group.Go(func() error { return door.Run(ctx) })
+	group.Go(func() error { return a.invite(ctx, door) })
+
+	return group.Wait()
+}
+
+// invite tells the appliance of the door and the door whom to let in. It returns
+// when the hold's time is over, or ctx ends.
+func (a *agent) invite(ctx context.Context, door Door) error {
+	var reply wire.HoldReply
+
+	err := insist(ctx, a.say, "hold", func(ctx context.Context) (err error) {
+		reply, err = a.client.Hold(ctx, a.session.token(), wire.Hold{IP: a.IP, SSHHostKey: door.HostKey()})
+
+		return err
+	})
+	if err != nil {
+		return err
+	}
+
+	if err := door.Admit(reply.AuthorizedKeys); err != nil {
+		return err
+	}
+
+	a.say.Info("this machine is held for the operator", slog.String("ssh", "root@"+a.IP),
+		slog.String("host_key", door.HostKey()), slog.Time("until", reply.Until.Time))
+
+	if reply.Until.IsZero() {
+		<-ctx.Done()
+
+		return ctx.Err()
+	}
+
+	if err := pause(ctx, time.Until(reply.Until.Time)); err != nil {
+		return err
+	}
+
+	return errHoldOver
+}

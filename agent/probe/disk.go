@@ -1,0 +1,318 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vetting/agent/disk"
+	"vetting/core"
+)
+
+const (
+	blockDevices = "sys/block"
+	blockUnit    = 512 // bytes; the unit of sysfs sizes, whatever the disk's block
+)
+
+// Language says which commands a disk understands.
+type Language string
+
+// The languages of disks.
+const (
+	SpeaksATA  Language = "ata"
+	SpeaksSCSI Language = "scsi"
+	SpeaksNVMe Language = "nvme"
+	SpeaksNone Language = "" // virtio, SD cards: only reads and writes
+)
+
+// Drive is a disk with how to talk to it.
+type Drive struct {
+	core.Disk
+
+	Language Language
+	RAID     bool // a volume of a RAID controller that hides its disks
+}
+
+// Disks lists the whole disks, in the order of their names: no partitions, no
+// virtual devices, no optical drives, no floppies. Two paths to one disk (the same
+// WWN, or the same model and serial) give one entry. The error joins the disks
+// that did not answer their identity; they are listed all the same.
+func (m Machine) Disks() ([]Drive, error) {
+	var (
+		drives []Drive
+		faults []error
+	)
+
+	for _, name := range m.entries(blockDevices) {
+		if m.virtual(name) {
+			continue
+		}
+
+		drive, err := m.drive(name)
+		if err != nil {
+			faults = append(faults, err)
+		}
+
+		if drive.SizeBytes == 0 && drive.Removable {
+			continue // an empty card reader
+		}
+
+		// A second way to a disk that is known is a way, not a disk.
+		if i := slices.IndexFunc(drives, func(d Drive) bool { return same(d.Disk, drive.Disk) }); i >= 0 {
+			drives[i].OtherPaths = append(drives[i].OtherPaths, name)
+		} else {
+			drives = append(drives, drive)
+		}
+	}
+
+	return drives, errors.Join(faults...)
+}
+
+func same(a, b core.Disk) bool {
+	if a.WWN != "" && b.WWN != "" {
+		return a.WWN == b.WWN
+	}
+
+	// Namespaces of one NVMe controller share its serial and are disks of their own.
+	return a.Transport != "nvme" && a.Serial != "" && a.Serial == b.Serial && a.Model == b.Model && a.SizeBytes == b.SizeBytes
+}
+
+// virtual reports whether a block device is made by the kernel out of others, or
+// is not a disk at all.
+func (m Machine) virtual(name string) bool {
+	for _, prefix := range []string{"loop", "ram", "zram", "dm-", "md", "nbd", "sr", "fd", "pmem", "zd", "drbd", "rbd", "bcache", "mtdblock"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+
+	// The boot and replay-protected parts of an eMMC, and the hidden path devices
+	// of NVMe multipath ("nvme0c0n1").
+	if strings.Contains(name, "boot") || strings.HasSuffix(name, "rpmb") || m.text(path.Join(blockDevices, name, "hidden")) == "1" {
+		return true
+	}
+
+	return strings.Contains(m.link(path.Join(blockDevices, name)), "/virtual/") && !strings.HasPrefix(name, "nvme")
+}
+
+func (m Machine) drive(name string) (Drive, error) {
+	dir := path.Join(blockDevices, name)
+	target := m.link(dir)
+
+	d := Drive{Disk: core.Disk{
+		Name: name, Transport: transport(name, target), Path: busPath(target),
+		Model:        strings.TrimSpace(m.text(dir+"/device/vendor") + " " + m.text(dir+"/device/model")),
+		Serial:       m.text(dir + "/device/serial"),
+		Firmware:     firstText(m.text(dir+"/device/firmware_rev"), m.text(dir+"/device/rev")),
+		LogicalBlock: m.number(dir+"/queue/logical_block_size", 0), PhysBlock: m.number(dir+"/queue/physical_block_size", 0),
+		Rotational: m.text(dir+"/queue/rotational") == "1", Removable: m.text(dir+"/removable") == "1", Bay: m.bay(target),
+	}}
+
+	if sectors, err := strconv.ParseUint(m.text(dir+"/size"), 10, 54); err == nil {
+		d.SizeBytes = sectors * blockUnit
+	}
+
+	switch d.Transport {
+	case "nvme":
+		return m.nvme(d)
+	case "virtio", "mmc":
+		if serial := m.text(dir + "/serial"); serial != "" {
+			d.Serial = serial
+		}
+
+		if strings.HasPrefix(d.Model, "0x") { // virtio's "vendor" is a PCI number
+			d.Model = ""
+		}
+
+		return d, nil
+	default:
+		return m.scsi(d)
+	}
+}
+
+// bay is the place of a disk in its enclosure: by the enclosure's own name for it,
+// else by the number that its SAS expander tells.
+func (m Machine) bay(target string) string {
+	device := path.Dir(path.Dir(target)) // …/0:0:3:0/block/sdd
+
+	const enclosures = "sys/class/enclosure"
+
+	for _, enclosure := range m.entries(enclosures) {
+		for _, place := range m.entries(path.Join(enclosures, enclosure)) {
+			at := path.Join(m.link(path.Join(enclosures, enclosure)), place)
+			if m.link(path.Join(at, "device")) == device {
+				return place
+			}
+		}
+	}
+
+	for dir := device; dir != "." && dir != "/"; dir = path.Dir(dir) {
+		name := path.Base(dir)
+		if !strings.HasPrefix(name, "end_device-") {
+			continue
+		}
+
+		if n := m.text(path.Join(dir, "sas_device", name, "bay_identifier")); n != "" {
+			return "bay " + n
+		}
+	}
+
+	return ""
+}
+
+func firstText(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+
+	return ""
+}
+
+// transport reads the bus out of the name and the place in the device tree.
+func transport(name, target string) string {
+	switch {
+	case strings.HasPrefix(name, "nvme"):
+		return "nvme"
+	case strings.HasPrefix(name, "vd"):
+		return "virtio"
+	case strings.HasPrefix(name, "mmcblk"):
+		return "mmc"
+	case strings.Contains(target, "/usb"):
+		return "usb"
+	case strings.Contains(target, "/ata"):
+		return "sata"
+	case strings.Contains(target, "/end_device-"):
+		return "sas"
+	default:
+		return "scsi"
+	}
+}
+
+// busPath names the connector as udev's by-path does: "pci-0000:00:1f.2-ata-1".
+func busPath(target string) string {
+	var slot, port string
+
+	for part := range strings.SplitSeq(target, "/") {
+		switch {
+		case strings.Count(part, ":") == 2 && strings.Contains(part, ".") && !strings.Contains(part, "-"):
+			slot = "pci-" + part
+		case strings.HasPrefix(part, "ata") && len(part) > 3:
+			port = "-ata-" + part[3:]
+		case strings.HasPrefix(part, "end_device-"):
+			port = "-sas-" + strings.TrimPrefix(part, "end_device-")
+		case strings.HasPrefix(part, "virtio"):
+			port = "-" + part
+		case strings.HasPrefix(part, "target"):
+			if port == "" {
+				port = "-scsi-" + strings.TrimPrefix(part, "target")
+			}
+		case strings.HasPrefix(part, "usb") && port == "":
+			port = "-" + part
+		}
+	}
+
+	return slot + port
+}
+
+// nvme asks the controller who it is.
+func (m Machine) nvme(d Drive) (Drive, error) {
+	dev, err := m.Bus.NVMe(d.Name)
+	if err != nil {
+		return d, fmt.Errorf("identifying %s: %w", d.Name, err)
+	}
+
+	defer dev.Close() //nolint:errcheck // opened for reading
+
+	controller, err := disk.ReadNVMeController(dev)
+	if err != nil {
+		return d, fmt.Errorf("identifying %s: %w", d.Name, err)
+	}
+
+	d.Language, d.SMART, d.Rotational = SpeaksNVMe, true, false
+	d.Model, d.Serial, d.Firmware = controller.Model, controller.Serial, controller.Firmware
+
+	namespace, err := disk.ReadNVMeNamespace(dev)
+	if err != nil {
+		return d, fmt.Errorf("identifying %s: %w", d.Name, err)
+	}
+
+	d.WWN = namespace.WWN
+
+	return d, nil
+}
+
+// scsi asks a disk behind the SCSI layer: SATA, SAS, USB, RAID volumes.
+func (m Machine) scsi(d Drive) (Drive, error) {
+	dev, err := m.Bus.SCSI(d.Name)
+	if err != nil {
+		return d, fmt.Errorf("identifying %s: %w", d.Name, err)
+	}
+
+	defer dev.Close() //nolint:errcheck // opened for reading
+
+	inquiry, err := disk.ReadInquiry(dev)
+	if err != nil {
+		return d, fmt.Errorf("identifying %s: %w", d.Name, err)
+	}
+
+	d.Model, d.Firmware = strings.TrimSpace(inquiry.Vendor+" "+inquiry.Product), inquiry.Revision
+	d.Removable, d.RAID = inquiry.Removable, inquiry.RAIDVolume()
+
+	if d.Transport == "sata" || d.Transport == "usb" || inquiry.ATA() || disk.BehindSAT(dev) {
+		if id, err := disk.ReadIdentify(disk.ATAOver(dev)); err == nil {
+			d = ataDrive(d, id)
+			if native, err := disk.ReadNativeSectors(disk.ATAOver(dev), id); err == nil {
+				d.NativeBytes = native * uint64(id.LogicalBlock) //nolint:gosec // at least 512
+			}
+
+			return d, nil
+		} else if d.Transport == "sata" {
+			return d, fmt.Errorf("identifying %s: %w", d.Name, err)
+		}
+	}
+
+	return scsiDrive(d, dev), nil
+}
+
+func ataDrive(d Drive, id disk.ATAIdentity) Drive {
+	if d.Transport != "usb" {
+		d.Transport = "sata"
+	}
+
+	d.Language, d.SMART = SpeaksATA, id.SMART
+	d.Model, d.Serial, d.Firmware = id.Model, id.Serial, id.Firmware
+	d.Rotational, d.RPM, d.WWN = id.Rotational, id.RPM, id.WWN
+
+	return d
+}
+
+// scsiDrive fills in what a SCSI disk tells of itself; pages it does not have
+// leave their fields empty.
+func scsiDrive(d Drive, dev disk.SCSI) Drive {
+	if serial, err := disk.ReadSerial(dev); err == nil && serial != "" {
+		d.Serial = serial
+	}
+
+	if wwn, err := disk.ReadWWN(dev); err == nil {
+		d.WWN = wwn
+	}
+
+	if rotational, rpm, err := disk.ReadMedium(dev); err == nil {
+		d.Rotational, d.RPM = rotational, rpm
+	}
+
+	if _, err := disk.ReadLog(dev, disk.LogExceptions); err == nil && !d.RAID {
+		d.SMART = true
+	}
+
+	if !d.RAID && (d.SMART || d.Transport == "sas") {
+		d.Language = SpeaksSCSI
+	}
+
+	return d
+}

@@ -1,0 +1,28 @@
+package ras
+
+import "vetting/core"
+
+// Judge makes findings of what grew between two snapshots.
+func Judge(before, after Snapshot, stage core.StageName, used bool) (found []core.Finding) {
+	grown := after.Since(before)
+	for i := range grown {
+		if f, ok := grown[i].judge(stage, used); ok {
+			found = append(found, f)
+		}
+	}
+
+	return append(found, narrowed(before, after, stage, false)...)
+}
+
+// JudgeSEL makes a finding of a record of the BMC's log.
+func JudgeSEL(raw []byte, used bool) (core.Finding, bool) {
+	e, ok := ParseSEL(raw)
+	if !ok {
+		return core.Finding{}, false
+	}
+
+	return e.judge(core.Memory, used)
+}
+
+// SplitRecords parts the records of a copy of the kernel's log.
+func SplitRecords(raw []byte) [][]byte { return splitRecords(raw) }

@@ -1,0 +1,189 @@
+package simhost
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"vetting/core"
+)
+
+// paced is a healthy machine's script at a pace that people can follow: each stage
+// says and measures what the real one does, in the time given for the self-test of
+// the disks or less.
+func paced(inventory core.Inventory, takes time.Duration) map[core.StageName]Play {
+	script := map[core.StageName]Play{
+		core.InventoryCheck: lookAround(inventory),
+		core.Firmware:       readVersions(inventory),
+		core.SMART:          askDisks(inventory),
+		core.CPUStress:      stressCPUs(inventory),
+		core.Memory:         testMemory(inventory),
+		core.Burn:           burnAll(inventory),
+	}
+
+	for name, pace := range map[core.StageName]time.Duration{
+		core.InventoryCheck: 4 * time.Second, core.Firmware: 3 * time.Second, core.SMART: takes,
+		core.CPUStress: 25 * time.Second, core.Memory: 20 * time.Second, core.Burn: 30 * time.Second,
+	} {
+		play := script[name]
+		play.Takes, play.Every = pace, time.Second
+		script[name] = play
+	}
+
+	return script
+}
+
+func step(name, summary string) core.SubStep {
+	return core.SubStep{Name: name, Verdict: core.Pass, Summary: summary, Progress: 1}
+}
+
+// watched are the steps of those who watch over every stage.
+func watched() []core.SubStep {
+	return []core.SubStep{
+		step("error counters", "214 counters, 0 grew"),
+		step("sensors", "9 sensors, nearest to its limit cpu/package0 at 71 °C"),
+	}
+}
+
+func diskPart(d *core.Disk) core.Part {
+	return core.Part{Kind: "disk", Slot: d.Name, Model: d.Model, Serial: d.Serial}
+}
+
+func lookAround(inventory core.Inventory) Play {
+	return Play{
+		Lines: []string{"reading what the machine is made of"}, Steps: []string{"system", "cpus", "memory", "disks", "nics"},
+		Result: core.Result{
+			Verdict: core.Pass, Inventory: &inventory,
+			Coverage: fmt.Sprintf("%d CPUs, 2 DIMMs (32 GiB), %d disks, %d NICs, 0 PCI functions", len(inventory.CPUs), len(inventory.Disks), len(inventory.NICs)),
+		},
+	}
+}
+
+func readVersions(inventory core.Inventory) Play {
+	items := []core.FirmwareItem{{Part: core.Part{Kind: "board"}, Name: "BIOS", Version: inventory.BIOS.Version, Date: inventory.BIOS.Date}}
+	for i := range inventory.Disks {
+		items = append(items, core.FirmwareItem{Part: diskPart(&inventory.Disks[i]), Name: "disk", Version: "SIM1"})
+	}
+
+	return Play{
+		Steps:  []string{"versions"},
+		Result: core.Result{Verdict: core.Pass, Firmware: items, Coverage: fmt.Sprintf("%d firmware versions read", len(items))},
+	}
+}
+
+func askDisks(inventory core.Inventory) Play {
+	play := Play{Curve: disksAt, Result: core.Result{
+		Verdict: core.Pass, Coverage: fmt.Sprintf("%d of %d disks; short self-test of each", len(inventory.Disks), len(inventory.Disks)),
+	}}
+
+	for i := range inventory.Disks {
+		d := &inventory.Disks[i]
+		play.Lines = append(play.Lines, "short self-test of "+d.Name)
+		play.Steps = append(play.Steps, d.Name+" self-test")
+		done := step(d.Name, "healthy, short self-test passed")
+		done.Part = diskPart(d)
+		play.Result.SubSteps = append(play.Result.SubSteps, done)
+	}
+
+	return play
+}
+
+func stressCPUs(inventory core.Inventory) Play {
+	threads := 0
+	for _, c := range inventory.CPUs {
+		threads += c.Online
+	}
+
+	blocks := 4096 * threads
+
+	return Play{
+		Lines: []string{"every worker found the fault that was planted for it"}, Steps: []string{"all CPUs at once", "one after the other", "between CPUs"},
+		Curve: underLoad,
+		Result: core.Result{
+			Verdict:  core.Pass,
+			Coverage: fmt.Sprintf("%d of %d logical CPUs, 3 kernels, %d blocks compared in 12 slots", threads, threads, 3*blocks),
+			SubSteps: append([]core.SubStep{
+				step("multiply-add", fmt.Sprintf("from registers: %d blocks on %d CPUs, 0 wrong", blocks, threads)),
+				step("sha", fmt.Sprintf("SHA-256: %d blocks on %d CPUs, 0 wrong", blocks, threads)),
+				step("deflate", fmt.Sprintf("there and back: %d blocks on %d CPUs, 0 wrong", blocks, threads)),
+				step("between CPUs", "81920 turns of messages, locks and time stamps, 0 mistakes"),
+			}, watched()...),
+		},
+	}
+}
+
+func testMemory(inventory core.Inventory) Play {
+	const gib = 1 << 30
+
+	all := float64(inventory.Memory.UsableBytes) / gib
+	tested := all - 0.9
+
+	return Play{
+		Lines: []string{"a planted fault was found in each node"}, Steps: []string{"node0 walking ones", "node0 random words", "node0 bandwidth"},
+		Curve: underLoad,
+		Result: core.Result{
+			Verdict: core.Pass,
+			Coverage: fmt.Sprintf("%.1f of %.1f GiB (%.1f %%) by physical page, 1 pass of short patterns; the kernel's own test at boot was NOT run",
+				tested, all, 100*tested/all),
+			SubSteps: append([]core.SubStep{
+				{Name: "boot test", Part: core.Part{Kind: "memory"}, Verdict: core.Skip, Progress: 1, Summary: "the kernel was not told to test memory (memtest=)"},
+				step("node0", fmt.Sprintf("%.1f GiB of %.1f GiB on 16 CPUs, 1 pass, copy 21.4 GiB/s, triad 19.8 GiB/s", tested, all)),
+			}, watched()...),
+		},
+	}
+}
+
+func burnAll(inventory core.Inventory) Play {
+	return Play{
+		Lines: []string{"idle, then everything at once, then idle again"}, Steps: []string{"rest before", "everything at once", "rest after"},
+		Curve: func(gone, takes time.Duration) []core.Sample {
+			return append(underLoad(gone, takes), disksAt(gone, takes)...)
+		},
+		Result: core.Result{
+			Verdict:  core.Pass,
+			Coverage: fmt.Sprintf("30s at once: 16 of 16 CPUs, 28.1 GiB of 31.5 GiB of memory, %d of %d disks read and compared, 340 MiB over the network", len(inventory.Disks), len(inventory.Disks)),
+			SubSteps: append([]core.SubStep{
+				step("phases", "rest 3s, together 24s, rest 3s"),
+				step("cpus", "24 slots, 16 workers"),
+				step("memory", "28.1 GiB verified in 24s"),
+				step("disks", fmt.Sprintf("%d disks, 6.2 GiB read, each block read twice and compared", len(inventory.Disks))),
+				step("network", "340 MiB there and back, 0 damaged"),
+			}, watched()...),
+		},
+	}
+}
+
+// warming is how a part warms up: from cold to warm, most of it in the first tenth of
+// the stage, with a small ripple.
+func warming(cold, warm float64, gone, takes time.Duration) float64 {
+	t := gone.Seconds()
+
+	return math.Round(10*(warm-(warm-cold)*math.Exp(-10*t/takes.Seconds())+0.6*math.Sin(t))) / 10
+}
+
+// underLoad is what the thermometers and meters say while CPUs and memory work.
+func underLoad(gone, takes time.Duration) []core.Sample {
+	at := func(key, unit string, value float64) core.Sample {
+		return core.Sample{Key: key, Unit: unit, Value: value}
+	}
+	package0 := warming(42, 70, gone, takes)
+
+	return []core.Sample{
+		at("cpu/package0/temperature_celsius", "celsius", package0),
+		at("cpu/package0/headroom_celsius", "celsius", 100-package0),
+		at("memory/dimm-a1/temperature_celsius", "celsius", warming(34, 52, gone, takes)),
+		at("memory/dimm-b1/temperature_celsius", "celsius", warming(33, 49, gone, takes)),
+		at("cpu/package0/power_watts", "watts", warming(38, 142, gone, takes)),
+		at("cpu/package0/frequency_mhz", "mhz", 3400-math.Round(warming(0, 220, gone, takes))),
+		at("board/fan1/fan_rpm", "rpm", math.Round(warming(2400, 5200, gone, takes))),
+		at("board/fan2/fan_rpm", "rpm", math.Round(warming(2380, 5150, gone, takes))),
+	}
+}
+
+// disksAt is what the thermometers of the disks say.
+func disksAt(gone, takes time.Duration) []core.Sample {
+	return []core.Sample{
+		{Key: "disk/sda/temperature_celsius", Unit: "celsius", Value: math.Round(warming(29, 34, gone, takes))},
+		{Key: "disk/nvme0n1/temperature_celsius", Unit: "celsius", Value: math.Round(warming(36, 47, gone, takes))},
+	}
+}

@@ -1,0 +1,220 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"vetting/agent/probe"
+	"vetting/core"
+)
+
+// SMART asks every disk for its health, runs its short self-test, and asks again.
+// All disks work in parallel. Rules: stages.md §3.4, policy "new", or with
+// SMART.policy "used" the milder one for disks that have a life behind them;
+// SMART.self_test "none" leaves the self-tests out and says so.
+//
+// A disk that answers no SMART (a virtual disk, a RAID volume) was not tested: it
+// is a finding, counts against the coverage, and is an error when it was expected.
+func SMART(m probe.Machine) Func {
+	return func(ctx context.Context, env Env) core.Result {
+		drives, err := m.Disks()
+		if err != nil {
+			env.Log.Warn("something did not answer", slog.String("error", err.Error()))
+		}
+
+		exams := examineAll(ctx, env, m, drives)
+		if err := ctx.Err(); err != nil {
+			return stopped(err)
+		}
+
+		return smartResult(env, exams)
+	}
+}
+
+// exam is what came of one disk.
+type exam struct {
+	drive    probe.Drive
+	part     core.Part
+	verdict  core.Verdict
+	summary  string
+	findings []core.Finding
+	samples  []core.Sample
+}
+
+func examineAll(ctx context.Context, env Env, m probe.Machine, drives []probe.Drive) []exam {
+	exams, progress := make([]exam, len(drives)), newProgress(env, len(drives))
+	parts := sampleParts(drives)
+
+	var work sync.WaitGroup
+
+	for i, drive := range drives {
+		work.Go(func() {
+			x := examination{
+				env: env, machine: m, drive: drive, key: parts[i], used: env.Config["SMART.policy"] == "used",
+				selfTest: env.Config["SMART.self_test"] != "none",
+				progress: func(done float64, eta time.Duration) { progress.set(i, drive.Name, done, eta) },
+			}
+			exams[i] = x.run(ctx)
+			progress.set(i, drive.Name, 1, 0)
+		})
+	}
+
+	work.Wait()
+
+	return exams
+}
+
+// progress joins what the disks report into one figure.
+type progress struct {
+	env Env
+
+	mu   sync.Mutex // guards the rest
+	done []float64
+	eta  []time.Duration
+}
+
+func newProgress(env Env, disks int) *progress {
+	return &progress{env: env, done: make([]float64, disks), eta: make([]time.Duration, disks)}
+}
+
+// set tells how far one disk is. It speaks inside the lock, so that nothing older is
+// told after something newer.
+func (p *progress) set(i int, name string, done float64, eta time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.done[i], p.eta[i] = done, eta
+
+	total := 0.0
+	for _, d := range p.done {
+		total += d
+	}
+
+	p.env.Progress(name, total/float64(len(p.done)), slices.Max(p.eta))
+}
+
+// sampleParts names each disk in sample keys: by its serial number or, where that
+// is missing or shared, by its name.
+func sampleParts(drives []probe.Drive) []string {
+	count, parts := map[string]int{}, make([]string, len(drives))
+
+	for i, d := range drives {
+		parts[i] = strings.Map(func(r rune) rune {
+			if strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:+-", r) {
+				return r
+			}
+
+			return '-'
+		}, d.Serial[:min(len(d.Serial), 40)])
+		count[parts[i]]++
+	}
+
+	for i, d := range drives {
+		if parts[i] == "" || count[parts[i]] > 1 {
+			parts[i] = d.Name
+		}
+	}
+
+	return parts
+}
+
+// smartResult adds up the disks, and the expected ones that are not there.
+func smartResult(env Env, exams []exam) core.Result {
+	var (
+		result        core.Result
+		tested, disks int
+		sticks        []string
+	)
+
+	for _, e := range exams {
+		if e.drive.Transport == "usb" && e.verdict == core.Unmeasurable {
+			sticks = append(sticks, e.drive.Name)
+		} else {
+			disks++
+		}
+
+		if e.verdict == core.Pass || e.verdict == core.Fail {
+			tested++
+		}
+
+		result.Findings = append(result.Findings, e.findings...)
+		result.Measurements = append(result.Measurements, e.samples...)
+		result.SubSteps = append(result.SubSteps, core.SubStep{
+			Name: e.drive.Name, Part: e.part, Verdict: e.verdict, Summary: e.summary, Progress: 1,
+		})
+	}
+
+	for _, want := range env.Disks {
+		if !slices.ContainsFunc(exams, func(e exam) bool { return isExpected(want, e.drive.Disk) }) {
+			disks++
+			result.Findings = append(result.Findings, missingDisk(want))
+			result.SubSteps = append(result.SubSteps, core.SubStep{
+				Name: want.Serial, Part: core.Part{Kind: "disk", Model: want.Model, Serial: want.Serial}, Verdict: core.Error,
+				Summary: "not found, NOT tested", Progress: 1,
+			})
+		}
+	}
+
+	result.Coverage = smartCoverage(tested, disks, sticks, env.Config["SMART.self_test"] == "none")
+	result.Verdict, result.SkipReason = smartVerdict(result, tested, disks)
+
+	return result
+}
+
+func missingDisk(want core.ExpectedDisk) core.Finding {
+	return core.Finding{
+		Code: "smart/expected-disk-missing", Severity: core.Warning, Title: "An expected disk could not be tested: it is not there",
+		Part:     core.Part{Kind: "disk", Model: want.Model, Serial: want.Serial},
+		Evidence: fmt.Sprintf("no disk with serial %q or WWN %q answers", want.Serial, want.WWN),
+		Next:     "Check the disk, its slot and its cable.",
+	}
+}
+
+func smartCoverage(tested, disks int, sticks []string, noTest bool) string {
+	text := fmt.Sprintf("%d of %d disks", tested, disks)
+	if untested := disks - tested; untested > 0 {
+		text += fmt.Sprintf(", %d NOT tested", untested)
+	}
+
+	if len(sticks) > 0 {
+		text += ", USB storage " + strings.Join(sticks, " ") + " NOT tested"
+	}
+
+	if noTest {
+		text += ", self-tests NOT run"
+	}
+
+	return text
+}
+
+func smartVerdict(result core.Result, tested, disks int) (verdict core.Verdict, skipReason string) {
+	broken := slices.ContainsFunc(result.SubSteps, func(s core.SubStep) bool { return s.Verdict == core.Error })
+
+	switch {
+	case worst(result.Findings) == core.Fail:
+		return core.Fail, ""
+	case broken:
+		return core.Error, ""
+	case disks == 0:
+		return core.Skip, "the machine has no disks"
+	case tested == 0:
+		return core.Unmeasurable, ""
+	default:
+		return core.Pass, ""
+	}
+}
+
+// isExpected reports whether a disk is the one that was expected: by WWN when both
+// have one, else by serial.
+func isExpected(want core.ExpectedDisk, d core.Disk) bool {
+	if want.WWN != "" && d.WWN != "" {
+		return strings.EqualFold(want.WWN, d.WWN)
+	}
+
+	return want.Serial != "" && want.Serial == d.Serial
+}

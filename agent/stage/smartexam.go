@@ -1,0 +1,210 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"vetting/agent/disk"
+	"vetting/agent/probe"
+	"vetting/core"
+	"vetting/core/catalogue"
+)
+
+// reading is a disk's health at one moment.
+type reading struct {
+	values   map[string]float64 // quantity of the catalogue → value
+	findings []core.Finding     // beyond what the rules say about values
+	tests    []disk.SelfTest    // the log, the latest first
+	notes    []string           // for the summary
+}
+
+// testState is how a self-test stands.
+type testState struct {
+	running bool
+	left    float64 // part left, 0..1
+	outcome disk.Outcome
+	detail  string
+}
+
+// patient is a disk that can be examined, whatever its language.
+type patient interface {
+	read() (reading, error)
+	start() error             // starts the short self-test
+	test() (testState, error) // asks how it stands
+	rules(used bool) []limit  // what the values must keep to
+	minutes() int             // how long the short self-test takes
+	self() bool               // it has self-tests
+	io.Closer
+}
+
+// examination is the way of one disk through the stage.
+type examination struct {
+	env      Env
+	machine  probe.Machine
+	drive    probe.Drive
+	key      string // part of its sample keys
+	used     bool
+	selfTest bool
+	progress func(done float64, eta time.Duration)
+}
+
+func (x examination) run(ctx context.Context) exam {
+	log := x.env.Log.With(slog.String("disk", x.drive.Name), slog.String("serial", x.drive.Serial))
+
+	p, err := x.open()
+	if err != nil {
+		log.Warn("disk cannot be tested", slog.String("error", err.Error()))
+
+		return x.unreadable(err)
+	}
+
+	defer p.Close() //nolint:errcheck // opened for reading
+
+	before, err := p.read()
+	if err != nil {
+		log.Warn("disk cannot be tested", slog.String("error", err.Error()))
+
+		return x.unreadable(err)
+	}
+
+	x.env.Sensor(x.samples(before)...)
+	x.progress(0.1, 0)
+
+	testFindings, testErr := x.runTest(ctx, log, p)
+
+	after, err := p.read()
+	if err != nil {
+		return x.unreadable(err)
+	}
+
+	e := exam{drive: x.drive, part: probe.DiskPart(x.drive.Disk), samples: x.samples(after), verdict: core.Pass}
+	x.env.Sensor(e.samples...)
+
+	e.findings = slices.Concat(after.findings, x.judge(p.rules(x.used), before, after), testFindings, x.history(after))
+	for i := range e.findings {
+		e.findings[i].Part = e.part
+	}
+
+	e.verdict = worst(e.findings)
+	if e.verdict == core.Pass && testErr != nil {
+		e.verdict = core.Error
+	}
+
+	e.summary = summary(after, e, testErr)
+	log.Info("disk examined", slog.String("verdict", string(e.verdict)), slog.String("summary", e.summary))
+
+	return e
+}
+
+// open finds the disk's language.
+func (x examination) open() (patient, error) {
+	switch {
+	case x.drive.RAID:
+		return nil, errors.New("it is a volume of a RAID controller, which hides its disks")
+	case x.drive.Language == probe.SpeaksNVMe:
+		return openNVMe(x.machine.Bus, x.drive)
+	case x.drive.Language == probe.SpeaksATA && x.drive.SMART:
+		return openATA(x.machine.Bus, x.drive)
+	case x.drive.Language == probe.SpeaksSCSI && x.drive.SMART:
+		return openSCSI(x.machine.Bus, x.drive)
+	case x.drive.Language == probe.SpeaksNone:
+		return nil, fmt.Errorf("a %s disk has no health data", x.drive.Transport)
+	default:
+		return nil, errors.New("the disk has no SMART")
+	}
+}
+
+// unreadable is the exam of a disk that was not tested, and says so.
+func (x examination) unreadable(cause error) exam {
+	finding := core.Finding{
+		Code: "smart/not-readable", Severity: core.Warning, Title: "A disk's health cannot be read: it was NOT tested",
+		Part: probe.DiskPart(x.drive.Disk), Evidence: cause.Error(),
+		Next: "Test the disk another way: set the RAID controller to pass disks through (HBA mode), or connect the disk to a SATA or NVMe port.",
+	}
+
+	e := exam{drive: x.drive, part: finding.Part, verdict: core.Unmeasurable, summary: "NOT tested: " + cause.Error()}
+
+	expected := slices.ContainsFunc(x.env.Disks, func(want core.ExpectedDisk) bool { return isExpected(want, x.drive.Disk) })
+	if expected {
+		e.verdict = core.Error
+	}
+
+	if x.drive.Transport == "usb" && !expected {
+		finding.Code, finding.Severity, finding.Title = "smart/usb-storage", core.Info, "USB storage is plugged in; it was NOT tested"
+		finding.Next = "Pull it out if it does not belong to the machine."
+	}
+
+	e.findings = []core.Finding{finding}
+
+	return e
+}
+
+// samples turns values into samples, in the order of the catalogue.
+func (x examination) samples(r reading) (samples []core.Sample) {
+	now := time.Now().UTC()
+
+	for _, entry := range catalogue.All() {
+		if value, ok := r.values[entry.Quantity]; ok && entry.Kind == "disk" {
+			samples = append(samples, core.Sample{
+				Time: now, Key: entry.Key(strings.ToLower(x.key)), Value: value, Unit: entry.Unit, Stage: core.SMART,
+			})
+		}
+	}
+
+	return samples
+}
+
+// history looks at the self-tests the disk ran before ours: a failed one is worth
+// telling, and where we ran none it is the last word.
+func (x examination) history(r reading) []core.Finding {
+	for i, test := range r.tests {
+		if test.Outcome != disk.TestFailed && test.Outcome != disk.TestBroken {
+			continue
+		}
+
+		severity := core.Warning
+		if i == 0 && !x.selfTest {
+			severity = core.Critical
+		}
+
+		evidence := fmt.Sprintf("self-test at %d power-on hours: %s (code %d)", test.Hours, test.Outcome, test.Code)
+		if test.HasLBA {
+			evidence += fmt.Sprintf(", first failing block %d", test.LBA)
+		}
+
+		return []core.Finding{{
+			Code: "smart/earlier-self-test-failed", Severity: severity, Title: "The disk's log holds a failed self-test",
+			Evidence: evidence, Next: "Run the extended self-test; replace the disk if it fails.",
+		}}
+	}
+
+	return nil
+}
+
+func summary(r reading, e exam, testErr error) string {
+	words := slices.Clone(r.notes)
+
+	if temperature, ok := r.values["temperature_celsius"]; ok {
+		words = append(words, fmt.Sprintf("%.0f °C", temperature))
+	}
+
+	if hours, ok := r.values["power_on_hours"]; ok {
+		words = append(words, fmt.Sprintf("%.0f h", hours))
+	}
+
+	if testErr != nil {
+		words = append(words, testErr.Error())
+	}
+
+	if n := len(e.findings); n > 0 {
+		words = append(words, fmt.Sprintf("%d findings", n))
+	}
+
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,175 @@
+package stage
+
+import (
+	"fmt"
+
+	"vetting/core"
+)
+
+// limit is a rule about one quantity of a disk.
+type limit struct {
+	quantity string
+	code     string
+	title    string
+	next     string
+	// judge ranks a value; the empty severity is fine. nil: any value is fine.
+	judge func(value float64) core.Severity
+	// grow ranks an increase during the stage; nil: it may grow.
+	grow func(delta float64) core.Severity
+}
+
+const (
+	replaceDisk  = "Replace the disk."
+	replaceCable = "Replace the cable or reseat the disk."
+	coolDisk     = "Check the fans and the air flow before the disk bay."
+
+	codeTemperature = "smart/temperature"
+	codeThrottled   = "smart/throttled"
+	codeCRC         = "smart/crc-errors"
+)
+
+// above ranks values over a limit.
+func above(bound float64, severity core.Severity) func(float64) core.Severity {
+	return func(value float64) core.Severity {
+		if value > bound {
+			return severity
+		}
+
+		return ""
+	}
+}
+
+// steps ranks values from one limit up, and from a higher one up.
+func steps(warn, critical float64) func(float64) core.Severity {
+	return func(value float64) core.Severity {
+		switch {
+		case value >= critical:
+			return core.Critical
+		case value >= warn:
+			return core.Warning
+		default:
+			return ""
+		}
+	}
+}
+
+// defects ranks replaced sectors: none on a new disk, a few on a used one.
+func defects(used bool) func(float64) core.Severity {
+	if !used {
+		return above(0, core.Critical)
+	}
+
+	return steps(1, 11)
+}
+
+// judge applies the rules to the second reading, and to what changed since the
+// first.
+func (x examination) judge(rules []limit, before, after reading) (findings []core.Finding) {
+	for _, rule := range rules {
+		value, ok := after.values[rule.quantity]
+		if !ok {
+			continue
+		}
+
+		if rule.judge != nil {
+			if severity := rule.judge(value); severity != "" {
+				findings = append(findings, core.Finding{
+					Code: rule.code, Severity: severity, Title: rule.title,
+					Evidence: fmt.Sprintf("%s is %s", rule.quantity, plain(value)), Next: rule.next,
+				})
+			}
+		}
+
+		was, known := before.values[rule.quantity]
+		if rule.grow == nil || !known || value <= was {
+			continue
+		}
+
+		if severity := rule.grow(value - was); severity != "" {
+			code, title := rule.increase()
+			findings = append(findings, core.Finding{
+				Code: code, Severity: severity, Title: title,
+				Evidence: fmt.Sprintf("%s went from %s to %s", rule.quantity, plain(was), plain(value)), Next: rule.next,
+			})
+		}
+	}
+
+	return findings
+}
+
+// increase says what the growth of a counter is called: heat by its own name, the
+// rest as errors.
+func (l limit) increase() (code, title string) {
+	if l.code == codeTemperature || l.code == codeThrottled {
+		return l.code, l.title
+	}
+
+	return "smart/increase", "An error counter of the disk grew while it was watched"
+}
+
+// plain prints a count without a decimal point.
+func plain(value float64) string { return fmt.Sprintf("%.6g", value) }
+
+// age are the rules for disks that are to be new.
+func age(used bool) []limit {
+	if used {
+		return nil
+	}
+
+	return []limit{
+		{
+			quantity: "power_on_hours", code: "smart/not-new", title: "The disk is not new: it has run for a while",
+			next: "Accept it as used (SMART.policy: used), or send it back.", judge: above(48, core.Warning),
+		},
+		{
+			quantity: "power_cycles_count", code: "smart/not-new", title: "The disk is not new: it was switched on many times",
+			next: "Accept it as used (SMART.policy: used), or send it back.", judge: above(50, core.Warning),
+		},
+	}
+}
+
+func temperatureRule(warn, critical int) limit {
+	return limit{
+		quantity: "temperature_celsius", code: codeTemperature, title: "The disk is too hot",
+		next: coolDisk, judge: steps(float64(warn), float64(critical)),
+	}
+}
+
+// heat are the rules for disks that count how long they were too hot and how often
+// they slowed themselves down: what they counted before is their past.
+func heat() []limit {
+	return []limit{
+		{
+			quantity: "warning_temperature_minutes", code: codeTemperature, title: "The disk was above its warning temperature while it was watched",
+			next: coolDisk, grow: above(0, core.Warning),
+		},
+		{
+			quantity: "critical_temperature_minutes", code: codeTemperature, title: "The disk was above its critical temperature while it was watched",
+			next: coolDisk, grow: above(0, core.Critical),
+		},
+		{
+			quantity: "light_throttles_count", code: codeThrottled, title: "The disk slowed itself down on account of heat",
+			next: coolDisk, grow: above(0, core.Warning),
+		},
+		{
+			quantity: "heavy_throttles_count", code: codeThrottled, title: "The disk slowed itself down a lot on account of heat",
+			next: coolDisk, grow: above(0, core.Warning),
+		},
+	}
+}
+
+// link are the rules for the errors that a disk counts on its link. judge ranks
+// those of its past: SATA disks count damaged frames only, SAS disks also what
+// happens whenever a link comes up.
+func link(judge func(float64) core.Severity) []limit {
+	return []limit{
+		{
+			quantity: "phy_errors_count", code: codeCRC, title: "Data was damaged between disk and controller",
+			next: replaceCable, judge: judge, grow: above(0, core.Critical),
+		},
+		{
+			quantity: "phy_losses_count", code: codeCRC, title: "The link between disk and controller went down",
+			next: replaceCable, grow: above(0, core.Critical),
+		},
+	}
+}
