@@ -1,0 +1,323 @@
+// Package canned fills a ledger with hosts and runs as they look in life, for
+// the tests of the console and for its gallery. Nothing of it is in the product.
+package canned
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"vetting/core"
+	"vetting/core/report"
+)
+
+// Now is the moment all of it is seen at.
+func Now() time.Time { return time.Date(2026, 11, 23, 12, 41, 7, 0, time.UTC) }
+
+// Appliance is the appliance of the scene.
+func Appliance() report.Appliance {
+	return report.Appliance{
+		ID: "01JD0000000000000000APPL1A", Name: "vetting-lab-1", Version: "0.1.0", ImageID: strings.Repeat("4f3c", 16),
+		KernelVersion: "6.12.48+deb13-amd64", KernelSHA256: strings.Repeat("ab", 32), InitrdSHA256: strings.Repeat("cd", 32),
+	}
+}
+
+// Scene names what a ledger is filled with.
+type Scene string
+
+// The scenes.
+const (
+	Empty   Scene = "empty"   // nothing yet
+	Full    Scene = "full"    // a rack at work
+	Failed  Scene = "failed"  // everything is held, broken or quarantined
+	Hostile Scene = "hostile" // a machine that wants to be markup
+	Broken  Scene = "broken"  // the appliance itself; its ledger is not looked at
+)
+
+// The runs and the host that every page can be asked for, in all scenes but Empty.
+const (
+	Host = core.MAC("52:54:00:00:00:11")
+	Run  = core.RunID("01JD4X00000000000000000011")
+)
+
+// Fill writes a scene into the ledger.
+func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
+	var rows []row
+
+	switch scene {
+	case Empty, Broken:
+		return nil
+	case Full:
+		rows = rack()
+	case Failed:
+		rows = trouble()
+	case Hostile:
+		rows = []row{hostile()}
+	}
+
+	_, err := ledger.Update(ctx, func(txn core.Txn) error {
+		for i := range rows {
+			if err := rows[i].write(txn); err != nil {
+				return err
+			}
+		}
+
+		if err := shared(txn, scene); err != nil {
+			return err
+		}
+
+		return sightings(txn, scene)
+	})
+	if err != nil {
+		return fmt.Errorf("filling the ledger: %w", err)
+	}
+
+	return nil
+}
+
+// row is one host with its run and what was found.
+type row struct {
+	host      core.Host
+	run       *core.Run
+	inventory core.Inventory
+}
+
+func (r *row) write(txn core.Txn) error {
+	if r.run == nil {
+		return txn.Put(core.TableHost, string(r.host.MAC), r.host)
+	}
+
+	r.run.Host, r.run.HostName, r.host.LastRun, r.host.LastVerdict = r.host.MAC, r.host.Name, r.run.ID, r.run.Verdict
+	if !r.run.State.Over() {
+		r.host.CurrentRun = r.run.ID
+	}
+
+	data, err := json.Marshal(map[string]string{"state": string(r.run.State)})
+	if err != nil {
+		return fmt.Errorf("encoding event: %w", err)
+	}
+
+	for _, step := range []func() error{
+		func() error { return txn.Put(core.TableHost, string(r.host.MAC), r.host) },
+		func() error { return txn.Put(core.TableRun, string(r.run.ID), r.run) },
+		func() error { return txn.Put(core.TableInventory, string(r.run.ID), r.inventory) },
+		func() error {
+			return txn.Put(core.TableBoot, string(r.host.MAC), core.BootTrace{Steps: boot(r.host.MAC)})
+		},
+		func() error {
+			return txn.Put(core.TableArtifact, string(r.run.ID)+"/1", core.Artifact{
+				ID: string(r.run.ID) + "/1", Run: r.run.ID, Stage: core.SMART, Name: r.run.HostName + "-smart.bin", Size: 40960,
+				SHA256: strings.Repeat("5e", 32), Time: Now(),
+			})
+		},
+		func() error {
+			return txn.Emit(core.Event{Time: Now(), Kind: core.EventRun, Host: r.host.MAC, Run: r.run.ID, Data: data})
+		},
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+func boot(mac core.MAC) []core.BootStep {
+	at := Now().Add(-3 * time.Hour)
+
+	return []core.BootStep{
+		{Time: at, MAC: mac, Kind: "discover", Detail: "PXEClient:Arch:00007"},
+		{Time: at.Add(2 * time.Millisecond), MAC: mac, Kind: "offer"},
+		{Time: at.Add(40 * time.Millisecond), MAC: mac, Kind: "tftp", Detail: "snponly.efi", Bytes: 264192},
+		{Time: at.Add(900 * time.Millisecond), MAC: mac, Kind: "script", Detail: "live image"},
+		{Time: at.Add(1400 * time.Millisecond), MAC: mac, Kind: "initrd", Bytes: 31 << 20},
+	}
+}
+
+// shared writes a model class and a deleted host.
+func shared(txn core.Txn, scene Scene) error {
+	class := core.Class{Name: "r740-nvme", SpecYAML: "memory:\n  dimms:\n    count: 4\n", Notes: "the row by the window", Overrides: overrides(), UpdatedAt: Now(), UpdatedBy: "ada"}
+	gone := host(55, "rack3-u1")
+	gone.DeletedAt, gone.DeletedBy = Now().Add(-time.Hour), "ada"
+	entry := core.Audit{
+		Time: Now().Add(-time.Hour), Who: "ada", Action: "host.delete", Object: "host/" + string(gone.MAC), Host: gone.MAC, Text: "deleted rack3-u1",
+	}
+
+	if scene == Hostile {
+		class.Name, class.SpecYAML, class.Notes = Evil, "</textarea>"+Evil, Evil
+		gone.Name, gone.DeletedBy, entry.Who, entry.Text, entry.Object, entry.Action = Evil, Evil, Evil, Evil, Evil, Evil
+	}
+
+	return errors.Join(
+		installed(txn, scene), sent(txn, scene), measured(txn, scene), txn.Put(core.TableClass, class.Name, class), txn.Put(core.TableTrash, string(gone.MAC), gone), core.WriteAudit(txn, entry))
+}
+
+// installed writes what is known of agents in the hosts' own systems.
+func installed(txn core.Txn, scene Scene) error {
+	at := Now().Add(-26 * time.Hour)
+	known := []core.Presence{
+		{Host: host(13, "").MAC, Online: true, Since: at, LastSeen: Now().Add(-20 * time.Second), AgentVersion: "0.1.0", Uptime: 50 * time.Hour, KeyID: strings.Repeat("1a", 16)},
+		{Host: host(18, "").MAC, Since: Now().Add(-2 * time.Hour), LastSeen: Now().Add(-2 * time.Hour), AgentVersion: "0.1.0", Refusal: "ada is logged in on tty1"},
+	}
+	keys := []core.HostKey{
+		{ID: strings.Repeat("1a", 16), Host: host(13, "").MAC, HostName: "rack3-u19", State: core.HostKeyApproved, DecidedAt: at, DecidedBy: "ada"},
+		{ID: strings.Repeat("2b", 16), Host: host(18, "").MAC, HostName: "bench-1.lan", State: core.HostKeyPending},
+		{ID: strings.Repeat("3c", 16), Host: host(13, "").MAC, HostName: "rack3-u19", State: core.HostKeyRevoked, DecidedAt: at, DecidedBy: "ada"},
+	}
+
+	if scene == Hostile {
+		known = []core.Presence{{Host: Host, Online: true, Since: at, LastSeen: at, AgentVersion: Evil, BootID: Evil, Refusal: Evil, KeyID: Evil}}
+		keys = []core.HostKey{{ID: strings.Repeat("4d", 16), Host: Host, HostName: Evil, State: core.HostKeyPending, DecidedBy: Evil}}
+	}
+
+	var faults []error
+
+	for i := range known {
+		faults = append(faults, txn.Put(core.TablePresence, string(known[i].Host), known[i]))
+	}
+
+	for i := range keys {
+		keys[i].CreatedAt, keys[i].Public = at, make([]byte, 32)
+		keys[i].Fingerprint = "SHA256:" + strings.Repeat(keys[i].ID[:2], 21) + "A"
+		faults = append(faults, txn.Put(core.TableHostKey, keys[i].ID, keys[i]))
+	}
+
+	return errors.Join(faults...)
+}
+
+func sightings(txn core.Txn, scene Scene) error {
+	list := []core.Sighting{
+		{MAC: "3c:ec:ef:00:17:a2", Vendor: "PXEClient:Arch:00007:UNDI:003016", Arch: "uefi-x64", UUID: "00000000-0000-0000-0000-3cecef0017a2", Count: 14},
+		{MAC: "b4:96:91:aa:01:02", Vendor: "PXEClient:Arch:00000:UNDI:002001", Arch: "bios", Count: 3},
+	}
+
+	if scene == Hostile {
+		list = []core.Sighting{{MAC: "de:ad:be:ef:00:01", Vendor: Evil, Arch: Evil, UUID: Evil, Count: 1}}
+	}
+
+	for _, s := range list {
+		s.FirstSeen, s.LastSeen = Now().Add(-40*time.Minute), Now().Add(-20*time.Second)
+
+		if err := txn.Put(core.TableSighting, string(s.MAC), s); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// Play lets the run of the scene go on at each tick: its stage advances, and when
+// it is over the run fails and is held.
+func Play(ctx context.Context, ledger core.Ledger, bell interface{ Ring(seq uint64) }, ticks <-chan time.Time) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks:
+		}
+
+		seq, err := ledger.Update(ctx, step)
+		if err != nil {
+			return fmt.Errorf("playing on: %w", err)
+		}
+
+		bell.Ring(seq)
+	}
+}
+
+// step advances the run of the scene.
+func step(txn core.Txn) error {
+	var run core.Run
+
+	if err := txn.Get(core.TableRun, string(Run), &run); err != nil {
+		return err
+	}
+
+	i := run.StageAt(core.StageName(run.State))
+	if i < 0 {
+		return nil
+	}
+
+	st := &run.Stages[i]
+	st.Progress += 0.02
+
+	if st.Progress >= 1 {
+		st.Phase, st.Verdict, st.Progress, st.EndedAt, st.Findings = core.Done, core.Fail, 1, Now(), []core.Finding{pending()}
+		run.State, run.Verdict = core.StateFailedHolding, core.Fail
+	}
+
+	if err := txn.Put(core.TableRun, string(Run), run); err != nil {
+		return err
+	}
+
+	return txn.Emit(core.Event{Time: Now(), Kind: core.EventStage, Host: run.Host, Run: run.ID, Data: json.RawMessage("{}")})
+}
+
+// Log is a run log in memory: the same lines for every run.
+type Log []core.LogLine
+
+// Lines returns the log of a scene.
+func Lines(scene Scene) Log {
+	if scene == Empty {
+		return nil
+	}
+
+	texts := []struct{ level, stage, text string }{
+		{"info", "InventoryCheck", "reading SMBIOS: 2 CPUs, 16 DIMMs"},
+		{"info", "InventoryCheck", "6 disks, 4 ports"},
+		{"info", "Firmware", "BIOS 2.17.2, microcode 0x2007006"},
+		{"warn", "Firmware", "ESRT is not there: not booted by UEFI"},
+		{"info", "SMART", "sda: short self-test started, 2 min"},
+		{"error", "SMART", "sdc: Current_Pending_Sector is 38"},
+	}
+	if scene == Hostile {
+		texts = append(texts, struct{ level, stage, text string }{Evil, Evil, Evil})
+	}
+
+	log := Log{}
+	for i, t := range texts {
+		log = append(log, core.LogLine{
+			Seq: uint64(i + 1), Time: Now().Add(time.Duration(i-len(texts)) * time.Second), Level: t.level, Stage: core.StageName(t.stage), Text: t.text, //nolint:gosec // small
+		})
+	}
+
+	return log
+}
+
+// ReadLog is ui.Logs.
+func (l Log) ReadLog(_ context.Context, _ core.RunID, after uint64, limit int) ([]core.LogLine, error) {
+	if after >= uint64(len(l)) {
+		return nil, nil
+	}
+
+	rest := l[after:]
+
+	return rest[:min(limit, len(rest))], nil
+}
+
+// Files is ui.Artifacts: every file has the same few bytes.
+type Files struct{}
+
+// OpenArtifact opens a file.
+func (Files) OpenArtifact(context.Context, string) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(strings.Repeat("x", 40960))), nil
+}
+
+// Profiles are those of the scene.
+func Profiles() []core.Profile {
+	return []core.Profile{
+		{
+			Name: "quick", Description: "what the machine is and how its disks feel, about 40 minutes", Scale: 1, Stages: quick(),
+			Rules: []core.Rule{{ID: "disk-temperature", Stage: "SMART", Key: "disk/*/temperature_celsius", Op: core.OpLTE, Value: 55, Severity: core.Warning, For: 10 * time.Second}},
+		},
+		{Name: "ci", Description: "the same, shortened for virtual hosts", Scale: 0.05, Stages: quick()},
+	}
+}
+
+func quick() []core.StageName {
+	return []core.StageName{core.InventoryCheck, core.Firmware, core.SpecValidate, core.SMART, core.Reporting}
+}

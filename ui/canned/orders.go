@@ -1,0 +1,131 @@
+package canned
+
+import (
+	"context"
+
+	"vetting/core"
+)
+
+// RunStageAgain is of ui.Commands.
+func (c *Commands) RunStageAgain(_ context.Context, who string, run core.RunID, stage core.StageName) (core.Run, error) {
+	return c.order(who, "again "+string(stage), run)
+}
+
+// OverrideWipe is of ui.Commands.
+func (c *Commands) OverrideWipe(_ context.Context, who string, run core.RunID, serials []string, reason string) (core.Run, error) {
+	word := "override"
+	for _, s := range serials {
+		word += " " + s
+	}
+
+	word += ": " + reason
+
+	return c.order(who, word, run)
+}
+
+// HoldKey is of ui.Commands.
+func (c *Commands) HoldKey(_ context.Context, who string, run core.RunID) (core.HoldKey, error) {
+	if _, err := c.order(who, "hold-key", run); err != nil {
+		return core.HoldKey{}, err
+	}
+
+	return core.HoldKey{
+		Run: run, Host: Host, HostName: "rack3-u17", Addr: "10.77.0.50", User: "root", FileName: "vetting-" + string(run) + ".key",
+		PrivateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\ncanned\n-----END OPENSSH PRIVATE KEY-----\n", Alias: "vetting-" + string(run),
+		KnownHosts: "vetting-" + string(run) + " ssh-ed25519 AAAAcanned", Until: Now().AddDate(0, 0, 1),
+	}, nil
+}
+
+// AdoptHost is of ui.Commands.
+func (c *Commands) AdoptHost(ctx context.Context, who string, host core.Host) (core.Host, error) {
+	return c.RegisterHost(ctx, who, host)
+}
+
+// UndeleteHost is of ui.Commands.
+func (c *Commands) UndeleteHost(_ context.Context, who string, mac core.MAC) (core.Host, error) {
+	c.asked(who)
+
+	if c.OnUndelete == nil {
+		return core.Host{MAC: mac}, nil
+	}
+
+	return c.OnUndelete(mac)
+}
+
+// SetHostSecret is of ui.Commands.
+func (c *Commands) SetHostSecret(_ context.Context, who string, mac core.MAC, secret core.HostSecret) (core.Host, error) {
+	c.asked(who)
+
+	if c.OnSecret != nil {
+		c.OnSecret(mac, secret)
+	}
+
+	return core.Host{MAC: mac, Power: core.Power{
+		BMC: core.BMC{PasswordSet: secret.BMCPassword != ""}, Webhook: core.Webhook{SecretSet: secret.WebhookSecret != ""},
+	}}, nil
+}
+
+// LearnSpec is of ui.Commands.
+func (c *Commands) LearnSpec(context.Context, core.RunID) (string, error) {
+	return "memory:\n  dimms:\n    count: 4\n", nil
+}
+
+// SetClass is of ui.Commands.
+func (c *Commands) SetClass(_ context.Context, who string, class core.Class) (core.Class, error) {
+	c.asked(who)
+
+	if c.OnClass != nil {
+		return c.OnClass(class)
+	}
+
+	return class, nil
+}
+
+// DeleteClass is of ui.Commands.
+func (c *Commands) DeleteClass(_ context.Context, who, _ string) error {
+	c.asked(who)
+
+	return nil
+}
+
+// PowerHost is of ui.Commands.
+func (c *Commands) PowerHost(_ context.Context, who string, mac core.MAC, op core.PowerOp) (core.PowerState, error) {
+	c.asked(who)
+
+	if c.OnPower == nil {
+		return core.PowerUnknown, nil
+	}
+
+	return c.OnPower(mac, op)
+}
+
+// ApproveHostKey is of ui.Commands.
+func (c *Commands) ApproveHostKey(_ context.Context, who, id string) (core.HostKey, error) {
+	return c.key(who, "approve", id)
+}
+
+// RevokeHostKey is of ui.Commands.
+func (c *Commands) RevokeHostKey(_ context.Context, who, id string) (core.HostKey, error) {
+	return c.key(who, "revoke", id)
+}
+
+func (c *Commands) key(who, word, id string) (core.HostKey, error) {
+	c.asked(who)
+
+	if c.OnKey == nil {
+		return core.HostKey{ID: id, Host: Host, Public: make([]byte, 32), State: core.HostKeyApproved}, nil
+	}
+
+	return c.OnKey(word, id)
+}
+
+// ImportHosts is of ui.Commands.
+func (c *Commands) ImportHosts(_ context.Context, who string, rows []core.ImportRow, dry bool) ([]core.Imported, error) {
+	c.asked(who)
+
+	if c.OnImport == nil {
+		return nil, nil
+	}
+
+	return c.OnImport(rows, dry)
+}

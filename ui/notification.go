@@ -1,0 +1,169 @@
+package ui
+
+import (
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"vetting/core"
+	"vetting/core/problem"
+	"vetting/core/route"
+	"vetting/ui/lookup"
+	"vetting/ui/view"
+)
+
+// notifiers gathers who is told of what, and what came of it last.
+func (u *UI) notifiers(c *fiber.Ctx) (route.NotifierList, error) {
+	list := route.NotifierList{Notifiers: []route.Notifier{}, Routes: []route.NotifyRoute{}}
+	if u.cfg.Notifier == nil {
+		return list, nil
+	}
+
+	for _, r := range u.cfg.Notifier.Routes() {
+		list.Routes = append(list.Routes, route.NotifyRoute{
+			Topics: append([]core.Topic{}, r.Topics...), Severities: append([]core.Severity{}, r.Severities...), To: append([]string{}, r.To...),
+		})
+	}
+
+	shown := func(d *core.Delivery) *route.Delivery {
+		if d == nil {
+			return nil
+		}
+
+		out := route.NewDelivery(d)
+
+		return &out
+	}
+
+	err := u.look(c, func(r core.Reader) error {
+		for _, t := range u.cfg.Notifier.Targets() {
+			last, err := lookup.LastDelivery(r, t.Name)
+			if err != nil {
+				return err
+			}
+
+			tested, err := lookup.LastTest(r, t.Name)
+			if err != nil {
+				return err
+			}
+
+			list.Notifiers = append(list.Notifiers, route.Notifier{
+				Name: t.Name, Kind: string(t.Kind), Attempts: t.Attempts, Last: shown(last), Tested: shown(tested),
+			})
+		}
+
+		return nil
+	})
+
+	return list, err
+}
+
+func (u *UI) listNotifiers(c *fiber.Ctx) error {
+	list, err := u.notifiers(c)
+
+	return shown(c, http.StatusOK, list, err)
+}
+
+// tryNotifier sends a test message, and takes down who had it sent.
+func (u *UI) tryNotifier(c *fiber.Ctx) (core.Delivery, error) {
+	name := param(c, "name")
+	if u.cfg.Notifier == nil {
+		return core.Delivery{}, core.NewProblem(core.ErrNotFound, problem.NotifyUnknown, "This appliance has no notifiers; its configuration names none.")
+	}
+
+	outcome, err := u.cfg.Notifier.Test(c.UserContext(), name)
+	if err != nil {
+		return outcome, err
+	}
+
+	did := "sent a test message to the notifier "
+	if !outcome.OK {
+		did = "tried to send a test message to the notifier "
+	}
+
+	return outcome, u.writeAudit(c.UserContext(), core.Audit{
+		Who: caller(c).Name, Action: "notifier.test", Object: "notifier/" + outcome.Target, Text: did + outcome.Target,
+	})
+}
+
+func (u *UI) testNotifier(c *fiber.Ctx) error {
+	outcome, err := u.tryNotifier(c)
+
+	return shown(c, http.StatusOK, route.NewDelivery(&outcome), err)
+}
+
+// deliveries reads the page of outcomes that a request asks for.
+func (u *UI) deliveries(c *fiber.Ctx) (list route.DeliveryList, filter lookup.DeliveryFilter, err error) {
+	page, err := paging(c)
+	if err != nil {
+		return list, filter, err
+	}
+
+	filter.Target = c.Query("target")
+	if filter.Failed, err = yes(c, "failed"); err != nil {
+		return list, filter, err
+	}
+
+	list.Deliveries = []route.Delivery{}
+
+	err = u.look(c, func(r core.Reader) error {
+		found, next, err := lookup.Deliveries(r, filter, page)
+		for i := range found {
+			list.Deliveries = append(list.Deliveries, route.NewDelivery(&found[i]))
+		}
+
+		list.NextPageToken = next
+
+		return err
+	})
+
+	return list, filter, err
+}
+
+func (u *UI) listDeliveries(c *fiber.Ctx) error {
+	list, _, err := u.deliveries(c)
+
+	return shown(c, http.StatusOK, list, err)
+}
+
+func (u *UI) notificationsPage(c *fiber.Ctx) error { return u.showNotifications(c, nil) }
+
+// showNotifications shows who is told of what and what came of it, with the
+// outcome of a test just made.
+func (u *UI) showNotifications(c *fiber.Ctx, test *core.Delivery) (err error) {
+	page := &view.Notifications{}
+
+	if page.Frame, err = u.frame(c, "Notifications", "rack"); err != nil {
+		return err
+	}
+
+	page.Frame.Active = "/settings"
+
+	if test != nil {
+		outcome := route.NewDelivery(test)
+		page.Test, page.Frame.Follows = &outcome, ""
+	}
+
+	if page.List, err = u.notifiers(c); err != nil {
+		return err
+	}
+
+	log, filter, err := u.deliveries(c)
+	if err != nil {
+		return err
+	}
+
+	page.Log, page.Next, page.Target, page.Failed = log.Deliveries, log.NextPageToken, filter.Target, filter.Failed
+
+	return draw(c, view.ShowNotifications(page))
+}
+
+// testOnPage sends a test message and shows what came of it.
+func (u *UI) testOnPage(c *fiber.Ctx) error {
+	outcome, err := u.tryNotifier(c)
+	if err != nil {
+		return err
+	}
+
+	return u.showNotifications(c, &outcome)
+}

@@ -1,0 +1,566 @@
+package ui
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/gofiber/fiber/v2"
+
+	"vetting/core"
+	"vetting/core/report"
+	"vetting/core/route"
+	"vetting/ui/lookup"
+	"vetting/ui/sse"
+	"vetting/ui/text"
+	"vetting/ui/view"
+)
+
+// logStall is how long a reader may take for a page of the log.
+const logStall = 15 * time.Second
+
+// pages registers what people see, each behind its check.
+func (u *UI) pages() {
+	read, operate, admin := u.guard(route.Read, true), u.guard(route.Operate, true), u.guard(route.Admin, true)
+
+	for path, handler := range map[string]fiber.Handler{
+		"/": u.rackPage, "/hosts": u.hostsPage, "/runs": u.runsPage, "/runs/:id": u.runPage,
+		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/settings": u.settingsPage,
+	} {
+		u.app.Get(path, read, handler)
+	}
+
+	u.app.Add(http.MethodGet, "/events", read, u.pageEvents) // Get would answer HEAD with a stream too
+	u.app.Get("/hosts/new", operate, u.newHostPage)
+	u.app.Get("/hosts/import", operate, u.showImportPage)
+	u.app.Post("/hosts/import", operate, u.importPage) // before the page of a host, which would take it for an address
+
+	u.app.Get("/classes", read, u.classesPage)
+	u.app.Get("/hosts/:mac", read, u.hostPage)
+
+	for path, handler := range map[string]fiber.Handler{
+		"/hosts": u.addHost, "/hosts/:mac": u.editHost, "/hosts/:mac/delete": u.removeHost, "/hosts/:mac/spec": u.saveSpec,
+		"/hosts/:mac/overrides": u.saveOverrides,
+		"/hosts/:mac/runs":      u.beginRun, "/hosts/:mac/clear-quarantine": u.trustHost,
+		"/runs/:id/cancel":  u.orderRun(u.cfg.Commands.CancelRun, "cancelled"),
+		"/runs/:id/release": u.orderRun(u.cfg.Commands.ReleaseRun, "released"),
+		"/runs/:id/retry":   u.retryStage,
+	} {
+		u.app.Post(path, operate, handler)
+	}
+
+	u.orderPages(operate)
+	u.app.Get("/notifications", read, u.notificationsPage)
+	u.app.Post("/notifications/:name/test", operate, u.testOnPage)
+	u.app.Get("/retention", read, u.retentionPage)
+	u.app.Get("/config", admin, u.configPage)
+	u.app.Get("/people", admin, u.peoplePage)
+	u.app.Get("/audit", admin, u.auditPage)
+
+	for path, handler := range map[string]fiber.Handler{
+		"/people": u.addUser, "/people/:name/role": u.giveRole, "/people/:name/invite": u.linkUser, "/people/:name/delete": u.removeUser,
+	} {
+		u.app.Post(path, admin, handler)
+	}
+
+	u.app.Post("/settings/tokens", admin, u.makeToken)
+	u.app.Post("/settings/tokens/:id/delete", admin, u.dropToken)
+	u.app.Post("/settings/password", read, u.changePassword)
+	u.app.Post("/settings/theme", read, setTheme)
+	u.accountPages()
+}
+
+// orderPages registers what operators send, beyond the plain life of hosts and runs.
+func (u *UI) orderPages(operate fiber.Handler) {
+	for path, handler := range map[string]fiber.Handler{
+		"/hosts/:mac/undelete": u.returnHost, "/hosts/:mac/spec/learn": u.teachSpec,
+		"/classes": u.saveClass, "/classes/:name/delete": u.removeClass,
+		"/hosts/:mac/power": u.switchHost, "/host-keys/:id/approve": u.letKey, "/host-keys/:id/revoke": u.dropKey,
+		"/runs/:id/override-wipe": u.passProbe, "/runs/:id/hold-key": u.showHoldKey,
+	} {
+		u.app.Post(path, operate, handler)
+	}
+}
+
+// draw answers with a page.
+func draw(c *fiber.Ctx, page templ.Component) error {
+	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
+
+	return page.Render(c.UserContext(), c.Response().BodyWriter())
+}
+
+// frame is what stands around the page that c asks for. follows says what its
+// stream tells: "rack" for everything, "run:ID" for one run.
+func (u *UI) frame(c *fiber.Ctx, title, follows string) (view.Frame, error) {
+	f := view.Frame{
+		Title: title, Active: entryOf(c.Path()), User: caller(c).Name, Scope: caller(c).Scope,
+		Session: caller(c).Session != "", Theme: theme(c),
+		CSS: u.files.CSS.Path, JS: u.files.JS.Path, Icon: u.files.Icon.Path, Now: u.cfg.Now(), Follows: follows,
+		Insecure: u.cfg.TLS == nil, Flash: done(c.Query("done")),
+	}
+
+	if f.User == "" {
+		return f, nil
+	}
+
+	if u.cfg.Warnings != nil {
+		f.Warnings = u.cfg.Warnings()
+	}
+
+	// The number comes first: whatever happens while the page is made is told again.
+	f.Seq, _ = u.cfg.Bell.After(0)
+
+	err := u.look(c, func(r core.Reader) error {
+		seen, _, err := lookup.Sightings(r, lookup.Page{Limit: lookup.MaxLimit})
+		if err != nil {
+			return err
+		}
+
+		keys, err := lookup.HostKeys(r, lookup.KeyFilter{State: core.HostKeyPending})
+		f.Unknown = len(seen) + len(keys)
+
+		return err
+	})
+
+	return f, err
+}
+
+// entryOf is the entry of the navigation that a page belongs to.
+func entryOf(path string) string {
+	first := "/" + strings.SplitN(strings.TrimPrefix(path, "/"), "/", 2)[0]
+
+	switch first {
+	case "/people", "/audit", "/config", "/notifications", "/retention", "/api":
+		return "/settings"
+	case "/classes":
+		return "/hosts"
+	default:
+		return first
+	}
+}
+
+// done says what was just done: the page that did it leads to another with a
+// word in its address, and only these words say something.
+func done(word string) string {
+	return map[string]string{
+		"added": "The host is registered. Write its expected spec, or start vetting at once.", "saved": "Saved.",
+		"saved-no-secret": "Saved. The controller's password or the webhook's secret is missing: it is forgotten when the address, the user " +
+			"or the certificate that it was given for changes. Give it again.",
+		"removed":  "The host is removed; its runs and reports stay. It can be brought back below.",
+		"returned": "The host is back as it was.", "class": "The model class is saved.", "class-removed": "The model class is removed.",
+		"overridden": "Storage runs again and may overwrite the disks you chose.", "spec": "The expected spec is saved; it counts from the next run on.",
+		"overrides":    "What differs from the profile is saved; it counts from the next run on.",
+		"key-approved": "The key is approved: this host can be told to reboot for vetting.", "key-revoked": "The key is revoked.",
+		"power-on": "The host was told to switch on.", "power-off": "The host was switched off.", "power-cycle": "The host was cycled.",
+		"power-boot": "The host was told to boot from the network.", "power-is-on": "The host is on, says its controller.",
+		"power-is-off": "The host is off, says its controller.", "power-is-unknown": "Nobody can say whether the host is on.",
+		"trusted": "The quarantine is lifted. The next boot records the machine's identity anew.", "started": "The run is on its way.",
+		"cancelled": "The run is cancelled.", "released": "The host is released.", "retried": "The stage runs again.",
+		"revoked": "The token is revoked.", "person-removed": "The user is removed; every session of theirs has ended.", "password": "The password is changed. Every other session has ended.",
+	}[word]
+}
+
+func theme(c *fiber.Ctx) string {
+	if t := c.Cookies("theme"); t == "light" || t == "dark" {
+		return t
+	}
+
+	return ""
+}
+
+func setTheme(c *fiber.Ctx) error {
+	chosen := c.FormValue("theme")
+	if chosen != "light" && chosen != "dark" {
+		chosen = "auto"
+	}
+
+	c.Cookie(&fiber.Cookie{Name: "theme", Value: chosen, Path: "/", MaxAge: 365 * 86400, SameSite: "Strict", HTTPOnly: true})
+
+	return c.Redirect("/settings", http.StatusSeeOther)
+}
+
+// rows joins hosts with the run that matters of each.
+func rows(r core.Reader) ([]view.HostRow, error) {
+	hosts, err := lookup.AllHosts(r)
+	if err != nil {
+		return nil, err
+	}
+
+	heard, err := lookup.Presences(r)
+	if err != nil {
+		return nil, err
+	}
+
+	presences := map[core.MAC]*core.Presence{}
+	for i := range heard {
+		presences[heard[i].Host] = &heard[i]
+	}
+
+	list := make([]view.HostRow, 0, len(hosts))
+
+	for i := range hosts {
+		row, err := rowOf(r, &hosts[i])
+		if err != nil {
+			return nil, err
+		}
+
+		row.Presence = presences[hosts[i].MAC]
+
+		list = append(list, row)
+	}
+
+	return list, nil
+}
+
+func rowOf(r core.Reader, host *core.Host) (view.HostRow, error) {
+	row := view.HostRow{Host: *host}
+
+	id := host.CurrentRun
+	if id == "" {
+		id = host.LastRun
+	}
+
+	if id == "" {
+		return row, nil
+	}
+
+	run, err := lookup.Run(r, id)
+	if err != nil {
+		return row, err
+	}
+
+	row.Run = &run
+
+	inventory, err := lookup.Inventory(r, id)
+	row.Model = strings.TrimSpace(inventory.System.Manufacturer + " " + inventory.System.Product)
+
+	return row, err
+}
+
+func (u *UI) rackPage(c *fiber.Ctx) error {
+	frame, err := u.frame(c, "Rack", "rack")
+	if err != nil {
+		return err
+	}
+
+	page := view.Rack{Frame: frame, Quick: u.quickLines(c)}
+
+	if err := u.look(c, func(r core.Reader) (err error) {
+		page.Rows, err = rows(r)
+
+		return err
+	}); err != nil {
+		return err
+	}
+
+	return draw(c, view.ShowRack(page))
+}
+
+func (u *UI) runsPage(c *fiber.Ctx) error {
+	frame, err := u.frame(c, "Runs", "rack")
+	if err != nil {
+		return err
+	}
+
+	filter, err := runFilter(c)
+	if err != nil {
+		return err
+	}
+
+	page, err := paging(c)
+	if err != nil {
+		return err
+	}
+
+	runs := view.Runs{Frame: frame, State: filter.State, Host: filter.Host, Beyond: page.After != ""}
+
+	if err := u.look(c, func(r core.Reader) (err error) {
+		runs.Rows, runs.Next, err = lookup.Runs(r, filter, page)
+
+		return err
+	}); err != nil {
+		return err
+	}
+
+	return draw(c, view.ShowRuns(&runs))
+}
+
+func (u *UI) runPage(c *fiber.Ctx) error { return u.showRun(c, nil, nil) }
+
+// retryStage runs the stage again that the form names.
+func (u *UI) retryStage(c *fiber.Ctx) error {
+	return u.orderRun(u.again(core.StageName(c.FormValue("stage"))), "retried")(c)
+}
+
+// passProbe lets Storage overwrite the disks that the form names.
+func (u *UI) passProbe(c *fiber.Ctx) error {
+	serials, reason := formList(c, "serial"), c.FormValue("reason")
+
+	if err := u.mustBeFresh(c, c.FormValue("password")); err != nil {
+		return u.showRun(c, err, nil)
+	}
+
+	return u.orderRun(func(ctx context.Context, who string, run core.RunID) (core.Run, error) {
+		return u.cfg.Commands.OverrideWipe(ctx, who, run, serials, reason)
+	}, "overridden")(c)
+}
+
+// showHoldKey hands the key of a hold out, on the page of the run.
+func (u *UI) showHoldKey(c *fiber.Ctx) error {
+	id, err := lookup.ParseRunID(param(c, "id"))
+	if err != nil {
+		return err
+	}
+
+	key, err := u.cfg.Commands.HoldKey(c.UserContext(), caller(c).Name, id)
+
+	switch {
+	case err == nil:
+		return u.showRun(c, nil, &key)
+	case errors.Is(err, core.ErrConflict):
+		return u.showRun(c, err, nil)
+	default:
+		return err
+	}
+}
+
+// showRun shows a run, with what went wrong with an order about it, or the key
+// of its hold.
+func (u *UI) showRun(c *fiber.Ctx, why error, key *core.HoldKey) error {
+	frame, err := u.frame(c, "Run", "")
+	if err != nil {
+		return err
+	}
+
+	page := view.Run{Frame: frame, Key: key, Fresh: u.fresh(c), Reason: c.FormValue("reason")}
+
+	run, err := u.findRun(c, func(r core.Reader, run *core.Run) (err error) {
+		if page.Report, err = lookup.Report(r, run, u.cfg.Appliance, u.cfg.Now()); err != nil {
+			return err
+		}
+
+		if c.Get("X-Live") == "" { // the plots are followed by themselves
+			if page.Charts, err = u.charts(r, run, page.Report.Evaluations); err != nil {
+				return err
+			}
+		}
+
+		if page.Files, err = lookup.Artifacts(r, run.ID); err != nil {
+			return err
+		}
+
+		if page.Host, err = lookup.Host(r, run.Host); errors.Is(err, core.ErrNotFound) {
+			return nil
+		}
+
+		return err
+	})
+	if err != nil {
+		return err
+	}
+
+	page.Run = run
+	page.Frame.Title, page.Frame.Follows = run.HostName, "run:"+string(run.ID)
+
+	if key != nil {
+		page.Frame.Follows = "" // following would take the key away before it is read
+	}
+
+	if page.Log, err = lookup.Tail(c.UserContext(), u.cfg.Logs, run.ID, logLines); err != nil {
+		return err
+	}
+
+	if err := explain(c, &page.Frame, why); err != nil {
+		return err
+	}
+
+	return draw(c, view.ShowRun(&page))
+}
+
+func (u *UI) reportPage(c *fiber.Ctx) error {
+	frame, err := u.frame(c, "Report", "")
+	if err != nil {
+		return err
+	}
+
+	found, charts, err := u.charted(c)
+	if err != nil {
+		return err
+	}
+
+	frame.Follows = "report:" + string(found.Run.ID)
+
+	return draw(c, view.ShowReport(&view.Report{Frame: frame, Run: found.Run.ID, Report: found, Charts: charts}))
+}
+
+// logText sends the whole log as plain text, a page of lines at a time.
+func (u *UI) logText(c *fiber.Ctx) error {
+	run, err := u.findRun(c, nil)
+	if err != nil {
+		return err
+	}
+
+	c.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
+	c.Context().SetConnectionClose() // the write deadline would outlive the answer
+
+	conn := c.Context().Conn()
+
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		for after := uint64(0); ; {
+			_ = conn.SetWriteDeadline(time.Now().Add(logStall)) // a closed connection shows at the write
+
+			lines, err := u.cfg.Logs.ReadLog(context.Background(), run.ID, after, maxLogLines) //nolint:forbidigo // c is recycled by now
+			if err != nil || len(lines) == 0 {
+				return
+			}
+
+			for _, l := range lines {
+				after = l.Seq
+
+				if _, err := fmt.Fprintf(w, "%s %-5s %-14s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
+					text.Line(l.Level), text.Line(l.Stage), text.Clean(l.Text)); err != nil {
+					return
+				}
+			}
+		}
+	})
+
+	return nil
+}
+
+// orderRun carries an order out and leads back to the run; an order that cannot
+// be carried out is explained there.
+func (u *UI) orderRun(do order, done string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		id, err := lookup.ParseRunID(param(c, "id"))
+		if err != nil {
+			return err
+		}
+
+		_, err = do(c.UserContext(), caller(c).Name, id)
+
+		switch {
+		case err == nil:
+			return c.Redirect("/runs/"+string(id)+"?done="+done, http.StatusSeeOther)
+		case errors.Is(err, core.ErrConflict), errors.Is(err, core.ErrInvalid):
+			return u.showRun(c, err, nil)
+		default:
+			return err
+		}
+	}
+}
+
+// streamOwner is whose streams share a limit: a session's, or a token's.
+func streamOwner(c *fiber.Ctx) string {
+	if who := caller(c); who.Session != "" {
+		return who.Session
+	}
+
+	return caller(c).Name
+}
+
+// alive ends a stream when its session does. Tokens are looked at again too.
+func (u *UI) alive(c *fiber.Ctx) func(context.Context) error {
+	who, secret := caller(c), strings.TrimPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
+
+	return func(ctx context.Context) error {
+		if who.Session != "" {
+			return u.book.Alive(ctx, who.Session)
+		}
+
+		_, err := u.book.Token(ctx, secret)
+
+		return err
+	}
+}
+
+// pageEvents is the one stream of a page: v says which page it is, "run:ID" for
+// a run with its log, "report:ID" for its report; all else follows everything.
+func (u *UI) pageEvents(c *fiber.Ctx) error {
+	want := sse.Want{Caller: streamOwner(c), Alive: u.alive(c), Resync: lookup.MaxLimit}
+
+	after, known, err := sse.Cursor(c)
+	if err != nil {
+		return err
+	}
+
+	want.After, want.FromNow = after, !known
+
+	page, name, one := strings.Cut(c.Query("v"), ":")
+	if !one {
+		return u.hub.Serve(c, want)
+	}
+
+	id, err := lookup.ParseRunID(name)
+	if err != nil {
+		return err
+	}
+
+	want.Chooses = func(e core.Event) bool { return e.Run == id }
+
+	if page == "run" {
+		want.Run = id
+	}
+
+	want.LogAfter, err = strconv.ParseUint(c.Query("log_after", "0"), 10, 64)
+	if err != nil {
+		return core.NewProblem(core.ErrInvalid, "events/bad-cursor", "log_after is the seq of a log line.")
+	}
+
+	return u.hub.Serve(c, want)
+}
+
+func (u *UI) inboxPage(c *fiber.Ctx) error {
+	frame, err := u.frame(c, "Inbox", "rack")
+	if err != nil {
+		return err
+	}
+
+	page, err := paging(c)
+	if err != nil {
+		return err
+	}
+
+	inbox := view.Inbox{Frame: frame, Names: map[core.MAC]string{}, Quick: u.quickLines(c)}
+
+	if err := u.look(c, func(r core.Reader) (err error) {
+		if inbox.Keys, err = lookup.HostKeys(r, lookup.KeyFilter{State: core.HostKeyPending}); err != nil {
+			return err
+		}
+
+		for i := range inbox.Keys {
+			mac := inbox.Keys[i].Host
+
+			host, err := lookup.Host(r, mac)
+			if err != nil && !errors.Is(err, core.ErrNotFound) {
+				return err
+			}
+
+			inbox.Names[mac] = host.Name
+		}
+
+		inbox.Rows, inbox.Next, err = lookup.Sightings(r, page)
+
+		return err
+	}); err != nil {
+		return err
+	}
+
+	return draw(c, view.ShowInbox(&inbox))
+}
+
+// components lists the parts of a machine as the report does.
+func components(r core.Reader, run *core.Run, appliance report.Appliance) ([]report.Component, error) {
+	inventory, err := lookup.Inventory(r, run.ID)
+	if err != nil {
+		return nil, err
+	}
+
+	return report.Build(report.Input{Run: *run, Inventory: inventory, Appliance: appliance}).Components, nil
+}

@@ -1,0 +1,167 @@
+package ui_test
+
+import (
+	"bytes"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"vetting/ui/canned"
+)
+
+// pages are those drawn in every scene.
+func pages() map[string]string {
+	host, run := "/hosts/"+string(canned.Host), "/runs/"+string(canned.Run)
+
+	return map[string]string{
+		"rack": "/", "hosts": "/hosts", "host-new": "/hosts/new?mac=3c:ec:ef:00:17:a2", "host": host, "runs": "/runs", "run": run,
+		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "inbox": "/inbox", "settings": "/settings", "people": "/people", "classes": "/classes", "import": "/hosts/import", "audit": "/audit", "login": "/login", "notifications": "/notifications", "retention": "/retention", "config": "/config",
+		"setup": "/setup?token=wrong", "missing": "/no/such/page",
+	}
+}
+
+func scenes() []canned.Scene {
+	return []canned.Scene{canned.Empty, canned.Full, canned.Failed, canned.Hostile}
+}
+
+// hashed is what changes with every edit of a file: it has its own tests.
+func hashed(page string) string {
+	page = regexp.MustCompile(`\.[0-9a-f]{8}\.(css|js|svg)`).ReplaceAllString(page, ".$1")
+
+	return regexp.MustCompile(`(?s)<style>.*?</style>`).ReplaceAllString(page, "<style></style>")
+}
+
+func TestEveryPageInEveryScene(t *testing.T) {
+	t.Parallel()
+
+	for _, scene := range scenes() {
+		t.Run(string(scene), func(t *testing.T) {
+			t.Parallel()
+
+			b := open(t, scene, nil)
+			auth := "Bearer " + b.token("admin")
+
+			for name, path := range pages() {
+				got := b.ask("GET", path, "", "Authorization", auth)
+				if scene != canned.Empty && name != "missing" && name != "setup" && got.status != http.StatusOK {
+					t.Errorf("%s: status %d", name, got.status)
+				}
+
+				golden(t, string(scene)+"-"+name+".html", hashed(breakLines(got.body)))
+				checkMarkup(t, name, got.body)
+			}
+		})
+	}
+}
+
+// breakLines puts tags on lines, so that golden files can be read and compared.
+func breakLines(page string) string {
+	return regexp.MustCompile(`(<(?:/?(?:head|body|main|section|header|nav|div|ul|ol|li|table|thead|tbody|tr|form|article|dl)|link|script|h1|h2|title|pre|td|dt|dd|p)\b)`).
+		ReplaceAllString(page, "\n$1")
+}
+
+// checkMarkup refuses what text of a host must never become: elements,
+// attributes that run, addresses that lead away.
+func checkMarkup(t *testing.T, name, page string) {
+	t.Helper()
+
+	if strings.ContainsAny(page, "\x1b\x07\u202e\u200b\u009b") {
+		t.Errorf("%s holds characters that steer a terminal or the reading direction", name)
+	}
+
+	z := html.NewTokenizer(strings.NewReader(page))
+
+	for z.Next() != html.ErrorToken {
+		token := z.Token()
+		if token.Type != html.StartTagToken && token.Type != html.SelfClosingTagToken {
+			continue
+		}
+
+		if token.Data == "img" || token.Data == "iframe" || token.Data == "object" {
+			t.Errorf("%s has a <%s>", name, token.Data)
+		}
+
+		for _, a := range token.Attr {
+			checkAttribute(t, name, token.Data, a)
+		}
+	}
+}
+
+func checkAttribute(t *testing.T, page, tag string, a html.Attribute) {
+	t.Helper()
+
+	switch {
+	case strings.HasPrefix(a.Key, "on"), a.Key == "style", a.Key == "srcdoc":
+		t.Errorf("%s: <%s> has the attribute %s", page, tag, a.Key)
+	case (a.Key == "href" || a.Key == "src" || a.Key == "action") && !strings.HasPrefix(a.Val, "/") && !strings.HasPrefix(a.Val, "#"):
+		t.Errorf("%s: <%s %s=%q> leads away", page, tag, a.Key, a.Val)
+	case tag == "script" && a.Key == "src" && !strings.HasPrefix(a.Val, "/static/"):
+		t.Errorf("%s: script from %q", page, a.Val)
+	}
+}
+
+// A page must be whole and nested well, whatever the host says: what opens is
+// closed, and the frame around the page is there once.
+func TestHostileTextLeavesThePageWhole(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Hostile, nil)
+	auth := "Bearer " + b.token("admin")
+
+	for name, path := range pages() {
+		got := b.ask("GET", path, "", "Authorization", auth)
+
+		for _, tag := range []string{"main", "table", "section", "form", "textarea", "pre", "details"} {
+			opened, closed := strings.Count(got.body, "<"+tag), strings.Count(got.body, "</"+tag+">")
+			if opened != closed {
+				t.Errorf("%s: %d <%s> and %d </%s>", name, opened, tag, closed, tag)
+			}
+		}
+
+		if n := strings.Count(got.body, "<script"); n > 1 {
+			t.Errorf("%s has %d scripts", name, n)
+		}
+	}
+}
+
+func TestTheReportNeedsNothingElse(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	got := b.ask("GET", "/api/v1/runs/"+string(canned.Run)+"/report.html", "", "Authorization", "Bearer "+b.token("read"))
+
+	for _, word := range []string{"<script", "<link", "src=", "@import", "url(", "http://", "https://"} {
+		if strings.Contains(got.body, word) {
+			t.Errorf("the report holds %q", word)
+		}
+	}
+
+	if !strings.Contains(got.body, "@page { size: A4") {
+		t.Error("the report does not say how it is printed")
+	}
+}
+
+func TestASpecThatIsRefusedIsShownWithItsPlace(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	b.commands.OnSpec = badSpec
+
+	got := b.ask("POST", "/hosts/"+string(canned.Host)+"/spec", "spec=cpus%3A%0A++count%3A+2%0Amemory%3A%0A++dims%3A+4%0A", "Authorization", "Bearer "+b.token("operate"))
+	if got.status != http.StatusUnprocessableEntity {
+		t.Errorf("status %d", got.status)
+	}
+
+	for _, want := range []string{"unknown field", "Line 4, column 3", "<mark>   4    dims: 4", "        ^", "count: 2"} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+
+	if bytes.Contains([]byte(got.body), []byte("&gt;  4 |")) {
+		t.Error("the excerpt of the YAML reader is shown beside ours")
+	}
+}

@@ -1,0 +1,95 @@
+package ui
+
+import (
+	"context"
+	"io"
+
+	"vetting/core"
+	"vetting/ui/metric"
+	"vetting/ui/notify"
+)
+
+// Commands is what people may ask for (core/engine). who is the operator's
+// name, for the audit trail. Errors are those of core.
+type Commands interface {
+	// RegisterHost records a new host; ErrConflict when one of its MACs is taken.
+	RegisterHost(ctx context.Context, who string, host core.Host) (core.Host, error)
+	// UpdateHost applies change to the host and records it; MAC, identity and
+	// run fields stay as they are.
+	UpdateHost(ctx context.Context, who string, mac core.MAC, change func(*core.Host)) (core.Host, error)
+	DeleteHost(ctx context.Context, who string, mac core.MAC) error
+	// SetSpec checks and records the expected spec; a *core.Problem names line and column.
+	SetSpec(ctx context.Context, who string, mac core.MAC, yaml string) (core.Host, error)
+	ClearQuarantine(ctx context.Context, who string, mac core.MAC) (core.Host, error)
+	StartRun(ctx context.Context, mac core.MAC, wish core.StartRun) (core.Run, error)
+	CancelRun(ctx context.Context, who string, run core.RunID) (core.Run, error)
+	ReleaseRun(ctx context.Context, who string, run core.RunID) (core.Run, error)
+	// RetryStage leaves the hold and runs the failed stage again.
+	RetryStage(ctx context.Context, who string, run core.RunID) (core.Run, error)
+	// Profiles lists the profiles runs can be started with.
+	Profiles() []core.Profile
+	Orders
+}
+
+// Orders is what people may ask for beyond the plain life of hosts and runs.
+type Orders interface {
+	// RunStageAgain leaves the hold and runs a stage again: the failed one or one
+	// before it.
+	RunStageAgain(ctx context.Context, who string, run core.RunID, stage core.StageName) (core.Run, error)
+	// OverrideWipe runs Storage again and lets it pass over foreign data on the
+	// disks with these serials, once. The report keeps the reason.
+	OverrideWipe(ctx context.Context, who string, run core.RunID, serials []string, reason string) (core.Run, error)
+	// HoldKey hands out the key of a held host, once.
+	HoldKey(ctx context.Context, who string, run core.RunID) (core.HoldKey, error)
+	// AdoptHost records a machine that was heard; ErrNotFound when it never was.
+	AdoptHost(ctx context.Context, who string, host core.Host) (core.Host, error)
+	// UndeleteHost brings a deleted host back as it was.
+	UndeleteHost(ctx context.Context, who string, mac core.MAC) (core.Host, error)
+	SetHostSecret(ctx context.Context, who string, mac core.MAC, secret core.HostSecret) (core.Host, error)
+	// LearnSpec writes the spec that the machine of a run fulfils.
+	LearnSpec(ctx context.Context, run core.RunID) (yaml string, err error)
+	SetClass(ctx context.Context, who string, class core.Class) (core.Class, error)
+	// ImportHosts registers or changes hosts, all of them or none; the error joins
+	// what is wrong, each a *core.Problem with the detail "line". dry only says what
+	// would be done.
+	ImportHosts(ctx context.Context, who string, rows []core.ImportRow, dry bool) ([]core.Imported, error)
+	// PowerHost switches a host, or asks whether it is on. The state is unknown
+	// where it was not asked for.
+	PowerHost(ctx context.Context, who string, mac core.MAC, op core.PowerOp) (core.PowerState, error)
+	// ApproveHostKey lets an installed host be told to reboot; RevokeHostKey makes
+	// its key worthless. ErrNotFound when there is no such key.
+	ApproveHostKey(ctx context.Context, who, id string) (core.HostKey, error)
+	RevokeHostKey(ctx context.Context, who, id string) (core.HostKey, error)
+	DeleteClass(ctx context.Context, who, name string) error
+}
+
+// Logs reads run logs (store/runlog): up to limit lines with Seq > after.
+type Logs interface {
+	ReadLog(ctx context.Context, run core.RunID, after uint64, limit int) ([]core.LogLine, error)
+}
+
+// Counts are figures that other rooms keep since the start. Each may be nil. The
+// words of a count are in the order of the comment.
+type Counts struct {
+	DHCP  func() []metric.Count // messages by type ("discover") and result ("answered", "ignored", "malformed")
+	TFTP  func() []metric.Count // transfers by result ("ok", "failed")
+	Boot  func() []metric.Count // bytes of boot files that were sent, by file ("kernel", "initrd")
+	BMC   func() []metric.Count // requests by protocol ("ipmi", "redfish", "webhook", "wol") and result ("ok", or a problem code)
+	Store func() []metric.Count // bytes on the disk by kind ("ledger", "logs", "artifacts", "free")
+	Slots func() int            // runs that may be under way at once
+}
+
+// Notifier tells people what happens (ui/notify.Courier).
+type Notifier interface {
+	Targets() []notify.TargetInfo
+	Routes() []notify.Route
+	Counts() []notify.Count
+	// Test sends a message to one target now and keeps its outcome. ErrNotFound when
+	// there is no such target; that it did not arrive is no error.
+	Test(ctx context.Context, target string) (core.Delivery, error)
+}
+
+// Artifacts opens a kept file by its SHA-256 (store/artifact). The caller closes it.
+type Artifacts interface {
+	OpenArtifact(ctx context.Context, sha256 string) (io.ReadCloser, error)
+}

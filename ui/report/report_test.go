@@ -1,0 +1,287 @@
+package report_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
+
+	"vetting/core"
+	"vetting/core/coretest"
+	model "vetting/core/report"
+	"vetting/ui/canned"
+	"vetting/ui/lookup"
+	"vetting/ui/report"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// found makes the report of a run of a scene, as the console would show it.
+func found(t *testing.T, scene canned.Scene, id core.RunID) model.Report {
+	t.Helper()
+
+	ledger := coretest.NewLedger()
+	if err := canned.Fill(t.Context(), ledger, scene); err != nil {
+		t.Fatal(err)
+	}
+
+	var out model.Report
+
+	err := ledger.View(t.Context(), func(r core.Reader) error {
+		run, err := lookup.Run(r, id)
+		if err != nil {
+			return err
+		}
+
+		out, err = lookup.Report(r, &run, canned.Appliance(), canned.Now())
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return out
+}
+
+func cases() map[string]struct {
+	scene canned.Scene
+	id    core.RunID
+	class string // of the verdict's card
+} {
+	return map[string]struct {
+		scene canned.Scene
+		id    core.RunID
+		class string
+	}{
+		"pass":                {canned.Full, canned.Run[:25] + "3", "pass"},
+		"pass-with-a-warning": {canned.Full, canned.Run[:25] + "5", "warn"},
+		"fail":                {canned.Full, canned.Run[:25] + "4", "fail"},
+		"held":                {canned.Full, canned.Run[:25] + "2", "fail"},
+		"cancelled":           {canned.Full, canned.Run[:25] + "9", "idle"},
+		"preliminary":         {canned.Full, canned.Run, "idle"},
+		"error":               {canned.Failed, canned.Run[:25] + "2", "err"},
+		"hostile":             {canned.Hostile, canned.Run, "fail"},
+	}
+}
+
+func page(t *testing.T, r model.Report) string {
+	t.Helper()
+
+	var b bytes.Buffer
+	if err := report.WriteHTML(t.Context(), &b, r, nil); err != nil {
+		t.Fatal(err)
+	}
+
+	return b.String()
+}
+
+func TestEveryKindOfReportAsItIsDrawn(t *testing.T) {
+	t.Parallel()
+
+	for name, c := range cases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			r := found(t, c.scene, c.id)
+			drawn := page(t, r)
+
+			if !strings.Contains(drawn, `<div class="card verdict `+c.class+`">`) {
+				t.Errorf("the verdict is not drawn as %s", c.class)
+			}
+
+			golden(t, name+".html", lines(drawn))
+
+			var b bytes.Buffer
+			if err := report.WriteJSON(&b, r); err != nil {
+				t.Fatal(err)
+			}
+
+			golden(t, name+".json", b.String())
+			checkJSON(t, b.Bytes(), r)
+		})
+	}
+}
+
+// checkJSON wants the report back as it was, and nothing in its text that a
+// browser would take for markup.
+func checkJSON(t *testing.T, text []byte, r model.Report) {
+	t.Helper()
+
+	var back model.Report
+
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+
+	if diff := cmp.Diff(again(t, r), again(t, back)); diff != "" {
+		t.Errorf("the report does not come back (-written +read):\n%s", diff)
+	}
+
+	if bytes.ContainsAny(text, "<>\x1b\x07") {
+		t.Error("the JSON holds markup or escapes as they are")
+	}
+}
+
+func again(t *testing.T, r model.Report) string {
+	t.Helper()
+
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return string(text)
+}
+
+// elements are all a report may be made of.
+func elements() []string {
+	return []string{
+		"html", "head", "meta", "title", "style", "body", "main", "header", "div", "b", "h1", "h2", "p", "section", "span", "i", "svg",
+		"path", "circle", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd",
+	}
+}
+
+// What a machine says of itself stays text, in every place of the report.
+func TestWhatAHostSaysStaysText(t *testing.T) {
+	t.Parallel()
+
+	drawn := page(t, found(t, canned.Hostile, canned.Run))
+
+	if strings.ContainsAny(drawn, "\x1b\x07\u202e\u200b\u009b") {
+		t.Error("the report holds characters that steer a terminal or the reading direction")
+	}
+
+	words, z := 0, html.NewTokenizer(strings.NewReader(drawn))
+
+	for z.Next() != html.ErrorToken {
+		token := z.Token()
+
+		switch token.Type {
+		case html.TextToken:
+			words += strings.Count(token.Data, "<script>alert(1)</script>")
+		case html.StartTagToken, html.SelfClosingTagToken:
+			if !slices.Contains(elements(), token.Data) {
+				t.Errorf("the report holds a <%s>", token.Data)
+			}
+
+			for _, a := range token.Attr {
+				if strings.HasPrefix(a.Key, "on") || strings.Contains(a.Val, "alert") || a.Key == "href" || a.Key == "src" {
+					t.Errorf("the report holds <%s %s=%q>", token.Data, a.Key, a.Val)
+				}
+			}
+		default:
+		}
+	}
+
+	if words < 40 {
+		t.Errorf("only %d places show what the host said: the scene does not try them all", words)
+	}
+}
+
+// The page's policy names the hash of the very style it holds, and lets nothing
+// else in.
+func TestThePolicyFitsTheStyle(t *testing.T) {
+	t.Parallel()
+
+	style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllStringSubmatch(page(t, found(t, canned.Full, canned.Run)), -1)
+	if len(style) != 1 {
+		t.Fatalf("%d styles", len(style))
+	}
+
+	sum := sha256.Sum256([]byte(style[0][1]))
+	if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !strings.Contains(report.Policy(), want) {
+		t.Errorf("the policy is %s, the style's is %s", report.Policy(), want)
+	}
+
+	if !strings.HasPrefix(report.Policy(), "default-src 'none';") || strings.Contains(report.Policy(), "unsafe") {
+		t.Errorf("policy %s", report.Policy())
+	}
+}
+
+func TestAttemptsBeforeAreNamed(t *testing.T) {
+	t.Parallel()
+
+	r := found(t, canned.Full, canned.Run[:25]+"3")
+	r.Stages[1].Attempt, r.Stages[1].Earlier = 3, []model.Attempt{
+		{Attempt: 1, Verdict: core.Fail, Findings: []core.Finding{{Title: "A disk <b>holds data", Part: core.Part{Kind: "disk", Slot: "sda"}}}},
+		{Attempt: 2, Verdict: core.Error},
+	}
+
+	want := "attempt 3; attempt 1 ended in fail (A disk &lt;b&gt;holds data, disk sda); attempt 2 ended in error"
+	if !strings.Contains(page(t, r), want) {
+		t.Errorf("the page does not say %q", want)
+	}
+}
+
+func TestAPartIsNamedAsOnTheMachine(t *testing.T) {
+	t.Parallel()
+
+	for want, part := range map[string]core.Part{
+		"disk sda · ST4 · serial S1": {Kind: "disk", Slot: "sda", Model: "ST4", Serial: "S1"},
+		"DIMM_A1":                    {Kind: "dimm", Slot: "DIMM_A1"},
+		"CPU 0":                      {Kind: "cpu", Slot: "CPU 0"},
+		"DIMM A1":                    {Kind: "dimm", Slot: "A1"},
+		"PSU":                        {Kind: "psu"},
+		"serial \"><b>":              {Serial: "\"\x1b[31m><b>\u202e"},
+		"":                           {},
+	} {
+		if got := report.Part(part); got != want {
+			t.Errorf("%+v is named %q, want %q", part, got, want)
+		}
+	}
+}
+
+func TestAReportIsTitledByTheMachineOrWhatIsKnownOfIt(t *testing.T) {
+	t.Parallel()
+
+	for want, h := range map[string]model.Host{
+		"Dell Inc. R740 · 7C9": {Manufacturer: "Dell Inc.", Product: "R740", Serial: "7C9", Name: "u1"},
+		"u1":                   {Name: "u1", MAC: "52:54:00:00:00:11"},
+		"52:54:00:00:00:11":    {MAC: "52:54:00:00:00:11"},
+	} {
+		if got := report.Title(&model.Report{Host: h}); got != want {
+			t.Errorf("title %q, want %q", got, want)
+		}
+	}
+}
+
+// lines puts tags on lines, so that golden files can be read and compared; the
+// style has its own test.
+func lines(drawn string) string {
+	drawn = regexp.MustCompile(`(?s)<style>.*?</style>`).ReplaceAllString(drawn, "<style></style>")
+
+	return regexp.MustCompile(`(<(?:/?(?:head|body|main|section|header|div|ul|li|table|thead|tbody|tr|dl)|title|h1|h2|td|dt|dd|p)\b)`).
+		ReplaceAllString(drawn, "\n$1")
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+
+	file := filepath.Join("testdata", name)
+
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}

@@ -1,0 +1,142 @@
+// Package sse tells browsers and programs what happens, as server-sent events.
+// Every stream reads the ledger from its own cursor and is woken by the bell: a
+// slow reader costs nobody anything, and one that comes back resumes where it
+// was. Nothing is queued.
+package sse
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"vetting/core"
+	"vetting/core/signal"
+)
+
+// logReader is ui.Logs.
+type logReader interface {
+	ReadLog(ctx context.Context, run core.RunID, after uint64, limit int) ([]core.LogLine, error)
+}
+
+// Config is what a Hub needs. Zero durations and numbers get their defaults.
+type Config struct {
+	Ledger core.Ledger
+	Bell   *signal.Bell
+	Logs   logReader
+
+	Heartbeat time.Duration // of the comment that keeps proxies awake: 15 s
+	Stall     time.Duration // how long a write may take before the reader is dropped: 10 s
+	LogEvery  time.Duration // how often the run's log is looked at: 500 ms
+	Most      int           // streams at once: 2048
+	MostEach  int           // streams of one caller; the oldest gives way: 8
+}
+
+// Hub knows the open streams. Safe for concurrent use.
+type Hub struct {
+	cfg    Config
+	mu     sync.Mutex
+	open   map[*stream]struct{}
+	number uint64 // of the stream opened last
+	resync uint64 // how often a reader was told to read anew
+	bye    chan struct{}
+	once   sync.Once
+}
+
+// New returns a Hub without streams.
+func New(cfg Config) *Hub {
+	orTime := func(d *time.Duration, otherwise time.Duration) {
+		if *d == 0 {
+			*d = otherwise
+		}
+	}
+	orTime(&cfg.Heartbeat, 15*time.Second)
+	orTime(&cfg.Stall, 10*time.Second)
+	orTime(&cfg.LogEvery, 500*time.Millisecond)
+
+	if cfg.Most == 0 {
+		cfg.Most = 2048
+	}
+
+	if cfg.MostEach == 0 {
+		cfg.MostEach = 8
+	}
+
+	return &Hub{cfg: cfg, open: map[*stream]struct{}{}, bye: make(chan struct{})}
+}
+
+// Close says goodbye to every stream and ends it. More may not be opened. Readers
+// that stalled are cut off.
+func (h *Hub) Close() {
+	h.once.Do(func() { close(h.bye) })
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	for s := range h.open {
+		s.deadline()
+	}
+}
+
+// Open is how many streams there are.
+func (h *Hub) Open() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	return len(h.open)
+}
+
+// Resyncs is how often a reader was too far behind and was told to read anew.
+func (h *Hub) Resyncs() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	return h.resync
+}
+
+// enter adds s, and asks the oldest of the same caller to go when there are too
+// many. It reports whether there was room.
+func (h *Hub) enter(s *stream) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	select {
+	case <-h.bye:
+		return false
+	default:
+	}
+
+	if len(h.open) >= h.cfg.Most {
+		return false
+	}
+
+	var oldest *stream
+
+	same := 0
+
+	for o := range h.open {
+		if o.want.Caller == s.want.Caller {
+			same++
+
+			if oldest == nil || o.number < oldest.number {
+				oldest = o
+			}
+		}
+	}
+
+	if same >= h.cfg.MostEach {
+		oldest.leave()
+	}
+
+	h.number++
+	s.number = h.number
+	h.open[s] = struct{}{}
+
+	return true
+}
+
+func (h *Hub) exit(s *stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	delete(h.open, s)
+}

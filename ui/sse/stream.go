@@ -1,0 +1,347 @@
+package sse
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"vetting/core"
+)
+
+const (
+	batch    = 256                    // events or lines read at once
+	farewell = 300 * time.Millisecond // how long a reader has to take the goodbye
+)
+
+// Want is what a stream is to tell.
+type Want struct {
+	Caller   string                // streams of the same caller share a limit
+	After    uint64                // cursor: events past it are told
+	FromNow  bool                  // start at the ledger's end instead
+	Chooses  func(core.Event) bool // nil: every event
+	Run      core.RunID            // with its log as log frames
+	LogAfter uint64                // seq of the last log line known
+	Resync   uint64                // further behind than this, the reader is told to read anew; 0: never
+	Alive    func(context.Context) error
+}
+
+// stream is one reader.
+type stream struct {
+	hub    *Hub
+	want   Want
+	number uint64
+	lost   bool // the cursor is of another ledger
+	gone   chan struct{}
+	once   sync.Once
+	conn   net.Conn
+	down   <-chan struct{}
+	w      *bufio.Writer
+}
+
+// leave asks the stream to end. Safe for concurrent use.
+func (s *stream) leave() { s.once.Do(func() { close(s.gone) }) }
+
+// Cursor reads where a stream shall go on: the Last-Event-ID of a browser that
+// comes back, else ?after=. ok is false when neither is there; ErrInvalid when
+// one is no number.
+func Cursor(c *fiber.Ctx) (after uint64, ok bool, err error) {
+	text := c.Get("Last-Event-ID")
+	if text == "" {
+		text = c.Query("after")
+	}
+
+	if text == "" {
+		return 0, false, nil
+	}
+
+	after, err = strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, false, core.NewProblem(core.ErrInvalid, "events/bad-cursor", "Last-Event-ID and after are sequence numbers.")
+	}
+
+	return after, true, nil
+}
+
+// Serve answers c with a stream. It returns at once; the stream lives until the
+// reader leaves, stalls, may no longer read, or the hub closes.
+func (h *Hub) Serve(c *fiber.Ctx, want Want) error {
+	s := &stream{
+		hub: h, want: want, gone: make(chan struct{}),
+		// c is recycled when the handler returns: what the stream needs of it is taken now.
+		conn: c.Context().Conn(), down: c.Context().Done(),
+	}
+
+	if err := s.findStart(c.UserContext()); err != nil {
+		return err
+	}
+
+	if !h.enter(s) {
+		return core.NewProblem(core.ErrFull, "events/too-many", "Too many live streams are open; close some and try again.")
+	}
+
+	c.Set(fiber.HeaderContentType, "text/event-stream")
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set("X-Accel-Buffering", "no")
+	c.Context().SetConnectionClose() // the write deadline set here would outlive the stream
+
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer h.exit(s)
+
+		s.w = w
+		s.run(context.Background()) //nolint:forbidigo // the request's context ends before its stream begins; conn and down bound this one
+	})
+
+	return nil
+}
+
+// findStart settles where the cursor is.
+func (s *stream) findStart(ctx context.Context) error {
+	end, _ := s.hub.cfg.Bell.After(0)
+
+	if s.want.FromNow {
+		s.want.After = end
+
+		return nil
+	}
+
+	if s.want.After <= end {
+		return nil
+	}
+
+	// Ahead of the bell: not rung yet, or the ledger is another one than the
+	// reader knows. Look whether its cursor exists.
+	return s.hub.cfg.Ledger.View(ctx, func(r core.Reader) error {
+		events, err := r.Events(s.want.After-1, 1)
+		if err == nil && (len(events) == 0 || events[0].Seq != s.want.After) {
+			s.lost = true
+		}
+
+		return err
+	})
+}
+
+// run tells until something ends it.
+func (s *stream) run(ctx context.Context) {
+	beat := time.NewTicker(s.hub.cfg.Heartbeat)
+	defer beat.Stop()
+
+	var logs <-chan time.Time
+
+	if s.want.Run != "" {
+		tick := time.NewTicker(s.hub.cfg.LogEvery)
+		defer tick.Stop()
+
+		logs = tick.C
+	}
+
+	s.deadline()
+
+	_, _ = s.w.WriteString("retry: 2000\n\n") // an error shows at the flush
+
+	if s.lost {
+		end, _ := s.hub.cfg.Bell.After(0)
+		_ = s.resync(end)
+	}
+
+	for {
+		wake, err := s.catchUp(ctx)
+		if err != nil || s.flush() != nil {
+			return
+		}
+
+		select {
+		case <-s.down:
+			s.goodbye("restart")
+
+			return
+		case <-s.hub.bye:
+			s.goodbye("restart")
+
+			return
+		case <-s.gone:
+			s.goodbye("many")
+
+			return
+		case <-beat.C:
+			if !s.beat(ctx) {
+				return
+			}
+		case <-logs:
+		case <-wake:
+		}
+
+		s.deadline()
+	}
+}
+
+// beat writes the comment that keeps proxies awake, and is when a reader who
+// went away or may no longer read is noticed.
+func (s *stream) beat(ctx context.Context) bool {
+	s.deadline()
+
+	if s.want.Alive != nil && s.want.Alive(ctx) != nil {
+		s.goodbye("logout")
+
+		return false
+	}
+
+	_, err := s.w.WriteString(": beat\n\n")
+
+	return err == nil
+}
+
+// catchUp tells what has happened past the cursor and returns the channel that
+// closes when there is more.
+func (s *stream) catchUp(ctx context.Context) (wake <-chan struct{}, err error) {
+	if err := s.tellLog(ctx); err != nil {
+		return nil, err
+	}
+
+	for {
+		end, wake := s.hub.cfg.Bell.After(s.want.After)
+		if wake != nil {
+			return wake, nil
+		}
+
+		if s.want.Resync > 0 && end-s.want.After > s.want.Resync {
+			if err := s.resync(end); err != nil {
+				return nil, err
+			}
+
+			continue
+		}
+
+		if err := s.tellEvents(ctx, end); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// resync tells a reader who is far behind to read everything anew.
+func (s *stream) resync(end uint64) error {
+	s.want.After = end
+	s.hub.mu.Lock()
+	s.hub.resync++
+	s.hub.mu.Unlock()
+
+	s.deadline()
+
+	return frame{ID: end, Event: "resync", Data: "lag"}.write(s.w)
+}
+
+// tellEvents tells one batch of events up to end at least.
+func (s *stream) tellEvents(ctx context.Context, end uint64) error {
+	var events []core.Event
+
+	err := s.hub.cfg.Ledger.View(ctx, func(r core.Reader) (err error) {
+		events, err = r.Events(s.want.After, batch)
+
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading events: %w", err)
+	}
+
+	if len(events) == 0 { // the bell is ahead of what this snapshot shows
+		s.want.After = end
+
+		return nil
+	}
+
+	for _, e := range events {
+		s.want.After = e.Seq
+
+		if err := s.tell(e); err != nil {
+			return err
+		}
+	}
+
+	return s.flush()
+}
+
+// tell writes e if it is wanted.
+func (s *stream) tell(e core.Event) error {
+	if s.want.Chooses != nil && !s.want.Chooses(e) {
+		return nil
+	}
+
+	if e.Kind == core.EventLog && s.want.Run != "" {
+		return nil // told from the log itself
+	}
+
+	f, err := eventFrame(e)
+	if err != nil {
+		return err
+	}
+
+	s.deadline() // for each frame: a reader who is slow and takes them is not stalled
+
+	return f.write(s.w)
+}
+
+// tellLog tells the lines of the run's log past the last known.
+func (s *stream) tellLog(ctx context.Context) error {
+	if s.want.Run == "" {
+		return nil
+	}
+
+	for {
+		lines, err := s.hub.cfg.Logs.ReadLog(ctx, s.want.Run, s.want.LogAfter, batch)
+		if err != nil || len(lines) == 0 {
+			return err
+		}
+
+		s.want.LogAfter = lines[len(lines)-1].Seq
+
+		f, err := logFrame(s.want.Run, lines)
+		if err != nil {
+			return err
+		}
+
+		s.deadline()
+
+		if err := f.write(s.w); err != nil {
+			return err
+		}
+
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// flush hands what was written to the reader, who has Stall to take it.
+func (s *stream) flush() error {
+	s.deadline()
+
+	return s.w.Flush()
+}
+
+// deadline is set before anything is written: a full buffer writes itself out,
+// and must not run into the deadline of the time before.
+func (s *stream) deadline() {
+	stall := s.hub.cfg.Stall
+
+	select {
+	case <-s.hub.bye:
+		stall = farewell
+	default:
+	}
+
+	_ = s.conn.SetWriteDeadline(time.Now().Add(stall)) // fails only on a closed connection, which the flush tells
+}
+
+// goodbye ends the stream in a way the browser can tell from a failure.
+func (s *stream) goodbye(why string) {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(farewell))
+
+	if (frame{Event: "bye", Data: why}).write(s.w) == nil {
+		_ = s.w.Flush() // the reader may be gone already
+	}
+}

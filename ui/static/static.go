@@ -1,0 +1,97 @@
+// Package static holds the files of the console that never change while it runs.
+// Each is served under a name with the hash of its content, for ever cacheable.
+package static
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+//go:embed base.css
+var baseCSS []byte
+
+//go:embed console.css
+var consoleCSS []byte
+
+//go:embed app.js
+var appJS []byte
+
+//go:embed favicon.svg
+var favicon []byte
+
+// File is one file.
+type File struct {
+	Path string // "/static/console.1a2b3c4d.css"
+	Type string // media type
+	Body []byte
+	Gzip []byte
+}
+
+// Set is the files by what they are for.
+type Set struct {
+	CSS, JS, Icon File
+}
+
+// Load returns the files.
+func Load() (Set, error) {
+	var (
+		s   Set
+		err error
+	)
+
+	if s.CSS, err = file("console.css", "text/css; charset=utf-8", bytes.Join([][]byte{baseCSS, consoleCSS}, nil)); err != nil {
+		return Set{}, err
+	}
+
+	if s.JS, err = file("app.js", "text/javascript; charset=utf-8", appJS); err != nil {
+		return Set{}, err
+	}
+
+	s.Icon, err = file("favicon.svg", "image/svg+xml", favicon)
+
+	return s, err
+}
+
+// All returns the files in any order.
+func (s Set) All() []File { return []File{s.CSS, s.JS, s.Icon} }
+
+// Base is the style that the console shares with the report.
+func Base() string { return string(baseCSS) }
+
+// Hash is the source expression of CSP for an inline style.
+func Hash(style string) string {
+	sum := sha256.Sum256([]byte(style))
+
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func file(name, media string, body []byte) (File, error) {
+	sum := sha256.Sum256(body)
+	stem, ext, _ := strings.Cut(name, ".")
+
+	var packed bytes.Buffer
+
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return File{}, fmt.Errorf("packing %s: %w", name, err)
+	}
+
+	if _, err := w.Write(body); err != nil {
+		return File{}, fmt.Errorf("packing %s: %w", name, err)
+	}
+
+	if err := w.Close(); err != nil {
+		return File{}, fmt.Errorf("packing %s: %w", name, err)
+	}
+
+	return File{
+		Path: "/static/" + stem + "." + hex.EncodeToString(sum[:4]) + "." + ext,
+		Type: media, Body: body, Gzip: packed.Bytes(),
+	}, nil
+}

@@ -1,0 +1,109 @@
+// Package view draws the pages of the console. It is given values and writes
+// HTML; every page is whole without JavaScript. Parts marked data-live are
+// swapped by static/app.js when something happens.
+package view
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"vetting/core"
+	"vetting/core/route"
+	"vetting/ui/text"
+)
+
+// Frame is what stands around every page.
+type Frame struct {
+	Title    string
+	Active   string      // path of the entry of the navigation that is current
+	User     string      // empty: nobody is signed in, no navigation
+	Scope    route.Scope // what whoever looks may do
+	Session  bool        // they signed in with a password
+	Theme    string      // "light", "dark" or empty
+	CSS      string      // paths of the files
+	JS       string
+	Icon     string
+	Follows  string // what the page's stream tells: "rack", "run:ID"; empty: the page does not follow
+	Seq      uint64 // number of the last event the page knows
+	Flash    string // one sentence about what was just done
+	Problem  string // one sentence about what went wrong
+	Unknown  int    // machines in the inbox
+	Now      time.Time
+	Insecure bool // the console is served without TLS
+	Warnings []Warning
+}
+
+// Warning is a sentence about the appliance that stands on every page.
+type Warning struct {
+	Severity core.Severity
+	Text     string
+}
+
+// tone is how grave a warning looks.
+func (w Warning) tone() string {
+	if w.Severity == core.Critical {
+		return "fail"
+	}
+
+	return "warn"
+}
+
+type entry struct{ path, name string }
+
+func (f Frame) entries() []entry {
+	return []entry{{"/", "Rack"}, {"/hosts", "Hosts"}, {"/runs", "Runs"}, {"/inbox", "Inbox"}, {"/settings", "Settings"}}
+}
+
+// operates reports whether who looks may register hosts, start and end runs.
+func (f Frame) operates() bool { return f.Scope.Allows(route.Operate) }
+
+// rules reports whether who looks may let others in.
+func (f Frame) rules() bool { return f.Scope.Allows(route.Admin) }
+
+func (f Frame) seq() string { return strconv.FormatUint(f.Seq, 10) }
+
+// known is a word, or that there is none.
+func known(word string) string {
+	if word == "" {
+		return "none"
+	}
+
+	return word
+}
+
+func pathHost(mac core.MAC) templ.SafeURL { return templ.URL("/hosts/" + string(mac)) }
+
+func pathRun(id core.RunID) templ.SafeURL { return templ.URL("/runs/" + string(id)) }
+
+// moment writes t for the machine; app.js gives it the viewer's zone.
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// clock writes t for people without JavaScript: the time of day of today, else
+// with the date.
+func clock(t, now time.Time) string {
+	t, now = t.UTC(), now.UTC()
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format("15:04 UTC")
+	}
+
+	return t.Format("2 Jan 2006 15:04 UTC")
+}
+
+func percent(p float64) string { return strconv.Itoa(int(min(1, max(0, p))*100 + 0.5)) }
+
+func hostName(h *core.Host) string {
+	if name := text.Line(h.Name); name != "" {
+		return name
+	}
+
+	return string(h.MAC)
+}
+
+// shortID is the end of a run's id, which tells runs of one day apart.
+func shortID(id core.RunID) string {
+	s := string(id)
+
+	return s[max(0, len(s)-8):]
+}

@@ -1,0 +1,264 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vetting/core"
+	"vetting/core/report"
+	"vetting/ui/text"
+)
+
+// Hosts is the list of hosts.
+type Hosts struct {
+	Trash []core.Host // deleted, and can be brought back
+	Frame Frame
+	Query string
+	Rows  []HostRow
+	All   int // hosts there are, whatever the query
+}
+
+// NewHost is the form that registers a host.
+type NewHost struct {
+	Frame Frame
+	MAC   string
+	Name  string
+	Adopt bool // it was heard on the test network
+	Host  core.Host
+	Quick []QuickLine
+}
+
+// Host is the page of one host.
+type Host struct {
+	Frame    Frame
+	Row      HostRow
+	Runs     []core.Run
+	Parts    []report.Component
+	PartsOf  core.RunID // the run that found them
+	Boot     []core.BootStep
+	Profiles []core.Profile
+	Chosen   string // profile of the form
+	Spec     string // as the editor shows it
+	SpecErr  *SpecError
+	Edit     *core.Host // as it was typed and refused; nil: nothing was
+	Override *Override  // likewise
+	Keys     []core.HostKey
+}
+
+// edited is the host as the form shows it.
+func (h *Host) edited() *core.Host {
+	if h.Edit != nil {
+		return h.Edit
+	}
+
+	return &h.Row.Host
+}
+
+// SpecError is what is wrong with a spec, and where.
+type SpecError struct {
+	Sentences []string
+	Line      int // 1 for the first; 0: not known
+	Column    int
+}
+
+// where writes the place of the error.
+func (e *SpecError) where() string {
+	switch {
+	case e.Line == 0:
+		return ""
+	case e.Column == 0:
+		return fmt.Sprintf("Line %d", e.Line)
+	default:
+		return fmt.Sprintf("Line %d, column %d", e.Line, e.Column)
+	}
+}
+
+// excerptOf is the lines around an error: those before, the bad one, and those
+// after, with the caret first.
+type excerptOf struct{ Before, Bad, After string }
+
+// around returns the lines around the error, with a caret below it.
+func (e *SpecError) around(spec string) excerptOf {
+	var out excerptOf
+
+	for i, line := range strings.Split(spec, "\n") {
+		row := fmt.Sprintf("%4d  %s\n", i+1, text.Block(line))
+
+		switch n := i + 1; {
+		case n == e.Line:
+			out.Bad, out.After = row, e.caret()
+		case n >= e.Line-2 && n < e.Line:
+			out.Before += row
+		case n > e.Line && n <= e.Line+2:
+			out.After += row
+		}
+	}
+
+	return out
+}
+
+func (e *SpecError) caret() string {
+	if e.Column < 1 || e.Column > 200 {
+		return ""
+	}
+
+	return "      " + strings.Repeat(" ", e.Column-1) + "^\n"
+}
+
+// busy reports whether a run is under way on the host.
+func (h *Host) busy() bool { return h.Row.Host.CurrentRun != "" }
+
+// disks are those that can be armed: a serial names them.
+func (h *Host) disks() []report.Component {
+	var list []report.Component
+
+	for i := range h.Parts {
+		if h.Parts[i].Kind == "disk" && h.Parts[i].Serial != "" {
+			list = append(list, h.Parts[i])
+		}
+	}
+
+	return list
+}
+
+func (h *Host) chosen(p *core.Profile, i int) bool {
+	if h.Chosen != "" {
+		return p.Name == h.Chosen
+	}
+
+	return p.Name == h.usual() || i == 0 && h.usual() == ""
+}
+
+// usual is the profile that is chosen where nobody chose: that of the last run, or
+// the shortest of those that come with the product.
+func (h *Host) usual() string {
+	name := "quick"
+	if len(h.Runs) > 0 {
+		name = h.Runs[0].Profile.Name
+	}
+
+	if slices.ContainsFunc(h.Profiles, func(p core.Profile) bool { return p.Name == name }) {
+		return name
+	}
+
+	return ""
+}
+
+func stageList(p *core.Profile) string {
+	words := make([]string, 0, len(p.Stages))
+	for _, s := range p.Stages {
+		words = append(words, string(s))
+	}
+
+	return strings.Join(words, " → ")
+}
+
+func powerWord(m core.PowerMethod) string {
+	switch m {
+	case core.PowerWoL:
+		return "Wake-on-LAN"
+	case core.PowerAgent:
+		return "by its installed agent"
+	case core.PowerIPMI:
+		return "IPMI"
+	case core.PowerRedfish:
+		return "Redfish"
+	case core.PowerWebhook:
+		return "a webhook"
+	default:
+		return "by hand"
+	}
+}
+
+// powerSentence says what a way to switch a host does.
+func powerSentence(m core.PowerMethod) string {
+	return map[core.PowerMethod]string{
+		core.PowerManual:  "by hand: somebody presses the button",
+		core.PowerWoL:     "Wake-on-LAN: the appliance sends magic packets",
+		core.PowerAgent:   "installed agent: it reboots the host when told to",
+		core.PowerIPMI:    "IPMI: by the management controller",
+		core.PowerRedfish: "Redfish: by the management controller",
+		core.PowerWebhook: "webhook: a service of yours switches it",
+	}[m]
+}
+
+func powerOf(h *core.Host) core.PowerMethod {
+	if h.Power.Method == "" {
+		return core.PowerManual
+	}
+
+	return h.Power.Method
+}
+
+func tagWords(h *core.Host) string { return strings.Join(h.Tags, ", ") }
+
+type fact struct{ label, word string }
+
+// hostFacts are what people noted of a host.
+func hostFacts(h *core.Host) []fact {
+	var list []fact
+
+	for _, f := range []fact{{"Rack", h.Rack}, {"Asset tag", h.AssetTag}, {"Model class", h.Class}, {"Tags", tagWords(h)}} {
+		if f.word = text.Line(f.word); f.word != "" {
+			list = append(list, f)
+		}
+	}
+
+	return list
+}
+
+func aliases(h *core.Host) string {
+	words := make([]string, 0, len(h.Aliases))
+	for _, m := range h.Aliases {
+		words = append(words, string(m))
+	}
+
+	return strings.Join(words, ", ")
+}
+
+func size(n int64) string { return report.Bytes(uint64(max(0, n))) }
+
+func bootDetail(s core.BootStep) string {
+	words := []string{}
+
+	if s.Detail != "" {
+		words = append(words, text.Line(s.Detail))
+	}
+
+	if s.Addr.IsValid() {
+		words = append(words, s.Addr.String())
+	}
+
+	if s.Bytes > 0 {
+		words = append(words, size(s.Bytes))
+	}
+
+	return strings.Join(words, " · ")
+}
+
+// Inbox is the list of machines that were heard and are not registered.
+type Inbox struct {
+	Frame Frame
+	Rows  []core.Sighting
+	Next  string
+	Keys  []core.HostKey // of installed hosts, that wait for approval
+	Names map[core.MAC]string
+	Quick []QuickLine
+}
+
+// Fits reports whether the row has all words of query in it.
+func (h *HostRow) Fits(query string) bool {
+	hay := strings.ToLower(strings.Join([]string{
+		h.Host.Name, string(h.Host.MAC), aliases(&h.Host), h.Host.Notes, h.Model, h.Mark().Word,
+		h.Host.Identity.BoardSerial, h.Host.Identity.SMBIOSUUID, h.Host.Rack, h.Host.AssetTag, h.Host.Class, tagWords(&h.Host),
+	}, " "))
+
+	for word := range strings.FieldsSeq(strings.ToLower(query)) {
+		if !strings.Contains(hay, word) {
+			return false
+		}
+	}
+
+	return true
+}

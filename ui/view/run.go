@@ -1,0 +1,362 @@
+package view
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"vetting/core"
+	"vetting/core/report"
+	"vetting/core/route"
+	"vetting/ui/mark"
+	"vetting/ui/plot"
+	"vetting/ui/text"
+)
+
+// Run is the page of one run.
+type Run struct {
+	Frame  Frame
+	Host   core.Host // zero when it was deleted
+	Run    core.Run
+	Report report.Report
+	Charts []plot.Chart
+	Log    []core.LogLine
+	Files  []core.Artifact
+	Key    *core.HoldKey // of the hold, just handed out
+	Fresh  bool          // who looks need not type the password again
+	Reason string        // as it was typed
+}
+
+func (r *Run) mark() mark.Mark {
+	m := mark.Run(&r.Run)
+	if r.Run.State.Over() {
+		m = mark.Read(r.Report.Verdict)
+	}
+
+	if i := r.Run.StageAt(core.StageName(r.Run.State)); i >= 0 {
+		m.Word = fmt.Sprintf("%s, stage %d of %d", r.Run.State, i+1, len(r.Run.Stages))
+	}
+
+	return m
+}
+
+func (r *Run) holding() bool { return r.Run.State == core.StateFailedHolding }
+
+// about is the line beside the mark: what is awaited and how long it takes.
+func (r *Run) about() string {
+	run := &r.Run
+
+	switch {
+	case run.State == core.StateQueued:
+		return "starts when a place is free"
+	case run.State == core.StateWaitingPower:
+		return "power the host on; it must boot from the network"
+	case run.State == core.StateWaitingWoL:
+		return "magic packets are sent; the host must boot from the network"
+	case run.State == core.StateWaitingReboot:
+		return "the installed system is told to reboot; then the host must boot from the network"
+	case run.State == core.StateFailed:
+		return "the agent stops its work and opens the hold"
+	case run.State == core.StateBooting:
+		return "the host boots; the agent has not reported yet"
+	case r.holding():
+		return "kept powered on for you"
+	}
+
+	if at, _ := route.Position(run); at >= 0 && !run.State.Over() {
+		if left := text.Left(run.Stages[at].ETA); left != "" {
+			return left + " left in this stage, as the agent believes"
+		}
+	}
+
+	return ""
+}
+
+// polled is where the page asks for the plots again while the run goes on.
+func (r *Run) polled() string {
+	if r.Run.State.Over() || r.holding() {
+		return ""
+	}
+
+	return string(pathRun(r.Run.ID)) + "/plots"
+}
+
+// holdLeft says how long the hold lasts.
+func (r *Run) holdLeft() string {
+	if r.Run.Deadline.IsZero() {
+		return ""
+	}
+
+	return text.Left(r.Run.Deadline.Sub(r.Frame.Now))
+}
+
+// holdWords says what a hold is and how it ends.
+func (r *Run) holdWords() string {
+	ends := "until you release it"
+	if left := r.holdLeft(); left != "" {
+		ends += " or the hold runs out, in " + left
+	}
+
+	return "It stays powered on " + ends +
+		". Repair what the finding names and run the stage again, or release the host as it is: the report keeps the verdict."
+}
+
+// door says where the SSH server of the hold listens, and how long.
+func (r *Run) door() string {
+	words := "open at " + r.Run.Hold.Addr.String()
+	if left := r.holdLeft(); left != "" {
+		words += ", " + left + " left; then the machine is powered off"
+	}
+
+	return words
+}
+
+// failed is the stage that stopped the run.
+func (r *Run) failed() core.StageName {
+	for i := range r.Run.Stages {
+		if st := &r.Run.Stages[i]; st.Phase == core.Done && (st.Verdict == core.Fail || st.Verdict == core.Error) {
+			return st.Name
+		}
+	}
+
+	return ""
+}
+
+// mayOverride reports whether the wipe probe may be what stopped the run.
+func (r *Run) mayOverride() bool {
+	return r.Frame.operates() && r.failed() == core.Storage && len(r.Run.Armed) > 0
+}
+
+// again are the stages that can be run again: the failed one and those the agent
+// did before it.
+func (r *Run) again() []core.StageName {
+	var list []core.StageName
+
+	for i := range r.Run.Stages {
+		st := &r.Run.Stages[i]
+		if st.Phase == core.Done && st.Verdict != core.Skip && !st.Name.ByAppliance() {
+			list = append(list, st.Name)
+		}
+	}
+
+	return list
+}
+
+// SSHLine is the command that opens a shell on a held host. The test network is
+// not routed, so it goes through the appliance.
+func SSHLine(k *core.HoldKey) string {
+	return fmt.Sprintf("ssh -i %s -o IdentitiesOnly=yes -o HostKeyAlias=%s -o UserKnownHostsFile=%s.known_hosts -o 'ProxyCommand=vetting hold proxy %s' %s@%s",
+		k.FileName, k.Alias, k.Alias, k.Run, k.User, k.Addr)
+}
+
+// silent says since when the agent is silent; empty while it is not.
+func (r *Run) silent() string {
+	const stale = time.Minute // decisions: heartbeat 15 s, stale 60 s
+
+	run := &r.Run
+	if run.LastBeat.IsZero() || run.State.Over() || r.Frame.Now.Sub(run.LastBeat) < stale {
+		return ""
+	}
+
+	return "The agent has been silent since " + clock(run.LastBeat, r.Frame.Now) + "; what you see is the last that is known."
+}
+
+// stageClass colours a row of the plan.
+func stageMark(st *core.Stage) mark.Mark {
+	warnings := 0
+
+	for _, f := range st.Findings {
+		if f.Severity == core.Warning {
+			warnings++
+		}
+	}
+
+	m := mark.Stage(st.Phase, st.Verdict, warnings)
+	m.Word = string(st.Name)
+
+	return m
+}
+
+// stageNote is the small line of a row of the plan.
+func stageNote(st *core.Stage) string {
+	switch st.Phase {
+	case core.Active:
+		note := percent(st.Progress) + " %"
+		if left := text.Left(st.ETA); left != "" {
+			note += " · " + left + " left"
+		}
+
+		return note
+	case core.Done:
+		switch {
+		case st.Verdict == core.Skip:
+			return "skipped: " + text.Line(st.SkipReason)
+		case st.Attempt > 1:
+			return text.Duration(st.EndedAt.Sub(st.StartedAt)) + " · attempt " + strconv.Itoa(st.Attempt)
+		default:
+			return text.Duration(st.EndedAt.Sub(st.StartedAt))
+		}
+	case core.Pending:
+	}
+
+	return purpose(st.Name)
+}
+
+// stageWord says the verdict of a row to those who do not see its colour.
+func stageWord(st *core.Stage) string {
+	warnings := 0
+
+	for _, f := range st.Findings {
+		if f.Severity == core.Warning {
+			warnings++
+		}
+	}
+
+	return mark.Stage(st.Phase, st.Verdict, warnings).Word
+}
+
+// purpose says what a stage that was not reached will do.
+func purpose(name core.StageName) string {
+	return map[core.StageName]string{
+		core.InventoryCheck: "reads what the machine is made of",
+		core.Firmware:       "reads the versions of its firmware",
+		core.SpecValidate:   "compares it with the expected spec",
+		core.SMART:          "asks every disk how it is",
+		core.CPUStress:      "works the processors and checks their sums",
+		core.Memory:         "writes and reads all memory",
+		core.Storage:        "reads the disks, writes the armed ones",
+		core.Network:        "sends and receives at full speed",
+		core.Burn:           "works everything at once",
+		core.GPU:            "works the GPUs",
+		core.PSU:            "watches the power under load",
+		core.Reporting:      "writes the report",
+	}[name]
+}
+
+// findings are those of the run, the worst first.
+func (r *Run) findings() []core.Finding { return r.Report.Findings }
+
+// limits are what the rules said: bad is all but what passed.
+func (r *Run) limits() (bad, good []report.Evaluation) {
+	for i := range r.Report.Evaluations {
+		if e := r.Report.Evaluations[i]; e.Verdict == core.Pass {
+			good = append(good, e)
+		} else {
+			bad = append(bad, e)
+		}
+	}
+
+	return bad, good
+}
+
+// withSubSteps are the stages that have something to tell part by part.
+func (r *Run) withSubSteps() []core.Stage {
+	var list []core.Stage
+
+	for i := range r.Run.Stages {
+		if len(r.Run.Stages[i].SubSteps) > 0 {
+			list = append(list, r.Run.Stages[i])
+		}
+	}
+
+	return list
+}
+
+// partsPassed counts the parts of a stage, and those that passed.
+func partsPassed(st *core.Stage) (passed, all int) {
+	for i := range st.SubSteps {
+		if st.SubSteps[i].Verdict == core.Pass {
+			passed++
+		}
+	}
+
+	return passed, len(st.SubSteps)
+}
+
+// specTold reports whether the comparison with the spec is over.
+func (r *Run) specTold() bool {
+	i := r.Run.StageAt(core.SpecValidate)
+
+	return i >= 0 && r.Run.Stages[i].Phase == core.Done
+}
+
+func (r *Run) specCoverage() string {
+	if i := r.Run.StageAt(core.SpecValidate); i >= 0 {
+		if st := &r.Run.Stages[i]; st.Verdict == core.Skip {
+			return "Not compared: " + text.Line(st.SkipReason)
+		}
+
+		return text.Line(r.Run.Stages[i].Coverage)
+	}
+
+	return ""
+}
+
+func (r *Run) logAfter() string {
+	if len(r.Log) == 0 {
+		return "0"
+	}
+
+	return strconv.FormatUint(r.Log[len(r.Log)-1].Seq, 10)
+}
+
+func logLine(l core.LogLine) string {
+	return fmt.Sprintf("%s %-14s %s\n", l.Time.UTC().Format("15:04:05"), text.Line(l.Stage), strings.TrimRight(text.Block(l.Text), "\n"))
+}
+
+func logClass(l core.LogLine) string {
+	switch strings.ToLower(l.Level) {
+	case "warn", "warning":
+		return "warn"
+	case "error":
+		return "fail"
+	default:
+		return ""
+	}
+}
+
+// Runs is the list of runs.
+type Runs struct {
+	Frame  Frame
+	State  string // the filter
+	Host   core.MAC
+	Rows   []core.Run
+	Next   string // page token
+	Beyond bool   // not the first page
+}
+
+func (r *Runs) nextHref() string {
+	href := "/runs?page_token=" + r.Next
+
+	if r.State != "" {
+		href += "&state=" + r.State
+	}
+
+	if r.Host != "" {
+		href += "&host=" + string(r.Host)
+	}
+
+	return href
+}
+
+func runMark(run *core.Run) mark.Mark {
+	if run.State.Over() {
+		return mark.Read(report.Read(run))
+	}
+
+	return mark.Run(run)
+}
+
+func runTime(run *core.Run, now time.Time) string {
+	if run.StartedAt.IsZero() {
+		return "–"
+	}
+
+	end := run.EndedAt
+	if end.IsZero() {
+		end = now
+	}
+
+	return text.Duration(end.Sub(run.StartedAt))
+}
