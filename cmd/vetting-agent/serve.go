@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"vetting/agent"
+	"vetting/agent/burn"
+	"vetting/agent/coldplug"
+	"vetting/agent/disk"
+	"vetting/agent/initd"
+	"vetting/agent/ipmi"
+	"vetting/agent/memory"
+	"vetting/agent/network"
+	"vetting/agent/probe"
+	"vetting/agent/stage"
+	"vetting/agent/wire"
+	"vetting/core"
+	"vetting/firmware/inventory"
+)
+
+// agentThreads is how many threads of the agent itself work at a time.
+const agentThreads = 2
+
+// How long devices may take to appear before the inventory is read.
+const (
+	quiet    = 2 * time.Second
+	patience = 45 * time.Second
+)
+
+// machine is the running machine, as the agent finds it.
+type machine struct {
+	root    fs.FS
+	log     *slog.Logger
+	imageID string
+	early   chan struct{} // filesystems that come with modules are mounted
+	settled chan struct{} // every device was handled
+
+	watchers []func(context.Context) error // look after the machine until ctx ends
+}
+
+// serve vets the machine once, as the child of the first process.
+func serve(ctx context.Context) int {
+	root := os.DirFS("/")
+	m := &machine{
+		root: root, log: slog.New(initd.NewLines(initd.OpenScreen(root), slog.LevelInfo)),
+		early: make(chan struct{}), settled: make(chan struct{}),
+	}
+
+	runtime.GOMAXPROCS(agentThreads) // the rest is for the tests
+	calm(m.log)
+
+	err := m.vet(ctx)
+
+	switch {
+	case err == nil:
+		return initd.ExitDone
+	case errors.Is(err, agent.ErrFenced):
+		m.log.Warn("another boot of this machine has taken over; this one does nothing more")
+
+		return initd.ExitGiveUp
+	default:
+		m.log.Error("the agent ends", slog.String("error", err.Error()))
+
+		return 1
+	}
+}
+
+func (m *machine) vet(ctx context.Context) error {
+	image, id, err := initd.CheckImage(m.root)
+	if err != nil {
+		return err
+	}
+
+	m.imageID = id
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+
+	go m.plug(ctx, image.Kernel)
+
+	seed, seedErr := readSeed(m.root)
+
+	conn, err := network.Connect(ctx, network.Config{Root: m.root, Boot: m.bootMAC(seed), Log: m.log})
+	if err != nil {
+		return err
+	}
+
+	go func() { _ = conn.Keep(ctx) }() // ends with ctx, and with nothing else
+
+	if seedErr != nil {
+		if seed, err = fetchSeed(ctx, conn.Lease); err != nil {
+			return errors.Join(seedErr, err)
+		}
+	}
+
+	if err := wait(ctx, m.early); err != nil {
+		return err
+	}
+
+	config, err := m.config(seed, conn.Lease)
+	if err != nil {
+		return err
+	}
+
+	for _, watcher := range m.watchers {
+		go func() { _ = watcher(ctx) }() // ends with ctx, and with nothing else
+	}
+
+	return agent.Run(ctx, config)
+}
+
+// plug loads modules for what is there and what comes.
+func (m *machine) plug(ctx context.Context, kernel string) {
+	dir := "/lib/modules/" + kernel
+
+	var early, settled sync.Once
+
+	ready := func() { early.Do(func() { close(m.early) }) }
+	done := func() { settled.Do(func() { close(m.settled) }) }
+
+	late := coldplug.Late()
+	if (probe.Machine{Root: m.root}).Virtual() { // no such chip, and another one's ports
+		late = nil
+	}
+
+	tables, err := coldplug.ReadTables(m.root, strings.TrimPrefix(dir, "/"))
+	if err == nil {
+		err = coldplug.Coldplug{
+			Root: m.root, Dir: dir, Always: coldplug.Always(), Late: late, Log: m.log, Quiet: quiet, Patience: patience, Settled: done,
+			Early: func() {
+				if err := initd.MountLate(); err != nil {
+					m.log.Debug("mounting late", slog.String("error", err.Error()))
+				}
+
+				ready()
+			},
+		}.Run(ctx, tables)
+	}
+
+	if err != nil && ctx.Err() == nil {
+		m.log.Error("loading modules", slog.String("error", err.Error()))
+	}
+
+	ready()
+	done()
+}
+
+// bootMAC is the NIC the machine booted from, as the boot loader or the seed says.
+func (m *machine) bootMAC(seed wire.Seed) core.MAC {
+	if mac := network.BootMAC(probe.Cmdline(m.root)); mac != "" {
+		return mac
+	}
+
+	return core.MAC(seed.MAC)
+}
+
+func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, error) {
+	tables, err := inventory.ReadSMBIOS(m.root)
+	if err != nil {
+		m.log.Warn("SMBIOS is not readable", slog.String("error", err.Error()))
+	}
+
+	identity := inventory.Identity(tables)
+	for _, link := range network.Links(m.root) {
+		identity.MACs = append(identity.MACs, link.MAC)
+	}
+
+	bootID, err := line(m.root, "proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return agent.Config{}, err
+	}
+
+	kernel, err := line(m.root, "proc/sys/kernel/osrelease")
+	if err != nil {
+		return agent.Config{}, err
+	}
+
+	faults, err := m.faults(tables, bootID, initd.StateDir)
+	if err != nil {
+		return agent.Config{}, err
+	}
+
+	sensors := m.sensors()
+	m.watchers = append(m.watchers, faults.Run, sensors.Run)
+
+	look := probe.Machine{Root: m.root, Bus: disk.System{}, Ports: probe.System{}, BMC: &ipmi.System{}}
+
+	return agent.Config{
+		Seed: seed, Identity: identity, BootID: bootID, Kernel: kernel,
+		Stages: map[core.StageName]stage.Func{
+			core.InventoryCheck: stage.InventoryCheck(look, func(ctx context.Context) error { return wait(ctx, m.settled) }),
+			core.Firmware:       stage.Firmware(look),
+			core.SMART:          stage.SMART(look),
+			core.CPUStress:      stage.CPUStress(look, workforce, writeSys),
+			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),
+			core.Burn:           stage.Burn(look, workforce, burn.Run),
+		},
+		Watches: []stage.Watch{faults.Watch, sensors.Watch}, Bring: faults.Bring,
+		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,
+		Version: version(), IP: lease.Addr.Addr().String(), MAC: lease.MAC, StateDir: initd.StateDir,
+		PowerOff: m.powerOff(lease.MAC), OpenDoor: m.openDoor(lease), SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,
+	}, nil
+}
+
+// readSeed reads the seed that came as an initrd segment of this run's own.
+func readSeed(root fs.FS) (seed wire.Seed, err error) {
+	text, err := fs.ReadFile(root, strings.TrimPrefix(wire.SeedFile, "/"))
+	if err != nil {
+		return seed, fmt.Errorf("reading the seed: %w", err)
+	}
+
+	return decodeSeed(text)
+}
+
+func fetchSeed(ctx context.Context, lease network.Lease) (seed wire.Seed, err error) {
+	text, err := network.FetchSeed(ctx, lease.Server, strings.TrimPrefix(wire.SeedFile, "/"))
+	if err != nil {
+		return seed, err
+	}
+
+	return decodeSeed(text)
+}
+
+func decodeSeed(text []byte) (seed wire.Seed, err error) {
+	if err := json.Unmarshal(text, &seed); err != nil {
+		return seed, fmt.Errorf("reading the seed: %w", err)
+	}
+
+	return seed, seed.Validate()
+}
+
+// wait waits for done, or ctx ends.
+func wait(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-done:
+		return nil
+	}
+}
+
+func line(root fs.FS, name string) (string, error) {
+	text, err := fs.ReadFile(root, name)
+	if err != nil {
+		return "", fmt.Errorf("reading /%s: %w", name, err)
+	}
+
+	return strings.TrimSpace(string(text)), nil
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+
+	return info.Main.Version
+}

@@ -1,0 +1,173 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// Guest is a machine that is plugged into a segment: on or off, with disks that
+// keep what is on them.
+type Guest struct {
+	Machine
+	segment *Segment
+	dir     string
+	tap     string
+	before  []string   // fingerprints of the disks when they were made
+	mu      sync.Mutex // guards the rest
+	process *Process   // nil: never switched on
+	boots   int
+}
+
+// Guest plugs a new machine into the segment, switched off, with new disks.
+func (s *Segment) Guest(m Machine) (*Guest, error) {
+	dir := filepath.Join(s.dir, m.Name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making room for machine %s: %w", m.Name, err)
+	}
+
+	tap, err := s.tap()
+	if err != nil {
+		return nil, err
+	}
+
+	g := &Guest{Machine: m, segment: s, dir: dir, tap: tap}
+
+	for i, disk := range m.Disks {
+		if err := disk.create(diskPath(dir, i)); err != nil {
+			return nil, err
+		}
+	}
+
+	g.before, err = g.fingerprints()
+
+	return g, err
+}
+
+func (g *Guest) fingerprints() ([]string, error) {
+	var all []string
+
+	for i := range g.Disks {
+		mark, err := fingerprint(diskPath(g.dir, i))
+		if err != nil {
+			return nil, err
+		}
+
+		all = append(all, mark)
+	}
+
+	return all, nil
+}
+
+// PowerOn presses the power button. The returned process ends when the machine
+// switches itself off; its Output is the serial console, and Started the moment
+// of power-on. The end of ctx pulls the plug.
+func (g *Guest) PowerOn(ctx context.Context) (*Process, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+
+	if g.process != nil && !ended(g.process) {
+		return nil, fmt.Errorf("machine %s is on already", g.Name)
+	}
+
+	if g.Firmware == UEFI {
+		if err := g.freshVariables(); err != nil {
+			return nil, err
+		}
+	}
+
+	args, err := g.arguments(g.dir, g.tap)
+	if err != nil {
+		return nil, err
+	}
+
+	g.boots++
+	log := filepath.Join(g.dir, fmt.Sprintf("serial%d.log", g.boots))
+	g.process, err = g.segment.wire.Start(ctx, Command{Program: qemuProgram, Args: args, Log: log})
+
+	return g.process, err
+}
+
+// freshVariables gives the machine the UEFI variables of a new board, once.
+func (g *Guest) freshVariables() error {
+	path := filepath.Join(g.dir, "vars.fd")
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+
+	fresh, err := os.ReadFile(ovmfVars)
+	if err != nil {
+		return fmt.Errorf("reading the UEFI firmware (apt-get install ovmf): %w", err)
+	}
+
+	if err := os.WriteFile(path, fresh, 0o600); err != nil {
+		return fmt.Errorf("writing UEFI variables: %w", err)
+	}
+
+	return nil
+}
+
+// On reports whether the machine is running.
+func (g *Guest) On() bool {
+	process := g.Process()
+
+	return process != nil && !ended(process)
+}
+
+// Process is the machine since it was last switched on; nil if it never was.
+func (g *Guest) Process() *Process {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+
+	return g.process
+}
+
+func ended(p *Process) bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// PowerOff pulls the plug. Nothing happens when the machine is off.
+func (g *Guest) PowerOff() {
+	if process := g.Process(); process != nil {
+		process.Kill()
+	}
+}
+
+// Reset presses the reset button.
+func (g *Guest) Reset(ctx context.Context) error { return g.Monitor(ctx, "system_reset", nil) }
+
+// Untouched returns an error that names each disk on which something was
+// written since it was made. The machine must be off.
+func (g *Guest) Untouched() error {
+	now, err := g.fingerprints()
+	if err != nil {
+		return err
+	}
+
+	var faults []error
+
+	for i, disk := range g.Disks {
+		if now[i] != g.before[i] {
+			faults = append(faults, fmt.Errorf("disk %s of machine %s was written to", disk.Serial, g.Name))
+		}
+	}
+
+	return errors.Join(faults...)
+}
+
+// Remove unplugs the machine and forgets its disks.
+func (g *Guest) Remove() error {
+	g.PowerOff()
+
+	return errors.Join(g.segment.untap(g.tap), os.RemoveAll(g.dir))
+}

@@ -1,0 +1,191 @@
+//go:build linux
+
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Firmware is what a machine starts with.
+type Firmware string
+
+// The kinds of firmware: SeaBIOS with an iPXE option ROM on the network card, and
+// OVMF with its own PXE client.
+const (
+	BIOS Firmware = "bios"
+	UEFI Firmware = "uefi"
+)
+
+// Machine is a virtual machine, as one would order it.
+type Machine struct {
+	Name     string // of files and of the QEMU process
+	Firmware Firmware
+	MAC      string
+	Identity Identity
+	Disks    []Disk
+	MiB      int    // memory; 0: 512
+	CPUs     int    // 0: 1
+	ROM      string // BIOS: option ROM instead of the iPXE that came with QEMU
+	Card     string // network card; empty: virtio-net-pci
+	HTTPBoot bool   // UEFI: its set-up allows network boot over HTTP only
+	RootPort bool   // a PCI Express port with nothing behind it, which the monitor calls "rootport"
+}
+
+// Files of the Debian packages qemu-system-x86 and ovmf.
+const (
+	qemuProgram = "qemu-system-x86_64"
+	ovmfCode    = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+	ovmfVars    = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+)
+
+// arguments is the command line of QEMU for the machine, whose files are in dir
+// and whose network port is tap.
+func (m Machine) arguments(dir, tap string) ([]string, error) {
+	args := []string{
+		"-name", m.Name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+		"-machine", "q35,graphics=off", "-accel", accelerator(), "-cpu", "max",
+		"-smp", strconv.Itoa(max(m.CPUs, 1)), "-m", strconv.Itoa(m.memory()),
+		"-boot", "menu=off,strict=on", "-device", "virtio-rng-pci",
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-chardev", "socket,id=monitor,server=on,wait=off,path=" + filepath.Join(dir, "qmp"),
+		"-mon", "chardev=monitor,mode=control",
+		"-netdev", "tap,id=net0,ifname=" + tap + ",script=no,downscript=no",
+		"-device", m.card(),
+	}
+
+	if m.Firmware == UEFI {
+		vars := filepath.Join(dir, "vars.fd")
+		args = append(args,
+			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+ovmfCode,
+			"-drive", "if=pflash,unit=1,format=raw,file="+vars,
+			// As in most machines' set-up, network boot is IPv4 only.
+			"-fw_cfg", "name=opt/org.tianocore/IPv6Support,string=n")
+
+		if m.HTTPBoot {
+			args = append(args, "-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n")
+		}
+	}
+
+	if m.RootPort {
+		args = append(args, "-device", "pcie-root-port,id=rootport,bus=pcie.0,chassis=1")
+	}
+
+	for i, disk := range m.Disks {
+		args = append(args, disk.arguments(i, diskPath(dir, i))...)
+	}
+
+	tables, err := m.Identity.arguments(dir)
+
+	return append(args, tables...), err
+}
+
+func (m Machine) memory() int {
+	if m.MiB == 0 {
+		return 512
+	}
+
+	return m.MiB
+}
+
+// card is the network card, first in the boot order. Under UEFI it has no option
+// ROM, so that the firmware's own network stack boots from it.
+func (m Machine) card() string {
+	card := m.Card
+	if card == "" {
+		card = "virtio-net-pci"
+	}
+
+	card += ",netdev=net0,bootindex=1,mac=" + m.MAC
+
+	switch {
+	case m.Firmware == UEFI:
+		return card + ",romfile="
+	case m.ROM != "":
+		// The 2025 iPXE ROM drives the modern virtio id only.
+		return strings.Replace(card, "virtio-net-pci", "virtio-net-pci,disable-legacy=on", 1) + ",romfile=" + m.ROM
+	default:
+		return card
+	}
+}
+
+// accelerator is KVM where the processor can virtualise, and TCG elsewhere: a
+// /dev/kvm that opens says nothing (KVM-PVM cannot run a stock kernel).
+func accelerator() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil && (strings.Contains(string(info), " vmx") || strings.Contains(string(info), " svm")) {
+		if _, err := os.Stat("/dev/kvm"); err == nil {
+			return "kvm"
+		}
+	}
+
+	return "tcg,thread=multi"
+}
+
+func diskPath(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("disk%d.raw", i)) }
+
+func (d Disk) arguments(i int, path string) []string {
+	drive := fmt.Sprintf("if=none,id=disk%d,format=raw,discard=ignore,file=%s", i, path)
+	device := fmt.Sprintf("nvme,id=nvme%d,drive=disk%d,serial=%s,bootindex=%d", i, i, d.Serial, i+2)
+
+	if d.Bus == SATA {
+		device = fmt.Sprintf("ide-hd,id=sata%d,drive=disk%d,bus=ide.%d,serial=%s,bootindex=%d", i, i, i, d.Serial, i+2)
+		if d.Model != "" {
+			device += ",model=" + d.Model
+		}
+
+		if d.WWN != 0 {
+			device += fmt.Sprintf(",wwn=%#x", d.WWN)
+		}
+	}
+
+	return []string{"-drive", drive, "-device", device}
+}
+
+// arguments describes the identity to QEMU, and writes the tables it has no
+// words for to dir.
+func (id Identity) arguments(dir string) ([]string, error) {
+	args := []string{"-smbios", "type=0,vendor=Lab Firmware,version=1.7.3,date=03/14/2025"}
+	args = append(args, table("type=1", "manufacturer", id.Manufacturer, "product", id.Product, "serial", id.Serial, "uuid", id.UUID)...)
+	args = append(args, table("type=2", "manufacturer", id.Manufacturer, "product", id.Product, "serial", id.BoardSerial)...)
+	args = append(args, table("type=3", "manufacturer", id.Manufacturer, "serial", id.Serial, "asset", id.AssetTag)...)
+
+	if len(id.DIMMs) == 0 {
+		return args, nil
+	}
+
+	tables := [][]byte{arrayTable(len(id.DIMMs))}
+	for i, dimm := range id.DIMMs {
+		tables = append(tables, deviceTable(i, dimm))
+	}
+
+	for i, raw := range tables {
+		path := filepath.Join(dir, fmt.Sprintf("smbios%d.bin", i))
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			return nil, fmt.Errorf("writing an SMBIOS table: %w", err)
+		}
+
+		args = append(args, "-smbios", "file="+path)
+	}
+
+	return args, nil
+}
+
+// table is an option that fills fields of an SMBIOS table, those that are not
+// empty; a comma inside a value is doubled, as QEMU has it.
+func table(kind string, fields ...string) []string {
+	var option strings.Builder
+	option.WriteString(kind)
+
+	for pair := range slices.Chunk(fields, 2) {
+		if pair[1] != "" {
+			option.WriteString("," + pair[0] + "=" + strings.ReplaceAll(pair[1], ",", ",,"))
+		}
+	}
+
+	return []string{"-smbios", option.String()}
+}

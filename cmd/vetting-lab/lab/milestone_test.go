@@ -1,0 +1,54 @@
+//go:build linux
+
+package lab_test
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+
+	"vetting/cmd/vetting-lab/lab"
+)
+
+// frame is an Ethernet frame with a TCP segment to 10.77.0.1.
+func frame(port uint16, flags byte, payload string) []byte {
+	f := make([]byte, 14+20+20, 128)
+	f[12], f[13], f[14], f[23] = 8, 0, 0x45, 6
+	copy(f[30:], []byte{10, 77, 0, 1})
+	binary.BigEndian.PutUint16(f[36:], port)
+	f[46], f[47] = 0x50, flags
+
+	return append(f, payload...)
+}
+
+func TestMilestonesAreReadOffTheWire(t *testing.T) {
+	server := netip.MustParseAddr("10.77.0.1")
+	start := time.Now()
+
+	var at lab.Milestones
+
+	for i, data := range [][]byte{
+		frame(80, 0x18, "GET /autoexec.ipxe HTTP/1.1\r\n"),
+		frame(80, 0x18, "GET /ipxe/52:54:00:7e:57:01 HTTP/1.1\r\n"),
+		frame(80, 0x18, "GET /ipxe/52:54:00:7e:57:01 HTTP/1.1\r\n"),
+		frame(443, 0x18, "hello of an older boot"),
+		frame(443, 0x02, ""),
+	} {
+		lab.Note(&at, lab.Frame{At: start.Add(time.Duration(i+1) * time.Second), Data: data}, start, server)
+	}
+
+	if at.Script != 2*time.Second || at.Hello != 5*time.Second {
+		t.Errorf("the milestones are %+v", at)
+	}
+}
+
+func FuzzSegmentOf(f *testing.F) {
+	f.Add(frame(443, 2, ""))
+	f.Add(frame(80, 0x18, "GET / HTTP/1.1"))
+	f.Add([]byte{})
+
+	server := netip.MustParseAddr("10.77.0.1")
+
+	f.Fuzz(func(_ *testing.T, data []byte) { lab.SegmentOf(data, server) })
+}

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vetting/agent/gate"
+	"vetting/core"
+	"vetting/core/engine"
+	"vetting/core/profile"
+	"vetting/core/report"
+	"vetting/core/signal"
+	"vetting/initramfs"
+	"vetting/netboot"
+	"vetting/netboot/power"
+	"vetting/store"
+	"vetting/store/artifact"
+	"vetting/store/janitor"
+	"vetting/store/runlog"
+	"vetting/ui"
+	"vetting/ui/notify"
+)
+
+// component is a part of the appliance that runs until ctx ends.
+type component struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// appliance is everything that serve ties together.
+type appliance struct {
+	config Config  // as it was at the start; see live for what is in force
+	source *source // of the configuration; nil: it cannot be read again
+	log    *slog.Logger
+	level  *slog.LevelVar
+	out    io.Writer
+	image  *initramfs.Image
+	self   netip.Prefix
+	gate   tls.Certificate
+	about  report.Appliance
+	bell   *signal.Bell
+
+	agentSum  string // SHA-256 of the program for installed hosts, hex; empty: there is none
+	warnings  warnings
+	live      live
+	reloading sync.Mutex // held while the configuration is read again
+
+	store     *store.Store
+	logs      *runlog.Log
+	artifacts *artifact.Shelf
+	engine    *engine.Engine
+	netboot   *netboot.Server
+	courier   *notify.Courier
+	janitor   *janitor.Janitor
+	ui        *ui.UI
+}
+
+// newAppliance returns an appliance that has opened nothing yet. source is where
+// the configuration came from; nil: it cannot be read again.
+func newAppliance(config Config, source *source, image *initramfs.Image, out, errs io.Writer) (*appliance, error) {
+	a := &appliance{config: config, source: source, level: new(slog.LevelVar), out: out, image: image, bell: signal.New()}
+
+	level, err := config.logLevel()
+	if err != nil {
+		return nil, err
+	}
+
+	a.level.Set(level)
+	a.log = newLogger(config.Log.Format, a.level, errs)
+
+	var origin map[string]string
+	if source != nil {
+		origin = source.origin
+	}
+
+	a.live.set(&config, origin, nil)
+
+	return a, nil
+}
+
+func newLogger(format string, level slog.Leveler, errs io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(errs, options))
+	}
+
+	return slog.New(slog.NewTextHandler(errs, options))
+}
+
+// open calls openers in their order until one fails.
+func (a *appliance) open(ctx context.Context, openers ...func(context.Context) error) error {
+	for _, open := range openers {
+		if err := open(ctx); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// The folders of the data directory.
+const (
+	ledgerDir   = "store"
+	logDir      = "logs"
+	artifactDir = "artifacts"
+)
+
+func (a *appliance) openStore(ctx context.Context) (err error) {
+	dir := a.config.DataDir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+
+	ledger := filepath.Join(dir, ledgerDir)
+	if err := examine(ctx, ledger); err != nil {
+		return err
+	}
+
+	if a.store, err = store.Open(ctx, store.Config{Dir: ledger, Log: a.log, Checked: true}); err != nil {
+		return err
+	}
+
+	if a.logs, err = runlog.Open(runlog.Config{Dir: filepath.Join(dir, logDir), Room: a.store.RoomForLogs}); err != nil {
+		return err
+	}
+
+	a.artifacts, err = artifact.Open(artifact.Config{Dir: filepath.Join(dir, artifactDir), Room: a.store.RoomForLogs})
+
+	return err
+}
+
+func (a *appliance) openIdentity(ctx context.Context) (err error) {
+	if a.self, err = netip.ParsePrefix(a.config.Netboot.Subnet); err != nil {
+		return fmt.Errorf("reading netboot.subnet: %w", err)
+	}
+
+	if a.gate, err = keyPair(a.config.DataDir, gateKey, time.Now()); err != nil {
+		return err
+	}
+
+	if a.image.HostAgent != nil {
+		a.agentSum = gate.Digest(a.image.HostAgent)
+	}
+
+	a.about, err = describe(ctx, a.store, a.image)
+
+	return err
+}
+
+// shed reports whether the disk is so full that raw samples are not to be kept.
+func (a *appliance) shed() bool {
+	_, level, err := a.store.Space()
+
+	return err == nil && level >= store.ShedSamples
+}
+
+func (a *appliance) openEngine(context.Context) error {
+	all, err := profiles(profile.Defaults(), a.config.Profiles)
+	if err != nil {
+		return err
+	}
+
+	leaf, err := x509.ParseCertificate(a.gate.Certificate[0])
+	if err != nil {
+		return fmt.Errorf("reading the gate's certificate: %w", err)
+	}
+
+	enrol, err := a.config.HostAPI.enrolKey()
+	if err != nil {
+		return err
+	}
+
+	hold, err := lastingSecret(a.config.DataDir, holdSecret)
+	if err != nil {
+		return err
+	}
+
+	token, err := lastingSecret(a.config.DataDir, tokenSecret)
+	if err != nil {
+		return err
+	}
+
+	a.warnOfTrust()
+
+	run := a.config.Run
+	a.engine, err = engine.New(engine.Config{
+		Ledger: a.store, Clock: wall{}, Tick: time.Tick(time.Second), Rand: rand.Reader, Bell: a.bell, Profiles: all,
+		ParseSpec: parseSpec, SeedFile: seedFile(a.self.Addr(), gate.SPKI(leaf), a.image.ID),
+		WriteSpec: writeSpec, Power: power.Switch{Tools: power.Tools{Interface: a.config.Netboot.Interface}}, CheckPower: power.CheckHost, Appliance: a.about, Log: a.log,
+		Shed: a.shed, MaxConcurrent: a.config.Dispatcher.MaxConcurrentRuns, BootDeadline: time.Duration(run.BootDeadline),
+		HeartbeatInterval: time.Duration(run.Heartbeat.Interval), Stale: time.Duration(run.Heartbeat.Stale), Lost: time.Duration(run.Heartbeat.Lost),
+		Hold: time.Duration(run.Hold), Patience: time.Duration(run.Patience), Trash: time.Duration(a.config.Hosts.Trash),
+		HostSilence: time.Duration(a.config.HostAPI.Silence), TrustLAN: a.config.HostAPI.TrustLAN, EnrolKey: enrol,
+		HoldSecret: hold, TokenSecret: token,
+	})
+
+	return err
+}
+
+func (a *appliance) openNetboot(context.Context) error {
+	config, err := a.config.Netboot.network(a.self)
+	if err != nil {
+		return err
+	}
+
+	config.Files, config.ImageID, config.Cmdline = bootFiles(a.image), a.image.ID, kernelArguments(a.config.Netboot.KernelArgs)
+	config.Booter, config.Leases, config.Witness, config.Log = a.engine, leases{a.store}, a.engine, a.log
+
+	a.netboot, err = netboot.New(config)
+
+	return err
+}
+
+// ready lists what /readyz asks.
+func (a *appliance) ready() map[string]func(context.Context) error {
+	asks := map[string]func(context.Context) error{"store": func(context.Context) error { return a.store.Health() }}
+	if a.netboot == nil {
+		return asks
+	}
+
+	asks["netboot"] = func(context.Context) error { return a.netboot.Health() }
+
+	return asks
+}
+
+// conditions are what everybody who looks at the console must know.
+func (a *appliance) conditions() []ui.Warning {
+	all := a.warnings.list()
+
+	for name, ask := range a.ready() {
+		var p *core.Problem
+
+		switch err := ask(context.Background()); {
+		case errors.As(err, &p):
+			all = append(all, ui.Warning{Severity: core.Critical, Text: p.Message})
+		case err != nil:
+			all = append(all, ui.Warning{Severity: core.Critical, Text: "The " + name + " is not well; see the appliance's log."})
+		}
+	}
+
+	return all
+}
+
+// together runs components until ctx ends or one fails.
+func (a *appliance) together(ctx context.Context, parts []component) error {
+	group, ctx := errgroup.WithContext(ctx)
+
+	for _, part := range parts {
+		group.Go(func() error {
+			defer a.log.Debug("component ended", slog.String("component", part.name))
+
+			if err := part.run(ctx); !errors.Is(err, context.Canceled) || ctx.Err() == nil {
+				return err
+			}
+
+			return nil // it was told to end
+		})
+	}
+
+	return group.Wait()
+}
+
+func (a *appliance) close() error {
+	var err error
+	if a.logs != nil {
+		err = a.logs.Close()
+	}
+
+	if a.store != nil {
+		err = errors.Join(err, a.store.Close())
+	}
+
+	return err
+}
+
+// wall is the clock on the wall, with Go's monotonic part.
+type wall struct{}
+
+// Now tells the time.
+func (wall) Now() time.Time { return time.Now() }

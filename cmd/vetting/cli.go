@@ -1,0 +1,222 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vetting/cmd/client"
+	"vetting/cmd/vetting/operator"
+)
+
+// cli is what the commands share: where they print and the configuration flags.
+type cli struct {
+	out, errs io.Writer
+	file      string
+}
+
+func newRoot(out, errs io.Writer) *cobra.Command {
+	c := &cli{out: out, errs: errs}
+	root := &cobra.Command{
+		Use:           "vetting",
+		Short:         "Decide whether a bare-metal host may go into production",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+	}
+
+	operator.OnlyParts(root)
+	root.SetOut(out)
+	root.SetErr(errs)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return &usageError{fmt.Errorf("%w; see: vetting help", err)}
+	})
+	root.PersistentFlags().StringVar(&c.file, "config", os.Getenv("VETTING_CONFIG"), "configuration file (YAML)")
+
+	over := c.overAPI()
+	root.AddCommand(c.serveCommand(), c.demoCommand(), c.configCommand(over), c.adminCommand(), c.tokenCommand(over), c.apiCommand(), c.holdCommand(),
+		c.reloadCommand(), c.storeCommand(), c.licensesCommand(), c.doctorCommand())
+	root.AddCommand(operator.Commands(over)...)
+
+	return root
+}
+
+// overAPI is what the commands of package operator need.
+func (c *cli) overAPI() operator.Env {
+	r := &remote{}
+
+	return operator.Env{
+		Out: c.out, Errs: c.errs, Version: version(), Hold: []*cobra.Command{c.holdSSHCommand()}, Profile: []*cobra.Command{c.profileCheckCommand()},
+		Reach:   func(cmd *cobra.Command) { remoteFlags(cmd, r) },
+		Connect: func(cmd *cobra.Command) (*client.Client, error) { return c.connect(cmd, r) },
+	}
+}
+
+// version tells the module version and commit that the toolchain recorded.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return info.Main.Version + " " + s.Value[:12]
+		}
+	}
+
+	return info.Main.Version
+}
+
+// settingFlags declares the flags of the settings that have one, or of those named.
+func settingFlags(cmd *cobra.Command, only ...string) {
+	for _, s := range settings() {
+		if s.flag == "" || only != nil && !slices.Contains(only, s.flag) {
+			continue
+		}
+
+		if _, boolean := s.at(&Config{}).(*bool); boolean {
+			cmd.Flags().Bool(s.flag, false, s.doc)
+
+			continue
+		}
+
+		cmd.Flags().String(s.flag, "", s.doc)
+	}
+}
+
+// load reads the configuration with the flags given to cmd.
+func (c *cli) load(cmd *cobra.Command) (Config, *source, error) {
+	s := &source{file: c.file, env: environ(), flags: map[string]string{}}
+
+	for _, setting := range settings() {
+		if f := cmd.Flags().Lookup(setting.flag); f != nil && f.Changed {
+			s.flags[setting.flag] = f.Value.String()
+		}
+	}
+
+	config, err := s.load()
+
+	return config, s, err
+}
+
+// group is a command that only holds others.
+func group(use, short string, parts ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short}
+	g.AddCommand(parts...)
+	operator.OnlyParts(g)
+
+	return g
+}
+
+// oneArg accepts one argument at most.
+func oneArg(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return &usageError{fmt.Errorf("unexpected argument %q", args[1])}
+	}
+
+	return nil
+}
+
+// exactly accepts as many arguments as there are names.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != len(names) {
+			return &usageError{fmt.Errorf("%s wants %s, got %d arguments", cmd.CommandPath(), strings.Join(names, " "), len(args))}
+		}
+
+		return nil
+	}
+}
+
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{fmt.Errorf("unexpected argument %q", args[0])}
+	}
+
+	return nil
+}
+
+func (c *cli) configCommand(over operator.Env) *cobra.Command {
+	return group("config", "Write, check and show the configuration",
+		&cobra.Command{
+			Use: "init", Short: "Print the commented example file", Args: noArgs,
+			RunE: func(*cobra.Command, []string) error {
+				text, err := example()
+				if err == nil {
+					_, err = io.WriteString(c.out, text)
+				}
+
+				return err
+			},
+		},
+		&cobra.Command{
+			Use: "check [FILE]", Short: "Read a file and name every fault with its line", Args: oneArg,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				if len(args) == 1 {
+					c.file = args[0]
+				}
+
+				config, _, err := c.load(cmd)
+				if err != nil {
+					return err
+				}
+
+				if err := config.checkSecrets(); err != nil {
+					return err
+				}
+
+				_, err = fmt.Fprintln(c.out, "ok")
+
+				return err
+			},
+		},
+		&cobra.Command{
+			Use: "path", Short: "Print which file is read; nothing where none is, and the defaults count", Args: noArgs,
+			RunE: func(*cobra.Command, []string) (err error) {
+				if c.file != "" {
+					_, err = fmt.Fprintln(c.out, c.file)
+				}
+
+				return err
+			},
+		},
+		c.configShowCommand(), operator.Settings(over),
+	)
+}
+
+func (c *cli) configShowCommand() *cobra.Command {
+	var origin bool
+
+	show := &cobra.Command{
+		Use: "show", Short: "Print every key with its value", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, s, err := c.load(cmd)
+			if err != nil {
+				return err
+			}
+
+			for _, setting := range settings() {
+				line := setting.key + ": " + setting.value(&config)
+				if origin {
+					line += "  # " + s.origin[setting.key]
+				}
+
+				if _, err := fmt.Fprintln(c.out, line); err != nil {
+					return err
+				}
+			}
+
+			return nil
+		},
+	}
+	show.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
+	settingFlags(show)
+
+	return show
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"vetting/ui"
+)
+
+func (a *appliance) openConsole(context.Context) error {
+	console, err := a.consoleCertificate()
+	if err != nil {
+		return err
+	}
+
+	a.ui, err = ui.New(ui.Config{
+		Ledger: a.store, Commands: a.engine, Logs: a.logs, Artifacts: a.artifacts, Bell: a.bell, Appliance: a.about,
+		Addr: a.config.Console.Listen, TLS: console, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld,
+		Base: a.config.Console.base(a.config.Netboot.Interface), Admit: a.admit(),
+		Installed: a.installed(console), Warnings: a.conditions,
+		Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring,
+	})
+
+	return err
+}
+
+// consoleCertificate returns the console's certificate, or nil for plain HTTP.
+func (a *appliance) consoleCertificate() (*tls.Certificate, error) {
+	mode := a.config.Console.TLS
+
+	var (
+		pair tls.Certificate
+		err  error
+	)
+
+	switch mode.Mode {
+	case "off":
+		return nil, nil //nolint:nilnil // no certificate is what off asks for
+	case "files":
+		if pair, err = tls.LoadX509KeyPair(mode.Cert, mode.Key); err != nil {
+			return nil, fmt.Errorf("loading console.tls: %w", err)
+		}
+	default:
+		if pair, err = keyPair(a.config.DataDir, consoleKey, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+
+	return &pair, nil
+}
+
+// base is how people reach the console; empty: by the very address that it
+// listens on. A console on all addresses is reached by one that is not the test
+// NIC's.
+func (c ConsoleConfig) base(testNIC string) string {
+	if c.URL != "" {
+		return c.URL
+	}
+
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || !isWildcard(host) {
+		return ""
+	}
+
+	return c.scheme() + net.JoinHostPort(ownAddress(testNIC).String(), port)
+}
+
+// here is how programs on this machine reach it.
+func (c ConsoleConfig) here() string {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err == nil && isWildcard(host) {
+		return c.scheme() + net.JoinHostPort("127.0.0.1", port)
+	}
+
+	return c.scheme() + c.Listen
+}
+
+func (c ConsoleConfig) scheme() string {
+	if c.TLS.Mode == "off" {
+		return "http://"
+	}
+
+	return "https://"
+}
+
+// isWildcard reports whether a listener on host hears on every card.
+func isWildcard(host string) bool {
+	addr, err := netip.ParseAddr(host)
+
+	return host == "" || err == nil && addr.IsUnspecified()
+}
+
+// ownAddress is one of this machine's addresses by which others may reach it, but
+// not on the card named except; loopback where there is none.
+func ownAddress(except string) netip.Addr {
+	own := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+	cards, err := net.Interfaces()
+	if err != nil {
+		return own
+	}
+
+	for i := range cards {
+		if cards[i].Name == except || cards[i].Flags&net.FlagUp == 0 || cards[i].Flags&net.FlagLoopback != 0 {
+			continue
+		}
+
+		for _, addr := range addressesOf(&cards[i]) {
+			if addr.Is4() && addr.IsGlobalUnicast() {
+				return addr
+			}
+		}
+	}
+
+	return own
+}
+
+func addressesOf(card *net.Interface) (all []netip.Addr) {
+	networks, err := card.Addrs()
+	if err != nil {
+		return nil // it has gone meanwhile
+	}
+
+	for _, network := range networks {
+		if prefix, err := netip.ParsePrefix(network.String()); err == nil {
+			all = append(all, prefix.Addr().Unmap())
+		}
+	}
+
+	return all
+}
+
+// admit keeps hosts under test away from the console, whichever address it
+// listens on: Linux answers for all its addresses on every card. Nil: they are
+// let in, because the configuration names the test NIC's own address.
+func (a *appliance) admit() func(net.Conn) bool {
+	host, _, err := net.SplitHostPort(a.config.Console.Listen)
+	if listen, bad := netip.ParseAddr(host); err != nil || bad == nil && listen == a.self.Addr() {
+		return nil
+	}
+
+	return func(conn net.Conn) bool {
+		return !a.onTestNIC(conn.LocalAddr()) && !a.onTestNIC(conn.RemoteAddr())
+	}
+}
+
+// onTestNIC reports whether an address is one of the test network or of the test
+// NIC.
+func (a *appliance) onTestNIC(where net.Addr) bool {
+	tcp, ok := where.(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+
+	addr, name := tcp.AddrPort().Addr().Unmap(), a.config.Netboot.Interface
+	if a.self.Contains(addr) || name != "" && addr.Zone() == name {
+		return true
+	}
+
+	if addr.Is4() || name == "" {
+		return false
+	}
+
+	card, err := net.InterfaceByName(name)
+
+	return err == nil && slices.Contains(addressesOf(card), addr.WithZone(""))
+}

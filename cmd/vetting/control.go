@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"vetting/core"
+)
+
+// controlSocket is where a running appliance takes orders from whoever may read
+// its data directory: the ledger is locked while it runs.
+const controlSocket = "control.sock"
+
+// keysmith makes what opens the console (ui), and takes orders that only a person
+// at the machine may give.
+type keysmith interface {
+	SetupLink(ctx context.Context) (string, error)
+	CreateToken(ctx context.Context, name, scope string, life time.Duration) (string, error)
+	// Reload reads the configuration again and says what came of it.
+	Reload(ctx context.Context) (string, error)
+}
+
+// controlRequest asks for a setup link, for a token when Scope is set, or for the
+// configuration to be read again.
+type controlRequest struct {
+	Name   string `json:"name,omitempty"`
+	Scope  string `json:"scope,omitempty"`
+	Life   int64  `json:"life_s,omitempty"` // of the token; 0: until it is revoked
+	Reload bool   `json:"reload,omitempty"`
+}
+
+type controlReply struct {
+	Value string `json:"value,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// obey answers a control request.
+func obey(ctx context.Context, smith keysmith, ask controlRequest) (string, error) {
+	switch {
+	case ask.Reload:
+		return smith.Reload(ctx)
+	case ask.Scope != "":
+		return smith.CreateToken(ctx, ask.Name, ask.Scope, time.Duration(ask.Life)*time.Second)
+	default:
+		return smith.SetupLink(ctx)
+	}
+}
+
+// serveControl answers on the socket until ctx ends. The file mode is the lock:
+// only the appliance's user and root get in.
+func serveControl(ctx context.Context, dir string, smith keysmith, log *slog.Logger) error {
+	path := filepath.Join(dir, controlSocket)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("clearing the old control socket: %w", err)
+	}
+
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return fmt.Errorf("opening the control socket: %w", err)
+	}
+
+	if err := os.Chmod(path, 0o600); err != nil {
+		return fmt.Errorf("closing the control socket to others: %w", err)
+	}
+
+	server := &http.Server{
+		Handler:           controlHandler(smith),
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+
+	defer stop()
+
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the control socket: %w", err)
+	}
+
+	return nil
+}
+
+func controlHandler(smith keysmith) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var ask controlRequest
+
+		var reply controlReply
+
+		err := json.NewDecoder(io.LimitReader(r.Body, 4096)).Decode(&ask)
+		if err == nil {
+			reply.Value, err = obey(r.Context(), smith, ask)
+		}
+
+		if err != nil {
+			reply.Error = err.Error()
+		}
+
+		_ = json.NewEncoder(w).Encode(reply) // the asker is gone: nothing to tell it
+	})
+}
+
+// askControl asks a running appliance. ErrNotFound: none runs on dir.
+func askControl(ctx context.Context, dir string, ask controlRequest) (string, error) {
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return "", fmt.Errorf("writing the request: %w", err)
+	}
+
+	path := filepath.Join(dir, controlSocket)
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		},
+	}}
+
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://control/", bytes.NewReader(body))
+	if err != nil {
+		return "", fmt.Errorf("writing the request: %w", err)
+	}
+
+	answer, err := client.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("%w: no appliance answers at %s", core.ErrNotFound, path)
+	}
+
+	defer func() { _ = answer.Body.Close() }()
+
+	var reply controlReply
+	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<16)).Decode(&reply); err != nil {
+		return "", fmt.Errorf("reading the appliance's answer: %w", err)
+	}
+
+	if reply.Error != "" {
+		return "", errors.New(reply.Error)
+	}
+
+	return reply.Value, nil
+}

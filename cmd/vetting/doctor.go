@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vetting/cmd/vetting/operator"
+	"vetting/core"
+	"vetting/initramfs"
+	"vetting/netboot/nic"
+)
+
+// symptom is what doctor found out about one thing that the appliance needs.
+type symptom struct {
+	Check  string `json:"check"`
+	Result string `json:"result"` // "ok", "warn" or "fail"
+	Detail string `json:"detail"`
+}
+
+// checkup is what doctor found out.
+type checkup struct {
+	Checks []symptom `json:"checks"`
+}
+
+func (c *checkup) add(check, result, detail string) {
+	c.Checks = append(c.Checks, symptom{check, result, detail})
+}
+
+// judge adds ok, or what the error says.
+func (c *checkup) judge(check, good string, err error) {
+	var problem *core.Problem
+
+	switch {
+	case err == nil:
+		c.add(check, "ok", good)
+	case errors.As(err, &problem):
+		c.add(check, "fail", problem.Message)
+	default:
+		c.add(check, "fail", err.Error())
+	}
+}
+
+// doctorCommand looks at what serve needs before it is started, or while it runs.
+// It changes nothing but for a file that it makes in the data directory and removes.
+func (c *cli) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Look at whether this machine has what the appliance needs; changes nothing", Args: noArgs,
+		Long: "Looks at the configuration and its secrets, the boot image, the rights of this program, the data directory, the test NIC,\n" +
+			"and the console's address and certificate. Give it the same flags and the same user as serve.",
+	}
+	show := operator.Lister(cmd, c.out, "checks", "check result detail", "check")
+
+	settingFlags(cmd)
+
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		found := c.examineMachine(cmd)
+		if err := show(found); err != nil {
+			return err
+		}
+
+		for _, one := range found.Checks {
+			if one.Result == "fail" {
+				return errors.New("the appliance cannot run like this; see what failed")
+			}
+		}
+
+		return nil
+	}
+
+	return cmd
+}
+
+func (c *cli) examineMachine(cmd *cobra.Command) *checkup {
+	found := &checkup{}
+
+	config, source, err := c.load(cmd)
+	if err != nil {
+		found.judge("configuration", "", err)
+
+		return found // nothing else is known
+	}
+
+	if source.file == "" {
+		found.add("configuration", "ok", "defaults, flags and environment; there is no file")
+	} else {
+		found.judge("configuration", source.file, nil)
+	}
+
+	found.judge("secrets", "each can be read", config.checkSecrets())
+	found.judge("boot image", "whole", bootImage())
+	found.judge("rights", "this program has them all", nic.Check())
+	found.judge("data directory", config.DataDir, writable(config.DataDir))
+	found.card(config.Netboot)
+	found.console(cmd.Context(), &config)
+
+	return found
+}
+
+func bootImage() error {
+	image, err := initramfs.Open()
+	if err == nil {
+		err = image.Verify()
+	}
+
+	return err
+}
+
+// writable makes a file in a directory, or finds that the directory can be made.
+func writable(dir string) error {
+	for {
+		file, err := os.CreateTemp(dir, ".doctor-")
+		if err == nil {
+			return errors.Join(file.Close(), os.Remove(file.Name()))
+		}
+
+		if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
+			dir = parent // serve makes what is missing
+
+			continue
+		}
+
+		return fmt.Errorf("nothing can be written: %w", err)
+	}
+}
+
+// card looks at the test NIC.
+func (c *checkup) card(config NetbootConfig) {
+	const check = "test NIC"
+
+	if config.Interface == "" {
+		c.add(check, "fail", "none is named; say --interface NAME, or netboot.interface in the file")
+
+		return
+	}
+
+	card, err := nic.Find(config.Interface)
+	if err != nil {
+		c.judge(check, "", err)
+
+		return
+	}
+
+	public, err := nic.Carries(config.Interface)
+
+	switch {
+	case err != nil:
+		c.judge(check, "", err)
+	case public && !config.OwnNetwork:
+		c.add(check, "fail", config.Interface+" holds the default route: it is a network of others; take another card, or say --i-own-this-network")
+	case card.Flags&net.FlagRunning == 0:
+		c.add(check, "warn", config.Interface+" has no link; is the cable in?")
+	default:
+		c.add(check, "ok", config.Interface+" has a link; our address there is "+config.Subnet)
+	}
+}
+
+// soon is when people should think of another certificate.
+const soon = 30 * 24 * time.Hour
+
+// console looks at where people would reach the appliance.
+func (c *checkup) console(ctx context.Context, config *Config) {
+	if runsOn(ctx, config.DataDir) {
+		c.add("console", "ok", "the appliance runs; ask it with: vetting status")
+	} else {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Console.Listen)
+		if err == nil {
+			err = listener.Close()
+		}
+
+		c.judge("console", config.Console.Listen+" is free", err)
+	}
+
+	a := &appliance{config: *config}
+	if config.Console.TLS.Mode == "self-signed" && !readable(filepath.Join(config.DataDir, consoleKey+".crt")) {
+		return // it is made at the first start
+	}
+
+	pair, err := a.consoleCertificate()
+	if err != nil || pair == nil {
+		c.judge("certificate", "none: the console speaks plain HTTP", err)
+
+		return
+	}
+
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+
+	switch {
+	case err != nil:
+		c.judge("certificate", "", err)
+	case time.Until(leaf.NotAfter) < 0:
+		c.add("certificate", "fail", "expired on "+leaf.NotAfter.Format(time.DateOnly))
+	case time.Until(leaf.NotAfter) < soon:
+		c.add("certificate", "warn", "expires on "+leaf.NotAfter.Format(time.DateOnly))
+	default:
+		c.add("certificate", "ok", "good until "+leaf.NotAfter.Format(time.DateOnly))
+	}
+}
+
+// runsOn reports whether an appliance runs on a data directory.
+func runsOn(ctx context.Context, dir string) bool {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, controlSocket))
+	if err == nil {
+		err = conn.Close()
+	}
+
+	return err == nil
+}

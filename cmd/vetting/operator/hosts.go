@@ -1,0 +1,142 @@
+package operator
+
+import "github.com/spf13/cobra"
+
+const hostColumns = "mac name rack class power=power.method verdict=last_verdict run=current_run quarantine"
+
+func hostSheet() sheet {
+	return sheet{
+		columns: "mac name aliases asset_tag rack class tags notes power=power.method then=power.then bmc=power.bmc.address bmc_user=power.bmc.user " +
+			"webhook=power.webhook.url smbios_uuid=identity.smbios_uuid board_serial=identity.board_serial quarantine current_run last_run last_verdict " +
+			"created=created_at|time updated=updated_at|time deleted=deleted_at|time spec=spec_yaml|lines",
+		name: "mac",
+	}
+}
+
+func hostList() sheet { return sheet{list: "hosts", columns: hostColumns, name: "mac"} }
+
+// describing are the flags that say what is known of a host.
+func describing() []field {
+	return []field{
+		{"alias", "aliases", list, "MAC of another of its NICs"},
+		{"asset-tag", "asset_tag", text, "what its label says"},
+		{"rack", "rack", text, "where it stands, such as B07/U12"},
+		{"class", "class", text, "model class, whose spec and rules it shares"},
+		{"tag", "tags", list, "tag, such as dc1"},
+		{"notes", "notes", text, "what people should know"},
+		{"power", "power.method", text, "how it is brought to boot: manual, wol, agent, ipmi, redfish or webhook"},
+		{"power-then", "power.then", list, "methods that are tried after the first"},
+		{"bmc", "power.bmc.address", text, "address of its management controller"},
+		{"bmc-user", "power.bmc.user", text, "user there; the password: vetting host secrets"},
+		{"bmc-system", "power.bmc.system", text, "which ComputerSystem, where a Redfish service has several"},
+		{"bmc-pin", "power.bmc.pin", text, "SHA-256 of the controller's certificate, the only one trusted then"},
+		{"bmc-insecure", "power.bmc.insecure", yes, "trust any certificate of the controller"},
+		{"webhook", "power.webhook.url", text, "service that switches it"},
+		{"set", "overrides.config", pairs, "setting of a stage for this host, such as SMART.self_test=none"},
+	}
+}
+
+func naming(rest ...field) []field {
+	return append([]field{{"name", "name", text, "its name"}}, rest...)
+}
+
+func (e *Env) hostCommand() *cobra.Command {
+	spec := field{"spec", "spec_yaml", whole, "file with the expected spec, - for standard input"}
+	verbs := []verb{
+		{use: "list", aliases: []string{"ls"}, short: "List hosts", route: "hosts.list", sheet: hostList()},
+		{use: "show HOST…", short: "Show hosts", route: "hosts.get", sheet: hostSheet()},
+		{
+			use: "add MAC [NAME]", short: "Register a host", route: "hosts.create", flags: naming(append(describing(), spec)...), sheet: hostSheet(),
+			example: "  vetting host add 52:54:00:12:34:56 rack3-u17 --power ipmi --bmc 10.0.0.9 --bmc-user root",
+		},
+		{
+			use: "edit HOST", aliases: []string{"set"}, short: "Change what is given of a host", route: "hosts.update", merge: "power",
+			flags: naming(describing()...), sheet: hostSheet(),
+		},
+		{use: "rm HOST…", short: "Delete hosts; for a while they can be brought back", route: "hosts.delete", done: "deleted; bring it back with: vetting host restore"},
+		{use: "trash", short: "List deleted hosts that can be brought back", route: "hosts.trash", sheet: sheet{
+			list: "hosts", columns: "mac name deleted=deleted_at|time by=deleted_by", name: "mac",
+		}},
+		{use: "restore DELETED…", short: "Bring deleted hosts back as they were", route: "hosts.undelete", sheet: hostSheet()},
+		{use: "import [FILE]", short: "Register or change hosts from CSV (of a file or standard input), all of them or none", route: "hosts.import", sheet: sheet{
+			list: "rows", columns: "line mac name did error=error.message", name: "mac",
+		}},
+		{use: "adopt SEEN NAME", short: "Register a machine that was heard on the test network", route: "discovered.adopt", flags: describing(), sheet: hostSheet()},
+		{use: "trust HOST", short: "Trust a quarantined host again; its next claim records its identity anew", route: "hosts.clear-quarantine", sheet: hostSheet()},
+		{use: "trace MACHINE", short: "Show what was seen of a machine's last boot", route: "boot-trace.get", sheet: sheet{
+			columns: "mac", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
+		}},
+		{use: "secrets HOST", short: "Set the passwords of a host's power methods; one that is not given is forgotten", route: "hosts.secrets", sheet: hostSheet(), flags: []field{
+			{"bmc-password", "bmc_password", secret, "file whose first line is the controller's password, - for standard input"},
+			{"webhook-secret", "webhook_secret", secret, "file whose first line signs the calls of the webhook"},
+		}},
+		{use: "online", short: "Show which installed hosts are heard", route: "presence.list", sheet: sheet{
+			list: "hosts", columns: "host online since=since|time seen=last_seen|time agent=agent_version up=uptime_s|seconds refusal", name: "host",
+		}},
+		{use: "install-lines", short: "Print the lines that install the agent on a running host and register it", route: "quick-lines.list", sheet: sheet{
+			list: "lines", columns: "for line", name: "line",
+		}},
+	}
+
+	host := e.group("host", "Register hosts, describe them, switch them", verbs...)
+	host.AddCommand(e.exportCommand(), e.tagCommand(), e.specCommand(), e.powerCommand(), e.keyCommand())
+
+	return host
+}
+
+func (e *Env) powerCommand() *cobra.Command {
+	var verbs []verb
+
+	for _, op := range []struct{ name, short string }{
+		{"on", "Switch hosts on"},
+		{"off", "Switch hosts off"},
+		{"cycle", "Switch hosts off and on again"},
+		{"boot", "Boot hosts from the network, once"},
+		{"status", "Ask whether hosts are on"},
+	} {
+		verbs = append(verbs, verb{
+			use: op.name + " HOST…", short: op.short, route: "hosts.power", fixed: map[string]any{"op": op.name},
+			sheet: sheet{columns: "did=op state", name: "state"},
+		})
+	}
+
+	return e.group("power", "Switch hosts by the first of their power methods that can; refused while a stage works on them", verbs...)
+}
+
+func (e *Env) keyCommand() *cobra.Command {
+	one := sheet{columns: "id host state fingerprint", name: "id"}
+
+	return e.group("key", "Let installed hosts be told to reboot",
+		verb{use: "list", short: "List the keys that installed hosts registered, those that wait for approval first", route: "host-keys.list", sheet: sheet{
+			list: "keys", columns: one.columns, name: "id",
+		}},
+		verb{use: "approve KEY", short: "Approve a key; compare the fingerprint first. The one before is revoked", route: "host-keys.approve", sheet: one},
+		verb{use: "revoke KEY…", short: "Make keys worthless", route: "host-keys.revoke", sheet: one},
+	)
+}
+
+func (e *Env) classCommand() *cobra.Command {
+	one := sheet{columns: "name golden notes updated=updated_at|time by=updated_by spec=spec_yaml|lines", name: "name"}
+
+	return e.group("class", "What hosts of one model share",
+		verb{use: "list", aliases: []string{"ls"}, short: "List model classes", route: "classes.list", sheet: sheet{
+			list: "classes", columns: "name golden notes updated=updated_at|time", name: "name",
+		}},
+		verb{use: "put CLASS", short: "Set what hosts of a model share, in place of what was there", route: "classes.put", sheet: one, flags: []field{
+			{"spec", "spec_yaml", whole, "file with the expected spec, - for standard input"},
+			{"golden", "golden", text, "MAC of the host that others are compared with while few have passed"},
+			{"notes", "notes", text, "what people should know"},
+			{"set", "overrides.config", pairs, "setting of a stage for hosts of the class, such as SMART.self_test=none"},
+		}},
+		verb{use: "rm CLASS…", short: "Forget model classes that no host names", route: "classes.delete", done: "forgotten"},
+	)
+}
+
+func (e *Env) inboxCommand() *cobra.Command {
+	return e.group("inbox", "Machines that were heard on the test network and are not registered",
+		verb{use: "list", aliases: []string{"ls"}, short: "List them", route: "discovered.list", sheet: sheet{
+			list: "discovered", columns: "mac vendor arch uuid first=first_seen|time last=last_seen|time heard=count", name: "mac",
+		}},
+		verb{use: "adopt SEEN NAME", short: "Register one as a host", route: "discovered.adopt", flags: describing(), sheet: hostSheet()},
+	)
+}

@@ -1,0 +1,88 @@
+package operator
+
+import (
+	"github.com/spf13/cobra"
+
+	"vetting/cmd/client"
+)
+
+func (e *Env) reportCommand() *cobra.Command {
+	report := e.getReportCommand("report RUN")
+	report.AddCommand(e.getReportCommand("get RUN"))
+
+	return report
+}
+
+func reportSheet() sheet {
+	return sheet{
+		columns: "verdict=verdict.words summary host=host.name mac=host.mac serial=host.serial run=run.id profile=run.profile state=run.state " +
+			"started=run.started_at|time ended=run.ended_at|time took=run.duration_s|seconds",
+		name: "run.id",
+		more: []sheet{
+			{list: "not_tested", columns: "what why"},
+			{list: "stages", columns: "stage=name verdict attempt took=duration_s|seconds warnings criticals coverage reason"},
+			{list: "findings", columns: "severity code stage title part=part.slot serial=part.serial evidence next"},
+			{list: "components", columns: "kind slot model serial firmware detail worst"},
+		},
+	}
+}
+
+func (e *Env) getReportCommand(use string) *cobra.Command {
+	var to string
+
+	cmd := &cobra.Command{
+		Use: use, Short: "Get the report of a run; preliminary while the run is not decided",
+		Example: "  vetting report rack3-u17\n  vetting report rack3-u17 -o html --to rack3-u17.html",
+	}
+	e.remoteAlso(cmd, []string{"html"}, func(s *session, args []string) error {
+		id, err := s.run(s.cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+
+		switch s.out.format {
+		case "html":
+			return s.save(client.Request{Route: "runs.report-html", Params: []string{id}}, to)
+		case "json":
+			return s.save(client.Request{Route: "runs.report-json", Params: []string{id}}, to)
+		}
+
+		if to != "-" {
+			return usage("--to goes with -o html or -o json")
+		}
+
+		var answer []byte
+		if err := s.api.Call(s.cmd.Context(), client.Request{Route: "runs.report-json", Params: []string{id}}, &answer); err != nil {
+			return err
+		}
+
+		page := s.out.printer(s.env.Out, reportSheet())
+		if err := page.show(answer); err != nil {
+			return err
+		}
+
+		return page.close()
+	})
+	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output")
+
+	return cmd
+}
+
+// fileCommand downloads what a run left.
+func (e *Env) fileCommand() *cobra.Command {
+	var to string
+
+	cmd := e.remote(&cobra.Command{
+		Use: "file RUN SHA256", Short: "Download a file a run left, see: vetting run files",
+	}, func(s *session, args []string) error {
+		id, err := s.run(s.cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+
+		return s.save(client.Request{Route: "runs.artifact", Params: []string{id, args[1]}}, to)
+	})
+	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output")
+
+	return cmd
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "vetting/"
+
+// rooms says what each room may import besides the standard library and itself:
+// other rooms by name, outside modules by path. A package lives in the room with
+// the longest matching name.
+var rooms = map[string][]string{
+	"core":               {},
+	"core/signal":        {},
+	"core/engine":        {"core", "core/signal"},
+	"firmware/inventory": {"core", "golang.org/x/sys", "github.com/u-root/u-root"},
+	"netboot": {
+		"core", "github.com/insomniacslk/dhcp", "github.com/pin/tftp/v3", "github.com/mdlayher/wol", "github.com/mdlayher/packet",
+		"github.com/valyala/fasthttp", "github.com/vishvananda/netlink", "github.com/u-root/u-root/pkg/cpio", "github.com/u-root/mkuimage/cpio",
+		"github.com/bougou/go-ipmi", "github.com/stmcginnis/gofish",
+		"golang.org/x/net", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/time",
+	},
+	"initramfs": {},
+	// The builder runs on the build machine only; nothing of it is linked into the appliance.
+	"initramfs/build": {
+		"initramfs", "github.com/u-root/u-root", "github.com/u-root/mkuimage", "github.com/u-root/gobusybox", "github.com/u-root/uio",
+		"github.com/klauspost/compress", "github.com/therootcompany/xz", "golang.org/x/sync",
+	},
+	"agent": {
+		"core", "agent/wire", "firmware/inventory", "golang.org/x/sys", "golang.org/x/sync", "golang.org/x/term", "github.com/u-root/u-root",
+		"github.com/insomniacslk/dhcp", "github.com/vishvananda/netlink", "github.com/safchain/ethtool", "github.com/jaypipes/pcidb",
+		"github.com/bougou/go-ipmi",
+		"golang.org/x/crypto", "github.com/klauspost/compress", // round trips are work for CPUs
+	},
+	"agent/wire": {},
+	// The recorded machines that tests of all rooms run over; no room may link them.
+	"agent/machines": {"agent", "github.com/google/go-cmp"},
+	// A pretend host: it speaks as our agent does, and the tests, the load and the demo play it.
+	"agent/simhost": {"core", "agent", "agent/wire"},
+	"agent/gate":    {"core", "agent/wire", "golang.org/x/crypto", "golang.org/x/time"},
+	"store":         {"core", "github.com/dgraph-io/badger/v4", "golang.org/x/sys"},
+	"ui": {
+		"core", "core/signal", "github.com/gofiber/fiber/v2", "github.com/valyala/fasthttp", "github.com/a-h/templ", "github.com/nicholas-fedor/shoutrrr",
+		"golang.org/x/crypto", "golang.org/x/sync",
+	},
+	"cmd/vetting": {
+		"core", "core/engine", "core/signal", "netboot", "initramfs", "agent/gate", "agent/wire", "agent/simhost", "store", "ui", "cmd/client",
+		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra",
+	},
+	"cmd/vetting-agent": {"core", "agent", "agent/wire", "firmware/inventory"},
+	// The public API from outside: one client for the command line and the lab.
+	"cmd/client": {"core"},
+	// The lab starts virtual hosts around the appliance; it is no part of it.
+	"cmd/vetting-lab": {
+		"core", "cmd/client", "agent", "agent/wire", "github.com/u-root/u-root", // its load speaks as our agent does
+		"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "github.com/spf13/cobra",
+		"golang.org/x/net", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/term",
+	},
+	// An agent that a stranger wrote from the contract: a door to anything of ours would make it ours.
+	"cmd/vetting-lab/foreign": {},
+}
+
+// quiet rooms do no I/O: they may not import these, and here is what to do instead.
+var (
+	quiet    = []string{"core", "core/signal", "core/engine", "agent/wire"}
+	quietBan = map[string]string{
+		"net": "take an address type of core", "net/http": "take an interface", "os": "take a value", "os/exec": "take an interface",
+		"syscall": "take a value", "log": "return an error", "crypto/rand": "take an io.Reader", "math/rand/v2": "take a source",
+	}
+)
+
+func TestRooms(t *testing.T) {
+	imports := importsByPackage(t, os.DirFS("../.."))
+
+	lived := map[string]bool{}
+
+	for pkg, imps := range imports {
+		room := roomOf(pkg)
+		if room == "" {
+			t.Errorf("%s is in no room; give it one", pkg)
+		}
+
+		lived[room] = true
+
+		for _, imp := range imps {
+			if why := refuse(room, imp); why != "" {
+				t.Errorf("%s must not import %s: %s", pkg, imp, why)
+			}
+		}
+	}
+
+	for room := range rooms {
+		if !lived[room] {
+			t.Errorf("room %s is empty; strike it", room)
+		}
+	}
+}
+
+func refuse(room, imp string) (why string) {
+	own, isOurs := strings.CutPrefix(imp, module)
+	isStd := !strings.Contains(strings.Split(imp, "/")[0], ".")
+
+	switch {
+	case isOurs && roomOf(own) != room && !slices.Contains(rooms[room], roomOf(own)):
+		return room + " has no door to " + roomOf(own)
+	case isStd && slices.Contains(quiet, room):
+		return quietBan[imp]
+	case !isOurs && !isStd && !slices.ContainsFunc(rooms[room], func(m string) bool { return under(imp, m) }):
+		return "outside module not on the list of " + room
+	default:
+		return ""
+	}
+}
+
+func roomOf(pkg string) (room string) {
+	for r := range rooms {
+		if under(pkg, r) && len(r) > len(room) {
+			room = r
+		}
+	}
+
+	return room
+}
+
+func under(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
+
+// importsByPackage reads the files itself rather than asking the go command, so
+// that the test cache notices every change and files behind build tags count.
+func importsByPackage(t *testing.T, root fs.FS) map[string][]string {
+	t.Helper()
+
+	all := map[string][]string{}
+
+	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+
+		imps, err := importsOf(root, name)
+		all[path.Dir(name)] = append(all[path.Dir(name)], imps...)
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return all
+}
+
+func importsOf(root fs.FS, name string) (imps []string, err error) {
+	src, err := fs.ReadFile(root, name)
+	if err != nil {
+		return nil, err
+	}
+
+	f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ImportsOnly)
+	if err != nil {
+		return nil, err
+	}
+
+	for _, spec := range f.Imports {
+		imp, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return nil, err
+		}
+
+		imps = append(imps, imp)
+	}
+
+	return imps, nil
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vetting/initramfs"
+	"vetting/netboot/nic"
+	"vetting/ui"
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the appliance", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, source, err := c.load(cmd)
+			if err != nil {
+				return err
+			}
+
+			if config.Netboot.Interface == "" {
+				return &usageError{errors.New("netboot.interface: name the dedicated test NIC with --interface, or in the configuration file")}
+			}
+
+			return serve(cmd.Context(), config, source, c.out, c.errs)
+		},
+	}
+	settingFlags(cmd)
+
+	return cmd
+}
+
+// serve runs the appliance until ctx ends.
+func serve(ctx context.Context, config Config, source *source, out, errs io.Writer) (err error) {
+	image, err := initramfs.Open()
+	if err != nil {
+		return err
+	}
+
+	if err := image.Verify(); err != nil {
+		return err
+	}
+
+	// Before anything is made on the disk, which lacks rights for the same reason.
+	if err := nic.Check(); err != nil {
+		return err
+	}
+
+	a, err := newAppliance(config, source, image, out, errs)
+	if err != nil {
+		return err
+	}
+
+	defer func() { err = errors.Join(err, a.close()) }()
+
+	if err := a.openStore(ctx); err != nil {
+		return a.outOfOrder(ctx, err)
+	}
+
+	if err := a.open(ctx, a.openIdentity, a.openEngine, a.openNetboot, a.openUpkeep, a.openConsole); err != nil {
+		return err
+	}
+
+	image.Release() // it was read for its hashes
+	thrifty()
+
+	return a.run(ctx)
+}
+
+// garbage is how much the heap may grow, in percent, before it is collected. Half of
+// what is live in the appliance are tables and caches without pointers, which cost the
+// collector nothing to look through; Go's usual 100 doubled them.
+const garbage = 50
+
+// thrifty sets how the appliance uses memory, unless the environment says it.
+func thrifty() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
+
+	debug.FreeOSMemory() // what opening took
+}
+
+// run starts the components and ends them all when one ends.
+func (a *appliance) run(ctx context.Context) error {
+	return a.together(ctx, append(a.common(),
+		component{"gate", a.serveGate}, component{"netboot", a.netboot.Run}, component{"greeting", a.greet}))
+}
+
+// common are the components that need no test NIC.
+func (a *appliance) common() []component {
+	return []component{
+		{"store", a.store.Run},
+		{"engine", a.engine.Run},
+		{"console", a.ui.Run},
+		{"courier", a.courier.Run},
+		{"janitor", a.janitor.Run},
+		{"control", func(ctx context.Context) error { return serveControl(ctx, a.config.DataDir, smith{a.ui, a}, a.log) }},
+		{"hangups", a.heedHangups},
+	}
+}
+
+// serveGate answers agents once the boot services are up: only then is our
+// address on the NIC.
+func (a *appliance) serveGate(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.netboot.Ready():
+	}
+
+	// Not tied to the card, so that the card may go away and come back.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", net.JoinHostPort(a.self.Addr().String(), "443"))
+	if err != nil {
+		return fmt.Errorf("opening the agent API: %w", err)
+	}
+
+	return a.answerAgents(ctx, segment{listener, a.onTestNIC})
+}
+
+// greet tells the terminal where to go: at once, since the test NIC may have no
+// cable yet, and then that everything answers.
+func (a *appliance) greet(ctx context.Context) error {
+	fmt.Fprintf(a.out, "vetting %s, boot image %.12s, kernel %s\n", version(), a.image.ID, a.image.KernelVersion)
+	fmt.Fprintf(a.out, "console: %s\n", a.ui.URL())
+
+	if err := a.offerSetup(ctx); err != nil {
+		return err
+	}
+
+	fmt.Fprintf(a.out, "listening for other DHCP servers on %s\n", a.config.Netboot.Interface)
+
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.netboot.Ready():
+	}
+
+	for _, line := range a.quickLines() {
+		fmt.Fprintf(a.out, "%s\n  %s\n", line.For, line.Line)
+	}
+
+	fmt.Fprintf(a.out, "ready: serving %s on %s\n", a.self.Masked(), a.config.Netboot.Interface)
+
+	return nil
+}
+
+// offerSetup prints the one-time link while nobody can log in yet.
+func (a *appliance) offerSetup(ctx context.Context) error {
+	peopled, err := a.ui.Peopled(ctx)
+	if err != nil || peopled {
+		return nil //nolint:nilerr // the console tells it too; the appliance goes on
+	}
+
+	link, err := a.ui.SetupLink(ctx)
+	if err != nil {
+		return err
+	}
+
+	fmt.Fprintf(a.out, "set the admin password here (once, 30 min): %s\n", link)
+
+	return nil
+}
+
+// smith does what is asked for at the control socket; see control.go.
+type smith struct {
+	*ui.UI
+
+	appliance *appliance
+}
+
+// CreateToken makes an API token for a person at the terminal.
+func (s smith) CreateToken(ctx context.Context, name, scope string, life time.Duration) (string, error) {
+	return s.CreateTokenFor(ctx, name, scope, life)
+}
+
+// Reload reads the configuration again.
+func (s smith) Reload(ctx context.Context) (string, error) { return s.appliance.reload(ctx) }
