@@ -30,6 +30,7 @@ func All() []Entry {
 		sensors(),
 		burns(),
 		memories(),
+		storages(),
 		rooms(),
 		wires(),
 		platforms(),
