@@ -9,8 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"vetting/agent/blockdev"
 	"vetting/agent/worker"
 )
 
@@ -85,7 +84,7 @@ func checksum(data []byte) uint32 { return crc32.Checksum(data, crc32.MakeTable(
 type reader struct {
 	Target
 
-	fd     int
+	file   *blockdev.Reader
 	buffer []byte // one request, aligned to a page
 	chance *rand.Rand
 	fault  *Fault
@@ -99,28 +98,20 @@ type reader struct {
 // open opens the disk alone where nobody else has it, and beside others where
 // somebody does.
 func open(t Target, job Job) (*reader, error) {
-	const flags = unix.O_RDONLY | unix.O_DIRECT | unix.O_CLOEXEC
-
-	fd, err := unix.Open(t.Path, flags|unix.O_EXCL, 0)
-	inUse := errors.Is(err, unix.EBUSY)
-
-	if inUse {
-		fd, err = unix.Open(t.Path, flags, 0)
+	file, err := blockdev.OpenReader(t.Path)
+	if err != nil {
+		return nil, err
 	}
 
+	buffer, err := blockdev.Buffer(request)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", t.Path, err)
-	}
+		_ = file.Close() // nothing was written
 
-	buffer, err := unix.Mmap(-1, 0, request, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
-	if err != nil {
-		_ = unix.Close(fd) // nothing was written
-
-		return nil, fmt.Errorf("making room to read %s: %w", t.Path, err)
+		return nil, err
 	}
 
 	r := &reader{
-		Target: t, fd: fd, buffer: buffer, tally: Tally{Name: t.Name, InUse: inUse},
+		Target: t, file: file, buffer: buffer, tally: Tally{Name: t.Name, InUse: file.InUse},
 		chance: rand.New(rand.NewPCG(job.Seed, checksumOf(t.Name))), //nolint:gosec // an order, no secret
 	}
 	if job.Fault != nil && job.Fault.Name == t.Name {
@@ -133,8 +124,8 @@ func open(t Target, job Job) (*reader, error) {
 func checksumOf(name string) uint64 { return uint64(checksum([]byte(name))) }
 
 func (r *reader) close() {
-	_ = unix.Munmap(r.buffer)
-	_ = unix.Close(r.fd) // nothing was written
+	blockdev.Free(r.buffer)
+	_ = r.file.Close() // nothing was written
 }
 
 // run reads zones until ctx ends.
@@ -203,14 +194,10 @@ func (r *reader) length(offset uint64) int {
 // read reads once and returns the checksum.
 func (r *reader) read(c *worker.Child, offset uint64, length int) (sum uint32, ok bool) {
 	begin := time.Now()
-	n, err := unix.Pread(r.fd, r.buffer[:length], int64(offset)) //nolint:gosec // disks are smaller
+	n, err := r.file.ReadAt(r.buffer[:length], int64(offset)) //nolint:gosec // disks are smaller
 	took := time.Since(begin)
 
 	r.tally.Slowest = max(r.tally.Slowest, took)
-
-	if err == nil && n != length {
-		err = fmt.Errorf("%d of %d bytes came", n, length)
-	}
 
 	if err != nil {
 		r.wrongs++

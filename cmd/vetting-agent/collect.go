@@ -79,6 +79,10 @@ func save(files collect.Files, name string, out, errs io.Writer) (err error) {
 	}
 
 	if name != "-" {
+		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("writing recording: %s is no plain file; give the name of a new one", name)
+		}
+
 		file, err := os.Create(name)
 		if err != nil {
 			return fmt.Errorf("writing recording: %w", err)

@@ -20,12 +20,17 @@ type Reason struct {
 // Decision is what the guard says. Only a Decision that MayOpen or MayWrite returned
 // without reasons allows anything: the zero value does not.
 type Decision struct {
-	asked   bool
 	Reasons []Reason
+
+	asked bool
+	name  string
 }
 
 // Allowed reports whether nothing stands against it.
 func (d Decision) Allowed() bool { return d.asked && len(d.Reasons) == 0 }
+
+// Allows reports whether nothing stands against it, for the disk of this name.
+func (d Decision) Allows(name string) bool { return d.Allowed() && d.name == name && name != "" }
 
 // Has reports whether a reason of this code is among them.
 func (d Decision) Has(code string) bool {
@@ -51,7 +56,7 @@ func MayOpen(f *Facts) Decision {
 	j := &judge{Facts: f}
 	j.everything()
 
-	return Decision{asked: true, Reasons: j.reasons}
+	return j.decision()
 }
 
 // MayWrite decides whether the descriptor, which is open, may be written to. It asks
@@ -61,13 +66,31 @@ func MayWrite(f *Facts) Decision {
 	j.everything()
 	j.opened()
 
-	return Decision{asked: true, Reasons: j.reasons}
+	return j.decision()
+}
+
+// MayGoOn decides whether a disk that MayWrite allowed may be written further. By then
+// its content is that of the test, and is not asked about.
+func MayGoOn(f *Facts) Decision {
+	j := &judge{Facts: f}
+	j.run()
+	j.identity()
+	j.kind()
+	j.twins()
+	j.use()
+	j.opened()
+
+	return j.decision()
 }
 
 type judge struct {
 	*Facts
 
 	reasons []Reason
+}
+
+func (j *judge) decision() Decision {
+	return Decision{Reasons: j.reasons, asked: true, name: j.Disk.Name}
 }
 
 func (j *judge) say(against bool, code, format string, args ...any) {

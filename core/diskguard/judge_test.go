@@ -171,6 +171,20 @@ func TestWhatIsOpenMustBeWhatWasSeen(t *testing.T) {
 	}
 }
 
+func TestADecisionIsAboutOneDisk(t *testing.T) {
+	d := diskguard.MayOpen(good())
+	if !d.Allows("sda") || d.Allows("sdb") || d.Allows("") || (diskguard.Decision{}).Allows("") {
+		t.Error("a decision counts for another disk")
+	}
+
+	f := good()
+	f.Expected[0].Armed = false
+
+	if diskguard.MayOpen(f).Allows("sda") {
+		t.Error("a refusal allows")
+	}
+}
+
 func TestNothingIsAllowedByDefault(t *testing.T) {
 	if (diskguard.Decision{}).Allowed() {
 		t.Error("the zero decision allows")
