@@ -26,6 +26,7 @@ const (
 
 	logSelfTest    = 0x06
 	logDeviceStats = 0x04
+	logExtSelfTest = 0x07
 
 	sectorSize = 512
 )
@@ -194,10 +195,59 @@ func ReadATASelfTests(ata ATA) ([]SelfTest, error) {
 	return ParseATASelfTests(reply.Data)
 }
 
-// StartATASelfTest starts the short self-test in the background.
-func StartATASelfTest(ata ATA) error {
-	if _, err := ata.Do(ATARequest{Command: ataSMART, Feature: smartRunTest, LBA: smartLBA | 1}); err != nil {
+// ReadATAExtSelfTests asks general purpose log 07h for the latest self-tests, the
+// latest first: unlike the older log it has room for addresses of 48 bits.
+func ReadATAExtSelfTests(ata ATA) ([]SelfTest, error) {
+	page := func(number uint32) ([]byte, error) {
+		// The page's number is the second byte of the address.
+		reply, err := ata.Do(ATARequest{Command: ataReadLogExt, LBA: number<<8 | logExtSelfTest, Count: 1, Ext: true, In: sectorSize})
+		if err != nil {
+			return nil, fmt.Errorf("reading extended self-test log: %w", err)
+		}
+
+		return reply.Data, nil
+	}
+
+	first, err := page(0)
+	if err != nil {
+		return nil, err
+	}
+
+	latest := int(binary.LittleEndian.Uint16(first[2:]))
+
+	number := (latest - 1) / extSelfTests
+	if latest < 1 || number == 0 {
+		return ParseATAExtSelfTests(first, latest)
+	}
+
+	more, err := page(uint32(number)) //nolint:gosec // of 16 bits
+	if err != nil {
+		return nil, err
+	}
+
+	return ParseATAExtSelfTests(more, latest-number*extSelfTests)
+}
+
+// StartATASelfTest starts a self-test in the background; one that is under way ends.
+func StartATASelfTest(ata ATA, length Length) error {
+	number := uint32(1)
+	if length == ExtendedTest {
+		number = 2
+	}
+
+	if _, err := ata.Do(ATARequest{Command: ataSMART, Feature: smartRunTest, LBA: smartLBA | number}); err != nil {
 		return fmt.Errorf("starting self-test: %w", err)
+	}
+
+	return nil
+}
+
+// AbortATASelfTest ends the self-test that is under way.
+func AbortATASelfTest(ata ATA) error {
+	const abort = 0x7f
+
+	if _, err := ata.Do(ATARequest{Command: ataSMART, Feature: smartRunTest, LBA: smartLBA | abort}); err != nil {
+		return fmt.Errorf("ending self-test: %w", err)
 	}
 
 	return nil

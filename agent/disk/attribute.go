@@ -38,11 +38,12 @@ func (a Attribute) Low32() int { return int(a.Raw & 0xffffffff) }
 
 // ATASMART is the SMART data of an ATA disk (ACS-3 §7.48.6).
 type ATASMART struct {
-	Attributes    []Attribute
-	TestStatus    byte // high nibble result, low nibble tenths remaining
-	ShortMinutes  int  // recommended polling time of the short self-test
-	SelfTest      bool // offline capability: self-tests
-	ChecksumValid bool
+	Attributes      []Attribute
+	TestStatus      byte // high nibble result, low nibble tenths remaining
+	ShortMinutes    int  // recommended polling time of the short self-test
+	ExtendedMinutes int  // … and of the extended one; 0: not told
+	SelfTest        bool // offline capability: self-tests
+	ChecksumValid   bool
 }
 
 // Attribute returns the attribute with the id.
@@ -79,6 +80,11 @@ func ParseSMART(data, thresholds []byte) (ATASMART, error) {
 		SelfTest:      data[367]&0x10 != 0,
 		ShortMinutes:  int(data[372]),
 		ChecksumValid: sum(data[:sectorSize]) == 0,
+	}
+
+	// Times of 255 minutes and more have a word of their own.
+	if smart.ExtendedMinutes = int(data[373]); smart.ExtendedMinutes == 0xff {
+		smart.ExtendedMinutes = int(binary.LittleEndian.Uint16(data[375:]))
 	}
 
 	for i := 2; i+12 <= 362; i += 12 {

@@ -123,7 +123,7 @@ func TestSelfTestLogWraps(t *testing.T) {
 	b[508] = 2
 
 	tests, err := disk.ParseATASelfTests(b)
-	if err != nil || len(tests) != 21 || tests[0].Hours != 101 || tests[1].Hours != 100 || tests[2].Hours != 120 || !tests[0].Short {
+	if err != nil || len(tests) != 21 || tests[0].Hours != 101 || tests[1].Hours != 100 || tests[2].Hours != 120 || tests[0].Length != disk.ShortTest {
 		t.Errorf("%v %+v", err, tests)
 	}
 

@@ -141,6 +141,18 @@ func FuzzATASelfTests(f *testing.F) {
 	})
 }
 
+func FuzzATAExtSelfTests(f *testing.F) {
+	f.Add(make([]byte, 512), 19)
+	f.Add(append(make([]byte, 4), bytes.Repeat([]byte{2, 0x75, 9, 0, 0, 1, 2, 3, 4, 5, 6}, 47)...), 3)
+	f.Add([]byte{}, -1)
+
+	f.Fuzz(func(t *testing.T, b []byte, latest int) {
+		if tests, _ := disk.ParseATAExtSelfTests(b, latest); len(tests) > 19 || len(tests) > max(latest, 0) {
+			t.Errorf("%d tests", len(tests))
+		}
+	})
+}
+
 func FuzzPhyEvents(f *testing.F) {
 	seeds(f, "85090e000000010011")
 

@@ -221,10 +221,24 @@ func ReadNVMeSelfTests(dev NVMe) (NVMeSelfTests, error) {
 	return ParseNVMeSelfTests(data)
 }
 
-// StartNVMeSelfTest starts the short self-test of the controller and all its
-// namespaces.
-func StartNVMeSelfTest(dev NVMe) error {
-	_, err := admin(dev, "starting NVMe self-test", NVMeRequest{Opcode: nvmeSelfTest, NSID: allNamespaces, CDW10: 1})
+// StartNVMeSelfTest starts a self-test of the controller and all its namespaces.
+// ErrBusy where one is under way.
+func StartNVMeSelfTest(dev NVMe, length Length) error {
+	code := uint32(1)
+	if length == ExtendedTest {
+		code = 2
+	}
+
+	_, err := admin(dev, "starting NVMe self-test", NVMeRequest{Opcode: nvmeSelfTest, NSID: allNamespaces, CDW10: code})
+
+	return err
+}
+
+// AbortNVMeSelfTest ends the self-test that is under way.
+func AbortNVMeSelfTest(dev NVMe) error {
+	const abort = 0xf
+
+	_, err := admin(dev, "ending NVMe self-test", NVMeRequest{Opcode: nvmeSelfTest, NSID: allNamespaces, CDW10: abort})
 
 	return err
 }

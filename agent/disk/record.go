@@ -194,21 +194,32 @@ func (r *Replay) Edit(name, prefix string, change func(data []byte) []byte) erro
 	})
 }
 
-// Set lets a disk answer a command this way from now on.
-func (r *Replay) Set(e Exchange) {
+// Set lets a disk answer a command this way from now on, or in these ways in turn, of
+// which the last one stays.
+func (r *Replay) Set(e Exchange, then ...Exchange) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
-	r.exchanges[e.key()] = []Exchange{e}
+	r.exchanges[e.key()] = append([]Exchange{e}, then...)
 }
 
-// Later lets every answer to such a command be another one from the second time
-// on: that is how a disk gets worse while it is watched.
-func (r *Replay) Later(name, prefix string, change func(data []byte) []byte) error {
+// Later lets every answer to such a command be another one the second time, and for
+// each further change another one after that: that is how a disk gets worse while it is
+// watched. The last answer stays.
+func (r *Replay) Later(name, prefix string, changes ...func(data []byte) []byte) error {
 	return r.alter(name, prefix, func(list []Exchange) ([]Exchange, error) {
-		worse, err := list[0].changed(change)
+		answers := list[:1]
 
-		return []Exchange{list[0], worse}, err
+		for _, change := range changes {
+			next, err := list[0].changed(change)
+			if err != nil {
+				return nil, err
+			}
+
+			answers = append(answers, next)
+		}
+
+		return answers, nil
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 
 // The SCSI commands and pages used (SPC-5, SBC-4).
 const (
+	scsiSense      = 0x03
 	scsiInquiry    = 0x12
 	scsiDiagnostic = 0x1d
 	scsiLogSense   = 0x4d
@@ -17,6 +18,7 @@ const (
 
 	vpdSerial     = 0x80
 	vpdIdentity   = 0x83
+	vpdExtended   = 0x86
 	vpdMedium     = 0xb1
 	vpdATA        = 0x89
 	pageLength    = 252
@@ -361,11 +363,52 @@ func ParseDefects(b []byte) (int, error) {
 	return int(binary.BigEndian.Uint32(b[4:])) / size, nil
 }
 
-// StartSCSISelfTest starts the background short self-test.
-func StartSCSISelfTest(dev SCSI) error {
-	_, err := read(dev, "starting self-test", 0, scsiDiagnostic, 1<<5, 0, 0, 0, 0)
+// StartSCSISelfTest starts a self-test in the background. ErrBusy where one is under
+// way.
+func StartSCSISelfTest(dev SCSI, length Length) error {
+	code := byte(1)
+	if length == ExtendedTest {
+		code = 2
+	}
+
+	_, err := read(dev, "starting self-test", 0, scsiDiagnostic, code<<5, 0, 0, 0, 0)
 
 	return err
+}
+
+// AbortSCSISelfTest ends the self-test in the background that is under way.
+func AbortSCSISelfTest(dev SCSI) error {
+	const abort = 4
+
+	_, err := read(dev, "ending self-test", 0, scsiDiagnostic, abort<<5, 0, 0, 0, 0)
+
+	return err
+}
+
+// ReadExtendedMinutes asks how long the extended self-test takes: VPD page 86h,
+// extended INQUIRY data (SPC-5 §7.7.7). 0 where the disk does not tell.
+func ReadExtendedMinutes(dev SCSI) (minutes int, err error) {
+	const at = 10 - 4 // behind the page's header
+
+	payload, err := readVPD(dev, vpdExtended)
+	if err != nil || len(payload) < at+2 {
+		return 0, err
+	}
+
+	return int(binary.BigEndian.Uint16(payload[at:])), nil
+}
+
+// ReadTestProgress asks by REQUEST SENSE how much of the self-test that is under way
+// is done, 0..1 (SPC-5 §4.4.2.4.4); ok is false where the disk does not tell.
+func ReadTestProgress(dev SCSI) (done float64, ok bool) {
+	data, err := read(dev, "asking for progress", 8, scsiSense, 0, 0, 0, pageLength, 0)
+	if err != nil {
+		return 0, false
+	}
+
+	sense := ParseSense(data)
+
+	return float64(sense.Progress) / 0x10000, sense.HasProgress
 }
 
 // read sends a CDB whose allocation length follows from the command.
@@ -393,6 +436,8 @@ func read(dev SCSI, what string, least int, cdb ...byte) ([]byte, error) {
 
 func allocation(cdb []byte) int {
 	switch cdb[0] {
+	case scsiSense:
+		return int(cdb[4])
 	case scsiInquiry:
 		return int(binary.BigEndian.Uint16(cdb[3:]))
 	case scsiLogSense:

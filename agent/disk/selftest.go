@@ -17,14 +17,36 @@ const (
 	TestRunning Outcome = "running"
 )
 
+// Length says how thorough a self-test is: a short one looks at the electronics and a
+// part of the medium, an extended one reads all of it.
+type Length string
+
+// The lengths of self-tests.
+const (
+	ShortTest    Length = "short"
+	ExtendedTest Length = "extended"
+)
+
 // SelfTest is one line of a disk's self-test log.
 type SelfTest struct {
 	Outcome Outcome
-	Code    byte // the device's own result code
-	Short   bool
+	Code    byte   // the device's own result code
+	Length  Length // empty: of another kind, as conveyance or the vendor's own
 	Hours   uint64 // power-on hours when it ended
 	LBA     uint64 // first failing block, when HasLBA
 	HasLBA  bool
+}
+
+// lengthOf tells a test by its number, which ATA, NVMe and SCSI have in common.
+func lengthOf(number byte) Length {
+	switch number {
+	case 1:
+		return ShortTest
+	case 2:
+		return ExtendedTest
+	default:
+		return ""
+	}
 }
 
 // ParseATASelfTests decodes the SMART self-test log (ACS-3 §A.14), the latest
@@ -50,13 +72,56 @@ func ParseATASelfTests(b []byte) ([]SelfTest, error) {
 		}
 
 		test := SelfTest{
-			Code: entry[1] >> 4, Short: entry[0]&0x7f == 1,
+			Code: entry[1] >> 4, Length: lengthOf(entry[0] & 0x7f), // captive or not
 			Hours: uint64(binary.LittleEndian.Uint16(entry[2:])),
 		}
 		test.Outcome = ATAOutcome(test.Code)
 
 		if lba := binary.LittleEndian.Uint32(entry[5:]); test.Outcome == TestFailed && lba != 0xffffffff {
 			test.LBA, test.HasLBA = uint64(lba), true
+		}
+
+		tests = append(tests, test)
+	}
+
+	return tests, nil
+}
+
+// extSelfTests is how many entries a page of the extended self-test log has.
+const extSelfTests = 19
+
+// ParseATAExtSelfTests decodes a page of general purpose log 07h (ACS-4 §9.10), whose
+// entry number latest, from 1, is the latest test, down to its first entry.
+func ParseATAExtSelfTests(b []byte, latest int) ([]SelfTest, error) {
+	const entrySize = 26
+
+	if len(b) < sectorSize {
+		return nil, fmt.Errorf("decoding extended self-test log of %d bytes: %w", len(b), ErrShort)
+	}
+
+	if latest > extSelfTests {
+		return nil, fmt.Errorf("decoding extended self-test log: entry %d: %w", latest, ErrRefused)
+	}
+
+	var tests []SelfTest
+
+	for i := latest - 1; i >= 0; i-- {
+		entry := b[4+i*entrySize:][:entrySize]
+		if entry[0] == 0 && entry[1] == 0 && binary.LittleEndian.Uint16(entry[2:]) == 0 {
+			break
+		}
+
+		test := SelfTest{
+			Code: entry[1] >> 4, Length: lengthOf(entry[0] & 0x7f), Hours: uint64(binary.LittleEndian.Uint16(entry[2:])),
+		}
+		test.Outcome = ATAOutcome(test.Code)
+
+		var address [8]byte
+
+		copy(address[:6], entry[5:11])
+
+		if lba := binary.LittleEndian.Uint64(address[:]); test.Outcome == TestFailed && lba != 0xffffffffffff {
+			test.LBA, test.HasLBA = lba, true
 		}
 
 		tests = append(tests, test)
@@ -109,7 +174,7 @@ func ParseNVMeSelfTests(b []byte) (NVMeSelfTests, error) {
 		}
 
 		test := SelfTest{
-			Code: entry[0] & 0x0f, Short: entry[0]>>4 == 1, Outcome: nvmeOutcome(entry[0] & 0x0f),
+			Code: entry[0] & 0x0f, Length: lengthOf(entry[0] >> 4), Outcome: nvmeOutcome(entry[0] & 0x0f),
 			Hours: binary.LittleEndian.Uint64(entry[4:]),
 		}
 		if entry[2]&0x02 != 0 {
@@ -150,7 +215,8 @@ func ParseSCSISelfTests(page LogPage) []SelfTest {
 			continue
 		}
 
-		test := SelfTest{Code: code, Short: kind == 1 || kind == 5, Hours: uint64(hours), Outcome: ATAOutcome(code)}
+		// 5 and 6 are the same tests in the foreground, 4 is their end.
+		test := SelfTest{Code: code, Length: lengthOf(kind & 3), Hours: uint64(hours), Outcome: ATAOutcome(code)}
 		if lba := binary.BigEndian.Uint64(param.Value[4:]); lba != ^uint64(0) && test.Outcome == TestFailed {
 			test.LBA, test.HasLBA = lba, true
 		}

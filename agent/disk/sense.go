@@ -6,6 +6,9 @@ type Sense struct {
 	ASC  byte
 	ASCQ byte
 	ATA  *ATAReply // registers, when the sense carries them (SAT-4 §12.2.2.7)
+
+	Progress    uint16 // of what is under way, in parts of 65536, when HasProgress
+	HasProgress bool
 }
 
 // ParseSense decodes sense data; bytes that are no sense data give a zero Sense.
@@ -29,6 +32,10 @@ func parseDescriptorSense(b []byte) Sense {
 
 	for at := 8; at+2 <= len(b); {
 		length := int(b[at+1]) + 2
+		if b[at] == 0x02 && at+8 <= len(b) {
+			sense.progress(b[at+4:])
+		}
+
 		if b[at] == 0x09 && length >= 14 && at+14 <= len(b) {
 			d := b[at:]
 			sense.ATA = &ATAReply{
@@ -52,6 +59,10 @@ func parseFixedSense(b []byte) Sense {
 
 	sense.ASC, sense.ASCQ = b[12], b[13]
 
+	if len(b) >= 18 {
+		sense.progress(b[15:])
+	}
+
 	// "ATA pass-through information available" in fixed format: SAT-4 table 211.
 	if sense.ASC == 0x00 && sense.ASCQ == 0x1d {
 		sense.ATA = &ATAReply{
@@ -61,4 +72,12 @@ func parseFixedSense(b []byte) Sense {
 	}
 
 	return sense
+}
+
+// progress decodes the sense key specific bytes, which are a progress for the keys NO
+// SENSE and NOT READY (SPC-5 §4.4.2.4.4).
+func (s *Sense) progress(b []byte) {
+	if b[0]&0x80 != 0 && (s.Key == 0 || s.Key == 2) {
+		s.Progress, s.HasProgress = uint16(b[1])<<8|uint16(b[2]), true
+	}
 }

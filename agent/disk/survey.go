@@ -71,6 +71,7 @@ func surveySCSI(dev SCSI) (ata bool) {
 	}
 
 	_, _ = ReadGrownDefects(dev)
+	_, _ = ReadExtendedMinutes(dev)
 
 	// USB bridges carry ATA commands without saying so.
 	_, err = ReadIdentify(ATAOver(dev))
@@ -89,6 +90,7 @@ func surveyATA(ata ATA) {
 	_, _ = ReadAttributes(ata)
 	_, _ = ReadHealth(ata)
 	_, _ = ReadATASelfTests(ata)
+	_, _ = ReadATAExtSelfTests(ata)
 	_, _ = ReadPhyEvents(ata)
 	_, _ = ReadEndurance(ata)
 }

@@ -12,6 +12,10 @@ import (
 // fault of ours.
 var ErrRefused = errors.New("the device refuses the command")
 
+// ErrBusy means that a self-test is under way, which the device does not end for
+// another one.
+var ErrBusy = errors.New("a self-test is under way")
+
 // ErrShort means that the device answered with fewer bytes than the structure
 // asked for has.
 var ErrShort = errors.New("answer too short")
@@ -115,5 +119,10 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("%s: status %#x, sense %x/%02x/%02x", e.What, e.Status, e.Key, e.ASC, e.ASCQ)
 }
 
-// Is reports whether target is ErrRefused and the command is unknown to the device.
-func (e *StatusError) Is(target error) bool { return target == ErrRefused && e.Unsupp }
+// Is reports whether target is ErrRefused and the command is unknown to the device, or
+// ErrBusy and a self-test is under way: NVMe status 11Dh, SCSI NOT READY 04h/09h.
+func (e *StatusError) Is(target error) bool {
+	busy := e.Status == 0x11d || e.Key == 2 && e.ASC == 4 && e.ASCQ == 9
+
+	return target == ErrRefused && e.Unsupp || target == ErrBusy && busy
+}

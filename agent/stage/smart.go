@@ -9,14 +9,15 @@ import (
 	"sync"
 	"time"
 
+	"vetting/agent/disk"
 	"vetting/agent/probe"
 	"vetting/core"
 )
 
-// SMART asks every disk for its health, runs its short self-test, and asks again.
-// All disks work in parallel. Rules: stages.md §3.4, policy "new", or with
-// SMART.policy "used" the milder one for disks that have a life behind them;
-// SMART.self_test "none" leaves the self-tests out and says so.
+// SMART asks every disk for its health, runs a self-test, and asks again. All disks
+// work in parallel. Rules: stages.md §3.4, policy "new", or with SMART.policy "used" the
+// milder one for disks that have a life behind them. SMART.self_test is the length of
+// the self-test, "short" where it says nothing; "none" leaves them out and says so.
 //
 // A disk that answers no SMART (a virtual disk, a RAID volume) was not tested: it
 // is a finding, counts against the coverage, and is an error when it was expected.
@@ -56,7 +57,7 @@ func examineAll(ctx context.Context, env Env, m probe.Machine, drives []probe.Dr
 		work.Go(func() {
 			x := examination{
 				env: env, machine: m, drive: drive, key: parts[i], used: env.Config["SMART.policy"] == "used",
-				selfTest: env.Config["SMART.self_test"] != "none",
+				selfTest: testLength(env),
 				progress: func(done float64, eta time.Duration) { progress.set(i, drive.Name, done, eta) },
 			}
 			exams[i] = x.run(ctx)
@@ -67,6 +68,18 @@ func examineAll(ctx context.Context, env Env, m probe.Machine, drives []probe.Dr
 	work.Wait()
 
 	return exams
+}
+
+// testLength is the self-test that the profile asks for; empty: none.
+func testLength(env Env) disk.Length {
+	switch env.Config["SMART.self_test"] {
+	case "none":
+		return ""
+	case string(disk.ExtendedTest):
+		return disk.ExtendedTest
+	default:
+		return disk.ShortTest
+	}
 }
 
 // progress joins what the disks report into one figure.
@@ -160,7 +173,7 @@ func smartResult(env Env, exams []exam) core.Result {
 		}
 	}
 
-	result.Coverage = smartCoverage(tested, disks, sticks, env.Config["SMART.self_test"] == "none")
+	result.Coverage = smartCoverage(tested, disks, sticks, testLength(env))
 	result.Verdict, result.SkipReason = smartVerdict(result, tested, disks)
 
 	return result
@@ -175,8 +188,12 @@ func missingDisk(want core.ExpectedDisk) core.Finding {
 	}
 }
 
-func smartCoverage(tested, disks int, sticks []string, noTest bool) string {
+func smartCoverage(tested, disks int, sticks []string, length disk.Length) string {
 	text := fmt.Sprintf("%d of %d disks", tested, disks)
+	if length == disk.ExtendedTest && tested > 0 {
+		text += ", extended self-tests"
+	}
+
 	if untested := disks - tested; untested > 0 {
 		text += fmt.Sprintf(", %d NOT tested", untested)
 	}
@@ -185,7 +202,7 @@ func smartCoverage(tested, disks int, sticks []string, noTest bool) string {
 		text += ", USB storage " + strings.Join(sticks, " ") + " NOT tested"
 	}
 
-	if noTest {
+	if length == "" {
 		text += ", self-tests NOT run"
 	}
 

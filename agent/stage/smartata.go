@@ -29,7 +29,6 @@ const (
 	attrLifeLeft        = 231
 	attrMediaWear       = 233
 	hottest             = 125 // °C; beyond, the raw value means something else
-	shortTestMinutes    = 2   // ACS and NVMe: a short self-test takes two minutes or less
 	hddWarm, hddHot     = 55, 60
 	flashWarm, flashHot = 70, 75
 )
@@ -69,15 +68,30 @@ func (p *ataPatient) Close() error { return p.dev.Close() }
 
 func (p *ataPatient) self() bool { return p.identity.SelfTest || p.last.SelfTest }
 
-func (p *ataPatient) minutes() int {
-	if p.last.ShortMinutes == 0 {
-		return shortTestMinutes
+func (p *ataPatient) minutes(length disk.Length) int {
+	told := p.last.ShortMinutes
+	if length == disk.ExtendedTest {
+		told = p.last.ExtendedMinutes
 	}
 
-	return p.last.ShortMinutes
+	return estimate(length, told, p.drive.Disk)
 }
 
-func (p *ataPatient) start() error { return disk.StartATASelfTest(p.ata) }
+func (p *ataPatient) start(length disk.Length) error { return disk.StartATASelfTest(p.ata, length) }
+
+func (p *ataPatient) abort() error { return disk.AbortATASelfTest(p.ata) }
+
+// tests asks for the log of self-tests: the one with addresses of 48 bits, where the
+// disk has it.
+func (p *ataPatient) tests() ([]disk.SelfTest, error) {
+	if p.identity.Logs {
+		if tests, err := disk.ReadATAExtSelfTests(p.ata); err == nil && len(tests) > 0 {
+			return tests, nil
+		}
+	}
+
+	return disk.ReadATASelfTests(p.ata)
+}
 
 func (p *ataPatient) test() (testState, error) {
 	smart, err := disk.ReadAttributes(p.ata)
@@ -92,7 +106,8 @@ func (p *ataPatient) test() (testState, error) {
 	code := smart.TestStatus >> 4
 	state := testState{outcome: disk.ATAOutcome(code), detail: fmt.Sprintf("self-test status %d", code)}
 
-	if tests, err := disk.ReadATASelfTests(p.ata); err == nil && len(tests) > 0 && tests[0].HasLBA {
+	// The status says how it ended, the log only where.
+	if tests, err := p.tests(); err == nil && len(tests) > 0 && state.outcome == disk.TestFailed && tests[0].HasLBA {
 		state.detail += fmt.Sprintf(", first failing block %d", tests[0].LBA)
 	}
 
@@ -123,7 +138,7 @@ func (p *ataPatient) read() (reading, error) {
 		})
 	}
 
-	if tests, err := disk.ReadATASelfTests(p.ata); err == nil {
+	if tests, err := p.tests(); err == nil {
 		r.tests = tests
 	}
 

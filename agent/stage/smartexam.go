@@ -28,18 +28,37 @@ type reading struct {
 type testState struct {
 	running bool
 	left    float64 // part left, 0..1
+	untold  bool    // the disk does not tell the part left
 	outcome disk.Outcome
+	length  disk.Length // of the entry in the log that it is from; empty: it is not from there
 	detail  string
+}
+
+// estimate is how long a self-test takes where the disk does not tell: two minutes for
+// a short one (ACS and NVMe: it takes two minutes or less), and for an extended one as
+// long as reading all of it at a pace that any disk keeps.
+func estimate(length disk.Length, told int, d core.Disk) int {
+	const perMinute, short, least = 60 * 100e6, 2, 10
+
+	switch {
+	case told > 0:
+		return told
+	case length == disk.ExtendedTest:
+		return max(int(float64(d.SizeBytes)/perMinute), least)
+	default:
+		return short
+	}
 }
 
 // patient is a disk that can be examined, whatever its language.
 type patient interface {
 	read() (reading, error)
-	start() error             // starts the short self-test
-	test() (testState, error) // asks how it stands
-	rules(used bool) []limit  // what the values must keep to
-	minutes() int             // how long the short self-test takes
-	self() bool               // it has self-tests
+	start(length disk.Length) error // starts a self-test
+	abort() error                   // ends it
+	test() (testState, error)       // asks how it stands
+	rules(used bool) []limit        // what the values must keep to
+	minutes(length disk.Length) int // how long a self-test takes
+	self() bool                     // it has self-tests
 	io.Closer
 }
 
@@ -50,7 +69,7 @@ type examination struct {
 	drive    probe.Drive
 	key      string // part of its sample keys
 	used     bool
-	selfTest bool
+	selfTest disk.Length // empty: none
 	progress func(done float64, eta time.Duration)
 }
 
@@ -169,7 +188,7 @@ func (x examination) history(r reading) []core.Finding {
 		}
 
 		severity := core.Warning
-		if i == 0 && !x.selfTest {
+		if i == 0 && x.selfTest == "" {
 			severity = core.Critical
 		}
 

@@ -15,6 +15,7 @@ const unitBytes = 512_000 // a data unit of the health log
 type nvmePatient struct {
 	dev        disk.NVMe
 	controller disk.NVMeController
+	drive      probe.Drive
 }
 
 func openNVMe(bus disk.Bus, drive probe.Drive) (patient, error) {
@@ -23,7 +24,7 @@ func openNVMe(bus disk.Bus, drive probe.Drive) (patient, error) {
 		return nil, err
 	}
 
-	p := &nvmePatient{dev: dev}
+	p := &nvmePatient{dev: dev, drive: drive}
 
 	if p.controller, err = disk.ReadNVMeController(dev); err != nil {
 		_ = dev.Close()
@@ -39,9 +40,18 @@ func (p *nvmePatient) Close() error { return p.dev.Close() }
 
 func (p *nvmePatient) self() bool { return p.controller.SelfTest }
 
-func (*nvmePatient) minutes() int { return shortTestMinutes }
+func (p *nvmePatient) minutes(length disk.Length) int {
+	told := 0
+	if length == disk.ExtendedTest {
+		told = p.controller.TestMinutes
+	}
 
-func (p *nvmePatient) start() error { return disk.StartNVMeSelfTest(p.dev) }
+	return estimate(length, told, p.drive.Disk)
+}
+
+func (p *nvmePatient) start(length disk.Length) error { return disk.StartNVMeSelfTest(p.dev, length) }
+
+func (p *nvmePatient) abort() error { return disk.AbortNVMeSelfTest(p.dev) }
 
 func (p *nvmePatient) test() (testState, error) {
 	log, err := disk.ReadNVMeSelfTests(p.dev)
@@ -58,7 +68,7 @@ func (p *nvmePatient) test() (testState, error) {
 	}
 
 	test := log.Tests[0]
-	state := testState{outcome: test.Outcome, detail: fmt.Sprintf("self-test result %d", test.Code)}
+	state := testState{outcome: test.Outcome, length: test.Length, detail: fmt.Sprintf("self-test result %d", test.Code)}
 
 	if test.HasLBA {
 		state.detail += fmt.Sprintf(", first failing block %d", test.LBA)

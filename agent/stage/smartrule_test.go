@@ -163,7 +163,7 @@ func (c ruleCase) play(t *testing.T, changes []change) core.Result {
 	for _, change := range changes {
 		alter := r.Disks.Edit
 		if change.later {
-			alter = r.Disks.Later
+			alter = func(name, key string, edit func([]byte) []byte) error { return r.Disks.Later(name, key, edit) }
 		}
 
 		if err := alter(c.disk, change.key, change.edit); err != nil {

@@ -36,9 +36,21 @@ func (p *scsiPatient) self() bool {
 	return err == nil
 }
 
-func (*scsiPatient) minutes() int { return shortTestMinutes }
+func (p *scsiPatient) minutes(length disk.Length) int {
+	told := 0
 
-func (p *scsiPatient) start() error { return disk.StartSCSISelfTest(p.dev) }
+	if length == disk.ExtendedTest {
+		if minutes, err := disk.ReadExtendedMinutes(p.dev); err == nil {
+			told = minutes
+		}
+	}
+
+	return estimate(length, told, p.drive.Disk)
+}
+
+func (p *scsiPatient) start(length disk.Length) error { return disk.StartSCSISelfTest(p.dev, length) }
+
+func (p *scsiPatient) abort() error { return disk.AbortSCSISelfTest(p.dev) }
 
 func (p *scsiPatient) test() (testState, error) {
 	page, err := disk.ReadLog(p.dev, disk.LogSelfTest)
@@ -52,9 +64,15 @@ func (p *scsiPatient) test() (testState, error) {
 	}
 
 	state := testState{
-		running: tests[0].Outcome == disk.TestRunning, left: 0.5, outcome: tests[0].Outcome,
+		running: tests[0].Outcome == disk.TestRunning, outcome: tests[0].Outcome, length: tests[0].Length,
 		detail: fmt.Sprintf("self-test result %d", tests[0].Code),
 	}
+
+	if state.running {
+		done, told := disk.ReadTestProgress(p.dev)
+		state.left, state.untold = 1-done, !told
+	}
+
 	if tests[0].HasLBA {
 		state.detail += fmt.Sprintf(", first failing block %d", tests[0].LBA)
 	}

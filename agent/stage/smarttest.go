@@ -14,10 +14,10 @@ import (
 // errTestBroken is a self-test that gave no answer; it wraps nothing.
 var errTestBroken = errors.New("self-test without a result")
 
-// runTest runs the short self-test, once more when the first was aborted. An error
-// means that it gave no result.
+// runTest runs the self-test, once more when the first was aborted. An error means that
+// it gave no result.
 func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient) ([]core.Finding, error) {
-	if !x.selfTest {
+	if x.selfTest == "" {
 		return nil, nil
 	}
 
@@ -31,7 +31,7 @@ func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient) (
 	var state testState
 
 	for try := 1; ; try++ {
-		log.Info("short self-test started", slog.Int("try", try), slog.Int("minutes", p.minutes()))
+		log.Info("self-test started", slog.String("length", string(x.selfTest)), slog.Int("try", try), slog.Int("minutes", p.minutes(x.selfTest)))
 
 		var err error
 
@@ -45,6 +45,12 @@ func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient) (
 		}
 	}
 
+	// The log may have kept nothing of our test: what it has then is of another day.
+	if state.length != "" && state.length != x.selfTest {
+		return []core.Finding{brokenTest(fmt.Sprintf("no result of the %s self-test in the log, whose latest entry is of the %s one", x.selfTest, state.length))},
+			errTestBroken
+	}
+
 	switch state.outcome {
 	case disk.TestPassed:
 		return nil, nil
@@ -52,7 +58,7 @@ func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient) (
 		return []core.Finding{brokenTest("aborted twice; " + state.detail)}, errTestBroken
 	default:
 		return []core.Finding{{
-			Code: "smart/self-test-failed", Severity: core.Critical, Title: "The disk failed its short self-test",
+			Code: "smart/self-test-failed", Severity: core.Critical, Title: fmt.Sprintf("The disk failed its %s self-test", x.selfTest),
 			Evidence: fmt.Sprintf("%s; %s", state.outcome, state.detail), Next: "Replace the disk.",
 		}}, nil
 	}
@@ -68,13 +74,13 @@ func brokenTest(evidence string) core.Finding {
 // awaitTest starts a self-test and asks until it is over: soon after the start for
 // disks that are done at once, then rarely, since every question disturbs it.
 func (x examination) awaitTest(ctx context.Context, p patient) (testState, error) {
-	if err := p.start(); err != nil {
+	if err := x.startTest(p); err != nil {
 		return testState{}, err
 	}
 
 	const often = 30 * time.Second
 
-	expected := time.Duration(p.minutes()) * time.Minute
+	expected := time.Duration(p.minutes(x.selfTest)) * time.Minute
 	begin, wait := time.Now(), 2*time.Second
 
 	for {
@@ -83,6 +89,7 @@ func (x examination) awaitTest(ctx context.Context, p patient) (testState, error
 		select {
 		case <-ctx.Done():
 			timer.Stop()
+			x.abortTest(p)
 
 			return testState{}, ctx.Err()
 		case <-timer.C:
@@ -99,7 +106,13 @@ func (x examination) awaitTest(ctx context.Context, p patient) (testState, error
 
 		spent := time.Since(begin)
 		if limit := 2*expected + 10*time.Minute; spent > limit {
+			x.abortTest(p)
+
 			return testState{}, fmt.Errorf("still running after %s", limit)
+		}
+
+		if state.untold {
+			state.left = max(1-float64(spent)/float64(expected), 0)
 		}
 
 		eta := max(expected-spent, time.Duration(state.left*float64(expected)))
@@ -107,5 +120,25 @@ func (x examination) awaitTest(ctx context.Context, p patient) (testState, error
 		x.env.Sensor(x.samples(reading{values: map[string]float64{"self_test_percent": 100 * (1 - state.left)}})...)
 
 		wait = min(4*wait, often)
+	}
+}
+
+// startTest starts the self-test. One that somebody else started is ended first: its
+// result would not be ours.
+func (x examination) startTest(p patient) error {
+	err := p.start(x.selfTest)
+	if errors.Is(err, disk.ErrBusy) {
+		x.abortTest(p)
+
+		err = p.start(x.selfTest)
+	}
+
+	return err
+}
+
+// abortTest ends the self-test, so that the disk is free for others.
+func (x examination) abortTest(p patient) {
+	if err := p.abort(); err != nil {
+		x.env.Log.Warn("self-test cannot be ended", slog.String("disk", x.drive.Name), slog.String("error", err.Error()))
 	}
 }

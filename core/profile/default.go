@@ -30,7 +30,7 @@ func plans() []row {
 
 func smartPlan() []row {
 	return []row{
-		{SelfTest, tiers{"short", "short", "short"}},
+		{SelfTest, tiers{"short", "extended", "extended"}},
 		{Policy, tiers{"new", "new", "new"}},
 	}
 }
@@ -84,7 +84,7 @@ func Markdown() string {
 
 // settings lists the configuration keys that exist, and what they may say.
 func settings() map[string]setting {
-	all := map[string]setting{SelfTest: oneOf("short", "none"), Policy: oneOf("new", "used")}
+	all := map[string]setting{SelfTest: oneOf("short", "extended", "none"), Policy: oneOf("new", "used")}
 
 	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), burnSettings()} {
 		maps.Copy(all, of)

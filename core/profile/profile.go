@@ -15,7 +15,7 @@ import (
 
 // The configuration keys.
 const (
-	SelfTest = "SMART.self_test" // of the disks: "short" or "none"
+	SelfTest = "SMART.self_test" // of the disks: "short", "extended" or "none"
 	Policy   = "SMART.policy"    // what disks may look like: "new" or "used"
 )
 
