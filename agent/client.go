@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
 
+	"vetting/agent/traffic"
 	"vetting/agent/wire"
 )
 
@@ -82,6 +84,26 @@ func (c *Client) Sensor(ctx context.Context, token string, in wire.SensorBatch) 
 // Result makes the call of that name; token is the session token.
 func (c *Client) Result(ctx context.Context, token string, in wire.Result) (wire.ResultReply, error) {
 	return send(ctx, c, wire.CallResult(), token, in)
+}
+
+// Ticket asks for a ticket for the appliance's throughput partner.
+func (c *Client) Ticket(ctx context.Context, token string) (t traffic.Ticket, err error) {
+	reply, err := send(ctx, c, wire.CallTraffic(), token, wire.Traffic{})
+	if err != nil {
+		return t, err
+	}
+
+	server, err := url.Parse(c.server)
+	if err != nil {
+		return t, fmt.Errorf("reading the appliance's address: %w", err)
+	}
+
+	addr, err := netip.ParseAddr(server.Hostname())
+	if err != nil {
+		return t, fmt.Errorf("reading the appliance's address: %w", err)
+	}
+
+	return traffic.Ticket{ID: reply.Ticket, Key: reply.Key, Server: netip.AddrPortFrom(addr, uint16(reply.Port))}, nil //nolint:gosec // checked by Validate
 }
 
 // send makes one call of the contract. The error is a *Refusal where the

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vetting/agent/stage"
+	"vetting/agent/traffic"
 	"vetting/agent/wire"
 	"vetting/core"
 	"vetting/core/catalogue"
@@ -100,6 +101,7 @@ func (a *agent) env(name core.StageName, log *slog.Logger) stage.Env {
 		Partner: func(ctx context.Context, seed uint64, count int) (stage.Exchange, error) {
 			return a.client.Exchange(ctx, a.session.token(), seed, count)
 		},
+		Ticket:     func(ctx context.Context) (traffic.Ticket, error) { return a.client.Ticket(ctx, a.session.token()) },
 		Resume:     rec.Checkpoint,
 		Checkpoint: func(state []byte) { a.checkpoint(name, state) },
 	}

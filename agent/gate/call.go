@@ -95,6 +95,19 @@ func (g *gate) hold(ctx context.Context, c *caller, in wire.Hold) (wire.HoldRepl
 	return wire.HoldReply{AuthorizedKeys: reply.AuthorizedKeys, Until: wire.At(reply.Until)}, err
 }
 
+// traffic hands out a ticket for network tests.
+func (g *gate) traffic(ctx context.Context, c *caller, _ wire.Traffic) (wire.TrafficReply, error) {
+	if _, err := g.Runs.Authorise(ctx, c.run, c.token); err != nil {
+		return wire.TrafficReply{}, err
+	}
+
+	if g.Partner == nil {
+		return wire.TrafficReply{}, core.NewProblem(core.ErrNotFound, "agent/no-partner", "This appliance has no throughput partner.")
+	}
+
+	return g.Partner.Admit(c.run, c.token)
+}
+
 // artifact streams a file into the store; it is never in memory as a whole.
 func (g *gate) artifact(ctx context.Context, c *caller) (any, error) {
 	name := text(c.query["name"], wire.MaxName)

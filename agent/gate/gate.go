@@ -16,6 +16,8 @@ type Config struct {
 	Logs      LogSink
 	Artifacts ArtifactSink
 	Log       *slog.Logger
+	// Partner hands out tickets for network tests; nil: there is none.
+	Partner Partner
 	// Now tells the time; nil is time.Now.
 	Now func() time.Time
 	// Rate is how many requests a second one machine may make for one run, and
@@ -85,6 +87,7 @@ func (g *gate) bindings() []binding {
 		bind(wire.CallResult(), true, g.result),
 		{route: wire.RouteArtifact(), early: true, answer: g.artifact},
 		{route: wire.RoutePartner(), early: true, answer: g.partner},
+		bind(wire.CallTraffic(), false, g.traffic),
 		bind(wire.CallHold(), false, g.hold),
 	}
 }

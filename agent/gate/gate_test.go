@@ -18,6 +18,7 @@ import (
 
 	"vetting/agent/gate"
 	"vetting/agent/gate/gatetest"
+	"vetting/agent/gate/partner"
 	"vetting/agent/wire"
 	"vetting/core"
 )
@@ -37,7 +38,7 @@ func newDesk(t *testing.T, change ...func(*gate.Config)) *desk {
 
 	d := &desk{book: gatetest.New(t).Book, log: &bytes.Buffer{}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	c := gate.Config{
-		Runs: d.book, Logs: d.book, Artifacts: d.book, Log: slog.New(slog.NewTextHandler(d.log, nil)),
+		Runs: d.book, Logs: d.book, Artifacts: d.book, Log: slog.New(slog.NewTextHandler(d.log, nil)), Partner: tickets{},
 		Now: func() time.Time { return d.now },
 	}
 
@@ -48,6 +49,13 @@ func newDesk(t *testing.T, change ...func(*gate.Config)) *desk {
 	d.gate = gate.New(c)
 
 	return d
+}
+
+// tickets hands out one that nobody takes.
+type tickets struct{}
+
+func (tickets) Admit(core.RunID, string) (wire.TrafficReply, error) {
+	return wire.TrafficReply{Ticket: strings.Repeat("0", 32), Key: strings.Repeat("1", 64), Port: 5201}, nil
 }
 
 func (d *desk) claimed(t *testing.T) *desk {
@@ -90,6 +98,7 @@ func bodies() map[string]string {
 		"result":   `{"seq":1,"stage":"InventoryCheck","verdict":"pass"}`,
 		"artifact": "the file itself",
 		"partner":  "",
+		"traffic":  "{}",
 		"hold":     `{"ip":"192.0.2.1","ssh_host_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"}`,
 	}
 }
@@ -532,6 +541,17 @@ func TestThePartnerChecksTheFramesItGets(t *testing.T) {
 
 		if n, bad, err := wire.ReadFrames(bytes.NewReader(rest), 7); n != c.back || bad != 0 || err != nil {
 			t.Errorf("%s: %d frames came back, %d bad, %v", name, n, bad, err)
+		}
+	}
+}
+
+// An appliance whose partner does not listen says so; it is no fault of the machine's.
+func TestWithoutAPartner(t *testing.T) {
+	for name, p := range map[string]gate.Partner{"none": nil, "one that does not listen": partner.New(partner.Config{})} {
+		d := newDesk(t, func(c *gate.Config) { c.Partner = p }).claimed(t)
+
+		if w := d.post("traffic", "session 1", "{}"); w.Code != http.StatusNotFound || codeOf(t, w) != "agent/no-partner" {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"vetting/agent/wire"
 	"vetting/core"
 )
 
@@ -35,4 +36,10 @@ type LogSink interface {
 // ArtifactSink keeps files under the SHA-256 of their content (store/artifact).
 type ArtifactSink interface {
 	KeepArtifact(ctx context.Context, body io.Reader, limit int64) (sha256 string, size int64, err error)
+}
+
+// Partner hands out tickets for network tests (gate/partner). ErrNotFound: it does not
+// listen.
+type Partner interface {
+	Admit(run core.RunID, token string) (wire.TrafficReply, error)
 }

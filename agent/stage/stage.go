@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"vetting/agent/traffic"
 	"vetting/core"
 )
 
@@ -47,6 +48,9 @@ type Env struct {
 	// Partner exchanges frames with the appliance over the test network, count each
 	// way. The error says that the exchange did not come to its end.
 	Partner func(ctx context.Context, seed uint64, count int) (Exchange, error)
+	// Ticket asks for a ticket for the appliance's throughput partner, which ends with
+	// the session and with the next ticket.
+	Ticket func(ctx context.Context) (traffic.Ticket, error)
 	// Resume is what was kept last by a process that ended in the midst of the stage;
 	// nil where the stage begins. Whoever retries a stage begins it.
 	Resume []byte

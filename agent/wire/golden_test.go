@@ -108,6 +108,10 @@ func messages() map[string]wire.Message {
 		"result_reply":    wire.ResultReply{NextState: "Firmware"},
 		"artifact_reply":  wire.ArtifactReply{ID: "01JD8WVZ6T0000000000000001-1", SHA256: "b5bb9d80"},
 		"partner_reply":   wire.PartnerReply{Frames: 1024, Bad: 1, ServerTime: moment},
+		"traffic":         wire.Traffic{},
+		"traffic_reply": wire.TrafficReply{
+			Ticket: "000102030405060708090a0b0c0d0e0f", Key: "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", Port: 5201,
+		},
 		"fault": wire.Fault{Error: wire.FaultBody{
 			Code: "run/wrong-state", Message: "The run is not in this stage.", Details: map[string]any{wire.DetailState: "SMART"},
 		}},

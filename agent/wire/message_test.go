@@ -170,8 +170,8 @@ func TestEachRouteIsNamedOnceAndWhole(t *testing.T) {
 		}
 	}
 
-	if len(seen) != 9 {
-		t.Errorf("%d routes, want 9", len(seen))
+	if len(seen) != 10 {
+		t.Errorf("%d routes, want 10", len(seen))
 	}
 }
 

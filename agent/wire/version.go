@@ -21,7 +21,8 @@ import "fmt"
 //     power supplies, BMC, TPM, NUMA nodes, GPUs, USB devices, caches and logical
 //     CPUs, of transceivers, enclosure bays and further paths to a disk; older
 //     agents leave them out, and older appliances ignore them. The call
-//     partner exchanges frames for tests of the network; an agent can do without it.
+//     partner exchanges frames for tests of the network; the call traffic hands out a
+//     ticket for the throughput partner (package load). An agent can do without both.
 const Version = 1
 
 // OldestVersion is the oldest protocol the appliance still speaks.

@@ -17,7 +17,12 @@ import (
 // answerAgents serves the agent API on a listener: to the agents of runs, and to
 // those of installed machines.
 func (a *appliance) answerAgents(ctx context.Context, listener net.Listener) error {
-	runs := gate.New(gate.Config{Runs: a.engine, Logs: a.logs, Artifacts: a.artifacts, Log: a.log})
+	config := gate.Config{Runs: a.engine, Logs: a.logs, Artifacts: a.artifacts, Log: a.log}
+	if a.partner != nil {
+		config.Partner = a.partner
+	}
+
+	runs := gate.New(config)
 	hosts := a.hostSide(a.gate)
 	mux := http.NewServeMux()
 

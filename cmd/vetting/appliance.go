@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vetting/agent/gate"
+	"vetting/agent/gate/partner"
 	"vetting/core"
 	"vetting/core/engine"
 	"vetting/core/profile"
@@ -62,6 +63,7 @@ type appliance struct {
 	logs      *runlog.Log
 	artifacts *artifact.Shelf
 	engine    *engine.Engine
+	partner   *partner.Partner // nil: nobody takes part in network tests
 	netboot   *netboot.Server
 	courier   *notify.Courier
 	janitor   *janitor.Janitor
@@ -219,6 +221,7 @@ func (a *appliance) openNetboot(context.Context) error {
 	config.Files, config.ImageID, config.Cmdline = bootFiles(a.image), a.image.ID, kernelArguments(a.config.Netboot.KernelArgs)
 	config.Booter, config.Leases, config.Witness, config.Log = a.engine, leases{a.store}, a.engine, a.log
 
+	a.partner = a.newPartner()
 	a.netboot, err = netboot.New(config)
 
 	return err

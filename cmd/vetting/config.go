@@ -25,6 +25,7 @@ type Config struct {
 	Log        LogConfig        `yaml:"log"`
 	Console    ConsoleConfig    `yaml:"console"`
 	Netboot    NetbootConfig    `yaml:"netboot"`
+	Traffic    TrafficConfig    `yaml:"traffic"`
 	HostAPI    HostAPIConfig    `yaml:"host_api"`
 	Dispatcher DispatcherConfig `yaml:"dispatcher"`
 	Run        RunConfig        `yaml:"run"`
@@ -77,6 +78,11 @@ type PoolConfig struct {
 	Start string   `yaml:"start"`
 	End   string   `yaml:"end"`
 	Lease Duration `yaml:"lease"`
+}
+
+// TrafficConfig is the throughput partner of network tests.
+type TrafficConfig struct {
+	Port int `yaml:"port"`
 }
 
 // HostAPIConfig is about installed machines, which make themselves known.
@@ -177,6 +183,7 @@ func Defaults() Config {
 			Patience: Duration(4 * time.Minute),
 			Hold:     Duration(24 * time.Hour),
 		},
+		Traffic:   TrafficConfig{Port: 5201},
 		HostAPI:   HostAPIConfig{Silence: Duration(90 * time.Second)},
 		Hosts:     HostsConfig{Trash: Duration(30 * 24 * time.Hour)},
 		Retention: RetentionConfig{Artifacts: Duration(kept.Artifacts), Logs: Duration(kept.Logs), Failed: Duration(kept.Failed), Samples: Duration(kept.Samples)},
@@ -188,7 +195,7 @@ func Defaults() Config {
 func (c *Config) Validate() error {
 	sweeps := c.sweeps()
 
-	return errors.Join(c.validateTop(), c.Console.validate(), c.Netboot.validate(), c.HostAPI.validate(), c.Run.validate(),
+	return errors.Join(c.validateTop(), c.Console.validate(), c.Netboot.validate(), c.Traffic.validate(), c.HostAPI.validate(), c.Run.validate(),
 		c.Hosts.validate(), sweeps.Validate(), c.validateRoutes(), c.validateProfiles())
 }
 
@@ -337,6 +344,14 @@ func (r RunConfig) validate() error {
 	default:
 		return nil
 	}
+}
+
+func (t TrafficConfig) validate() error {
+	if t.Port < 1 || t.Port > 65535 || t.Port == 80 || t.Port == 443 {
+		return fmt.Errorf("traffic.port: %d is no free port of the test NIC; take one between 1 and 65535 that is neither 80 nor 443", t.Port)
+	}
+
+	return nil
 }
 
 func (h HostAPIConfig) validate() error {

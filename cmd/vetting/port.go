@@ -2,6 +2,7 @@ package main
 
 import (
 	"vetting/agent/gate"
+	"vetting/agent/gate/partner"
 	"vetting/core"
 	"vetting/core/engine"
 	"vetting/netboot"
@@ -22,6 +23,7 @@ var (
 	_ engine.Power      = power.Switch{}
 	_ gate.Runs         = (*engine.Engine)(nil)
 	_ gate.Hosts        = (*engine.Engine)(nil)
+	_ gate.Partner      = (*partner.Partner)(nil)
 	_ gate.LogSink      = (*runlog.Log)(nil)
 	_ gate.ArtifactSink = (*artifact.Shelf)(nil)
 	_ netboot.Booter    = (*engine.Engine)(nil)

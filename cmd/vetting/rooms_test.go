@@ -45,7 +45,7 @@ var rooms = map[string][]string{
 	"agent/machines": {"agent", "github.com/google/go-cmp"},
 	// A pretend host: it speaks as our agent does, and the tests, the load and the demo play it.
 	"agent/simhost": {"core", "agent", "agent/wire"},
-	"agent/gate":    {"core", "agent/wire", "golang.org/x/crypto", "golang.org/x/time"},
+	"agent/gate":    {"core", "agent/wire", "golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/time"},
 	"store":         {"core", "github.com/dgraph-io/badger/v4", "golang.org/x/sys"},
 	"ui": {
 		"core", "core/signal", "github.com/gofiber/fiber/v2", "github.com/valyala/fasthttp", "github.com/a-h/templ", "github.com/nicholas-fedor/shoutrrr",

@@ -92,7 +92,7 @@ func thrifty() {
 // run starts the components and ends them all when one ends.
 func (a *appliance) run(ctx context.Context) error {
 	return a.together(ctx, append(a.common(),
-		component{"gate", a.serveGate}, component{"netboot", a.netboot.Run}, component{"greeting", a.greet}))
+		component{"gate", a.serveGate}, component{"partner", a.servePartner}, component{"netboot", a.netboot.Run}, component{"greeting", a.greet}))
 }
 
 // common are the components that need no test NIC.

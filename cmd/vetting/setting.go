@@ -23,7 +23,7 @@ type setting struct {
 // settings lists every scalar key, in the order of the file. Environment names
 // follow from the keys: netboot.pool.start is VETTING_NETBOOT_POOL_START.
 func settings() []setting {
-	return slices.Concat(generalSettings(), consoleSettings(), netbootSettings(), hostSettings(), runSettings(), upkeepSettings())
+	return slices.Concat(generalSettings(), consoleSettings(), netbootSettings(), trafficSettings(), hostSettings(), runSettings(), upkeepSettings())
 }
 
 func generalSettings() []setting {
@@ -61,6 +61,12 @@ func netbootSettings() []setting {
 			func(c *Config) any { return &c.Netboot.Solicitation },
 		},
 		{"netboot.i_own_this_network", "i-own-this-network", "serve even on the NIC that holds the default route", func(c *Config) any { return &c.Netboot.OwnNetwork }},
+	}
+}
+
+func trafficSettings() []setting {
+	return []setting{
+		{"traffic.port", "", "TCP port of the throughput partner on the test NIC, for the stage Network; its UDP ports are given out one by one", func(c *Config) any { return &c.Traffic.Port }},
 	}
 }
 

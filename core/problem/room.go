@@ -33,6 +33,11 @@ func agentCalls() []Entry {
 			"Agent and appliance may be of different versions; boot the host again.", core.Warning,
 		},
 		{
+			"agent/no-partner", "No throughput partner",
+			"The appliance does not take part in network tests; a port cannot be tested without it.",
+			"Look into the appliance's log for why its throughput partner does not listen; set traffic.port where something else has that port.", core.Warning,
+		},
+		{
 			"agent/no-token", "No token",
 			"Calls of the agent carry their token in the header Authorization: Bearer.",
 			"Boot the host from the network; the agent gets a token then.", core.Warning,

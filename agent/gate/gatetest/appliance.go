@@ -33,6 +33,8 @@ type Appliance struct {
 	Lose func(*http.Request) bool
 	// Around is laid around the gate by Start; nil: nothing is.
 	Around func(http.Handler) http.Handler
+	// Partner hands out tickets for network tests; nil: there is none.
+	Partner gate.Partner
 
 	stop    context.CancelFunc
 	stopped chan error
@@ -84,7 +86,7 @@ func (a *Appliance) Start(t *testing.T) {
 		runs = a.Book
 	}
 
-	handler := a.lossy(gate.New(gate.Config{Runs: runs, Logs: a.Book, Artifacts: a.Book, Log: a.Log}))
+	handler := a.lossy(gate.New(gate.Config{Runs: runs, Logs: a.Book, Artifacts: a.Book, Log: a.Log, Partner: a.Partner}))
 	if a.Around != nil {
 		handler = a.Around(handler)
 	}
