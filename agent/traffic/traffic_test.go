@@ -415,3 +415,66 @@ func TestATestThatIsCalledOff(t *testing.T) {
 		}
 	}
 }
+
+// TestMeasure goes through all phases of a port, in their order.
+func TestMeasure(t *testing.T) {
+	r := newRig(t, func(c *partner.Config) { c.Link = func() partner.Link { return partner.Link{Mbps: 1000} } })
+
+	var phases []string
+
+	schedule := traffic.Schedule{Each: 200 * time.Millisecond, Streams: 2, Mbps: 20, Packet: 1000, LineMbps: 10_000}
+	report := r.client.Measure(t.Context(), schedule, func(phase string, _ float64, _ time.Duration) { phases = append(phases, phase) })
+
+	if report.Err != nil || !report.Proven {
+		t.Fatalf("%s: %v", report.Phase, report.Err)
+	}
+
+	want := []string{"planted faults", "idle", "sending", "receiving", "both ways", "sending datagrams", "receiving datagrams"}
+	if !slices.Equal(phases, want) {
+		t.Errorf("phases %v", phases)
+	}
+
+	for i, f := range report.Flows() {
+		if f.Streams != 2 || f.Frames == 0 || f.Bad != 0 || f.Mbps() <= 0 || f.Segments == 0 || f.Appliance.LinkMbps != 1000 {
+			t.Errorf("flow %d: %+v", i, f)
+		}
+	}
+
+	if len(report.Idle.Times) == 0 || len(report.Loaded.Times) == 0 || report.PacketUp.Came == 0 || report.PacketDn.Came == 0 || report.Bytes() == 0 {
+		t.Errorf("%+v", report)
+	}
+
+	if report.RateUp < 1 || report.RateUp > 20 || report.RateDown < 1 || report.RateDown > 20 {
+		t.Errorf("rates %d and %d", report.RateUp, report.RateDown)
+	}
+}
+
+// TestMeasureOverABadCable: what breaks a phase is told with it, and nothing is tested
+// by a detector that does not see.
+func TestMeasureOverABadCable(t *testing.T) {
+	schedule := traffic.Schedule{Each: 50 * time.Millisecond, Streams: 1, Mbps: 5, Packet: 1000}
+	quiet := func(string, float64, time.Duration) {}
+
+	r := newRig(t)
+	r.cable.write = func(n int, b []byte) []byte {
+		if isFrame(b) && n == 7 {
+			b[load.BodySize/3] ^= 0x10
+		}
+
+		return b
+	}
+
+	var missed *traffic.CanaryError
+	if report := r.client.Measure(t.Context(), schedule, quiet); report.Proven || !errors.As(report.Err, &missed) || report.Up.Bytes != 0 {
+		t.Errorf("%+v", report)
+	}
+
+	r = newRig(t)
+	r.client.Patience = 200 * time.Millisecond
+	r.cable.network = "udp"
+	r.cable.read = func(int, []byte) []byte { return nil }
+
+	if report := r.client.Measure(t.Context(), schedule, quiet); report.Phase != "receiving datagrams" || !errors.Is(report.Err, traffic.ErrStalled) || len(report.Idle.Times) != 0 {
+		t.Errorf("%s: %v", report.Phase, report.Err)
+	}
+}

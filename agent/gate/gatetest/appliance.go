@@ -86,7 +86,7 @@ func (a *Appliance) Start(t *testing.T) {
 		runs = a.Book
 	}
 
-	handler := a.lossy(gate.New(gate.Config{Runs: runs, Logs: a.Book, Artifacts: a.Book, Log: a.Log, Partner: a.Partner}))
+	handler := a.lossy(gate.New(gate.Config{Runs: runs, Logs: a.Book, Artifacts: a.Book, Log: a.Log, Partner: a}))
 	if a.Around != nil {
 		handler = a.Around(handler)
 	}
@@ -94,6 +94,15 @@ func (a *Appliance) Start(t *testing.T) {
 	server := gate.Server{Cert: a.Cert, Log: a.Log, Handler: handler}
 
 	go func() { a.stopped <- server.Serve(ctx, ln) }()
+}
+
+// Admit implements gate.Partner by what Partner is then.
+func (a *Appliance) Admit(run core.RunID, token string) (wire.TrafficReply, error) {
+	if a.Partner == nil {
+		return wire.TrafficReply{}, core.NewProblem(core.ErrNotFound, "agent/no-partner", "This appliance has no throughput partner.")
+	}
+
+	return a.Partner.Admit(run, token)
 }
 
 func (a *Appliance) lossy(inner http.Handler) http.Handler {

@@ -1,0 +1,109 @@
+package probe
+
+import (
+	"encoding/hex"
+	"path"
+	"regexp"
+	"strconv"
+)
+
+// PortState is how a network port is at a moment.
+type PortState struct {
+	Link         bool
+	SpeedMbps    int    // negotiated; 0: unknown
+	MaxSpeedMbps int    // of the fastest mode that it has; 0: unknown
+	Duplex       string // "full", "half"; else unknown
+	MTU          int
+	// Changes counts how often the link went up or down.
+	Changes uint64
+	// Errors are counters of damaged frames and bad links, by their names.
+	Errors map[string]uint64
+	// NoRoom are counters of frames that the machine was too slow for.
+	NoRoom map[string]uint64
+	// Bits is how much was sent and received, in bits.
+	Bits     uint64
+	Readings []Reading // of the transceiver
+}
+
+// Counters asks network drivers for their own counters (ethtool -S).
+type Counters interface {
+	Statistics(port string) (map[string]uint64, error)
+}
+
+// What drivers call their counters; the names are each driver's own.
+const (
+	damagedNames = `(?i)(^|[_.])(crc|fcs|symbol|align\w*|fec_uncorr\w*|jabber\w*)`
+	noRoomNames  = `(?i)(missed|no_buffer|no_dma|out_of_buffer|discards_phy|fifo)`
+)
+
+// PortState reads a port by its name.
+func (m Machine) PortState(name string) PortState {
+	dir := path.Join(netDevices, name)
+	state := PortState{
+		Link: m.text(dir+"/carrier") == "1", Duplex: m.text(dir + "/duplex"), MTU: m.number(dir+"/mtu", 0),
+		Changes: m.count(dir + "/carrier_changes"), Errors: map[string]uint64{}, NoRoom: map[string]uint64{},
+		Bits: 8 * (m.count(dir+"/statistics/rx_bytes") + m.count(dir+"/statistics/tx_bytes")),
+	}
+
+	if state.Link {
+		state.SpeedMbps = max(0, m.number(dir+"/speed", 0))
+	}
+
+	for _, counter := range []string{"rx_errors", "rx_crc_errors", "rx_frame_errors", "rx_length_errors", "tx_errors", "tx_carrier_errors", "tx_aborted_errors"} {
+		state.Errors[counter] = m.count(dir + "/statistics/" + counter)
+	}
+
+	for _, counter := range []string{"rx_missed_errors", "rx_over_errors", "rx_fifo_errors", "rx_dropped"} {
+		state.NoRoom[counter] = m.count(dir + "/statistics/" + counter)
+	}
+
+	m.ask(name, &state)
+
+	return state
+}
+
+// ask adds what the driver says.
+func (m Machine) ask(name string, state *PortState) {
+	if port, err := m.Ports.Port(name); err == nil {
+		state.MaxSpeedMbps = port.MaxSpeedMbps
+
+		if state.Link && state.SpeedMbps == 0 {
+			state.SpeedMbps = port.SpeedMbps
+		}
+
+		if raw, err := hex.DecodeString(port.Module); err == nil {
+			state.Readings = ParseReadings(raw)
+		}
+	}
+
+	driver, ok := m.Ports.(Counters)
+	if !ok {
+		return
+	}
+
+	own, err := driver.Statistics(name)
+	if err != nil {
+		return // a driver without counters of its own
+	}
+
+	damaged, noRoom := regexp.MustCompile(damagedNames), regexp.MustCompile(noRoomNames)
+
+	for counter, n := range own {
+		switch {
+		case damaged.MatchString(counter):
+			state.Errors["driver/"+counter] = n
+		case noRoom.MatchString(counter):
+			state.NoRoom["driver/"+counter] = n
+		}
+	}
+}
+
+// count reads a counter; one that is not there has counted nothing.
+func (m Machine) count(name string) uint64 {
+	n, err := strconv.ParseUint(m.text(name), 10, 64)
+	if err != nil {
+		return 0
+	}
+
+	return n
+}
