@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -95,6 +96,69 @@ type SampleChange struct {
 	Epoch int    `json:"epoch"`
 	Seq   uint64 `json:"seq"` // of the batch
 	Count int    `json:"count"`
+}
+
+// SampleNote says that a batch of a run was stored. What was noted in one commit of
+// the ledger stands there as one event of the appliance; see SampleEvent.
+type SampleNote struct {
+	Host MAC
+	Run  RunID
+	SampleChange
+}
+
+// sampleNotes is the data of an event that carries notes, by column, since most of a
+// column is alike.
+type sampleNotes struct {
+	Runs   []RunID  `json:"runs"`
+	Hosts  []MAC    `json:"hosts"`
+	Epochs []int    `json:"epochs"`
+	Seqs   []uint64 `json:"seqs"`
+	Counts []int    `json:"counts"`
+}
+
+// SampleEvent is the one event that tells all the notes. It is an event of no run.
+func SampleEvent(at time.Time, notes []SampleNote) (Event, error) {
+	var data sampleNotes
+
+	for _, n := range notes {
+		data.Runs, data.Hosts = append(data.Runs, n.Run), append(data.Hosts, n.Host)
+		data.Epochs, data.Seqs, data.Counts = append(data.Epochs, n.Epoch), append(data.Seqs, n.Seq), append(data.Counts, n.Count)
+	}
+
+	encoded, err := json.Marshal(data)
+
+	return Event{Time: at, Kind: EventSample, Data: encoded}, err
+}
+
+// Each returns what e tells, an event for each run: e itself, or of one made by
+// SampleEvent an event with a SampleChange for each note, all with the number of e.
+func (e Event) Each() ([]Event, error) {
+	if e.Kind != EventSample || e.Run != "" {
+		return []Event{e}, nil
+	}
+
+	var data sampleNotes
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return nil, fmt.Errorf("event %d carries no notes of samples: %w", e.Seq, err)
+	}
+
+	n := len(data.Runs)
+	if len(data.Hosts) != n || len(data.Epochs) != n || len(data.Seqs) != n || len(data.Counts) != n {
+		return nil, fmt.Errorf("event %d carries columns of unequal length: %w", e.Seq, ErrInvalid)
+	}
+
+	events := make([]Event, n)
+
+	for i := range events {
+		change, err := json.Marshal(SampleChange{Epoch: data.Epochs[i], Seq: data.Seqs[i], Count: data.Counts[i]})
+		if err != nil {
+			return nil, fmt.Errorf("telling the notes of event %d: %w", e.Seq, err)
+		}
+
+		events[i] = Event{Seq: e.Seq, Time: e.Time, Kind: EventSample, Host: data.Hosts[i], Run: data.Runs[i], Data: change}
+	}
+
+	return events, nil
 }
 
 // LogChange is the data of an EventLog: the run's log reaches LastSeq.

@@ -1,6 +1,9 @@
 package core
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Table names a family of records in the ledger.
 type Table string
@@ -72,6 +75,9 @@ type Txn interface {
 	Delete(table Table, key string) error
 	// Emit appends an event. Its Seq is given at commit.
 	Emit(event Event) error
+	// Note tells that a batch of samples was stored. All notes of a commit, whoever
+	// wrote them, are told by one event: there are a thousand a second.
+	Note(at time.Time, note SampleNote) error
 }
 
 // Ledger is the appliance's memory. Safe for concurrent use.

@@ -75,6 +75,12 @@ func (s *Store) include(g *group, p *place) *group {
 
 			return g
 		}
+
+		// Its notes would have been told with those of the group before.
+		if len(own.notes.each) > 0 && own.notes.seq == 0 {
+			t.last++
+			own.notes.seq = t.last
+		}
 	}
 
 	g.over.absorb(own)
@@ -125,6 +131,13 @@ func (s *Store) tryWrite(g *group) error {
 	if err := s.room.admit(); err != nil {
 		return err
 	}
+
+	events, err := g.over.notes.among(g.over.events)
+	if err != nil {
+		return err
+	}
+
+	g.over.events = events
 
 	links, err := s.chains.extend(g)
 	if err != nil {

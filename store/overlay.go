@@ -2,7 +2,9 @@ package store
 
 import (
 	"slices"
+	"sort"
 	"strings"
+	"time"
 
 	"vetting/core"
 )
@@ -19,6 +21,7 @@ type pending struct {
 type overlay struct {
 	writes map[string]pending
 	events []written
+	notes  notes
 	size   int // of keys and payloads, with what Badger adds to each
 }
 
@@ -27,6 +30,43 @@ type written struct {
 	seq     uint64
 	run     core.RunID
 	payload []byte
+}
+
+// notes are what one event will tell of batches of samples.
+type notes struct {
+	seq  uint64 // of that event; 0: one below carries them
+	at   time.Time
+	each []core.SampleNote
+}
+
+// event is what they are written as.
+func (n *notes) event() (written, error) {
+	event, err := core.SampleEvent(n.at, n.each)
+	if err != nil {
+		return written{}, err
+	}
+
+	event.Seq = n.seq
+	payload, err := encodeEvent(&event)
+
+	return written{seq: n.seq, payload: payload}, err
+}
+
+// among returns the events, which are in order, with the one of the notes at the place
+// that its number gives it.
+func (n *notes) among(events []written) ([]written, error) {
+	if len(n.each) == 0 {
+		return events, nil
+	}
+
+	event, err := n.event()
+	if err != nil {
+		return nil, err
+	}
+
+	at := sort.Search(len(events), func(i int) bool { return events[i].seq > event.seq })
+
+	return slices.Insert(events, at, event), nil
 }
 
 // perEntry is more than what an envelope and Badger add to a key and a payload.
@@ -49,6 +89,18 @@ func (o *overlay) emit(event written) {
 	o.size += len(event.payload) + len(event.run) + 2*perEntry + 64
 }
 
+// perNote is more than what a note takes with its run, its host and its numbers.
+const perNote = 128
+
+func (o *overlay) note(at time.Time, notes ...core.SampleNote) {
+	if len(o.notes.each) == 0 {
+		o.size += 4*perEntry + 64
+	}
+
+	o.notes.at, o.notes.each = at, append(o.notes.each, notes...)
+	o.size += len(notes) * perNote
+}
+
 // absorb takes over everything of above.
 func (o *overlay) absorb(above *overlay) {
 	for key, p := range above.writes {
@@ -58,12 +110,23 @@ func (o *overlay) absorb(above *overlay) {
 	for _, e := range above.events {
 		o.emit(e)
 	}
+
+	if above.notes.seq != 0 {
+		o.notes.seq = above.notes.seq
+	}
+
+	if len(above.notes.each) > 0 {
+		o.note(above.notes.at, above.notes.each...)
+	}
 }
 
-func (o *overlay) empty() bool { return len(o.writes) == 0 && len(o.events) == 0 }
+func (o *overlay) empty() bool {
+	return len(o.writes) == 0 && len(o.events) == 0 && len(o.notes.each) == 0
+}
 
-// entries is how many keys a commit of o writes, at most.
-func (o *overlay) entries() int { return len(o.writes) + 2*len(o.events) + 1 }
+// entries is how many keys a commit of o writes, at most: the last three are the
+// notes and the mark.
+func (o *overlay) entries() int { return len(o.writes) + 2*len(o.events) + 3 }
 
 // layered is a write with its key, in the order of a scan.
 type layered struct {

@@ -203,23 +203,45 @@ func (r *reader) Events(after uint64, limit int) ([]core.Event, error) {
 		want++
 	}
 
-	for _, v := range slices.Backward(r.layers) {
-		for _, w := range v.events {
-			if w.seq != want || len(events) >= limit {
-				continue
-			}
+	above, err := r.unwritten()
+	if err != nil {
+		return nil, err
+	}
 
-			var e core.Event
-			if err := decodeJSON(eventKey(w.seq), w.payload, &e); err != nil {
-				return nil, err
-			}
-
-			events = append(events, e)
-			want++
+	for _, w := range above {
+		if w.seq != want || len(events) >= limit {
+			continue
 		}
+
+		var e core.Event
+		if err := decodeJSON(eventKey(w.seq), w.payload, &e); err != nil {
+			return nil, err
+		}
+
+		events = append(events, e)
+		want++
 	}
 
 	return events, nil
+}
+
+// unwritten returns the events of the layers, in the order of their numbers.
+func (r *reader) unwritten() ([]written, error) {
+	var (
+		events []written
+		all    notes
+	)
+
+	for _, v := range slices.Backward(r.layers) {
+		events = append(events, v.events...)
+		all.seq = max(all.seq, v.notes.seq)
+
+		if len(v.notes.each) > 0 {
+			all.at, all.each = v.notes.at, append(all.each, v.notes.each...)
+		}
+	}
+
+	return all.among(events)
 }
 
 func eventOf(item *badger.Item, want uint64) (e core.Event, err error) {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"vetting/core"
 )
 
@@ -45,7 +47,7 @@ func (t *txn) Delete(table core.Table, key string) error {
 // now is the one it keeps, unless this change is dropped.
 func (t *txn) Emit(event core.Event) error {
 	if !isRun(event.Run) {
-		return core.NewProblem(core.ErrInvalid, "store/bad-run", "The run of an event must be letters and digits only.")
+		return badRun()
 	}
 
 	event.Seq = t.last + 1
@@ -59,6 +61,38 @@ func (t *txn) Emit(event core.Event) error {
 	t.last = event.Seq
 
 	return nil
+}
+
+// Note joins what else is noted in this commit. The event that carries it all is
+// written last and counts where the first note stood.
+func (t *txn) Note(at time.Time, note core.SampleNote) error {
+	if !isRun(note.Run) {
+		return badRun()
+	}
+
+	if !t.noted() {
+		t.last++
+		t.own.notes.seq = t.last
+	}
+
+	t.own.note(at, note)
+
+	return nil
+}
+
+// noted reports whether this commit has an event for notes already.
+func (t *txn) noted() bool {
+	for _, layer := range t.layers {
+		if layer.notes.seq != 0 {
+			return true
+		}
+	}
+
+	return false
+}
+
+func badRun() error {
+	return core.NewProblem(core.ErrInvalid, "store/bad-run", "The run of an event must be letters and digits only.")
 }
 
 // isRun keeps the slash, which ends a run in a chain's key, out of its name. An

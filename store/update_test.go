@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"vetting/core"
 	"vetting/store"
@@ -27,6 +28,11 @@ func TestUpdatesTooLargeForOneCommitAreSplit(t *testing.T) {
 					return err
 				}
 
+				// Half of them share the event of their notes with whoever is in their commit.
+				if w%2 == 0 {
+					return txn.Note(time.Unix(1, 0), core.SampleNote{Run: core.RunID(fmt.Sprintf("N%d", w))})
+				}
+
 				return txn.Emit(core.Event{Run: "R1"})
 			})
 			if err != nil {
@@ -38,9 +44,52 @@ func TestUpdatesTooLargeForOneCommitAreSplit(t *testing.T) {
 	wg.Wait()
 
 	count, err := s.Verify(t.Context())
-	if err != nil || count.Events != 24 || count.Records != 24 || count.Commits < 5 {
+	if err != nil || count.Records != 24 || count.Commits < 5 {
 		t.Errorf("%+v, %v", count, err)
 	}
+
+	if noted, emitted := tellings(t, s); len(noted) != 12 || emitted != 12 {
+		t.Errorf("told of runs %v, and %d other events", noted, emitted)
+	}
+}
+
+// tellings is how often each run's notes are told, and how many events are of other
+// things.
+func tellings(t *testing.T, s *store.Store) (noted map[core.RunID]int, emitted int) {
+	t.Helper()
+
+	noted = map[core.RunID]int{}
+
+	err := s.View(t.Context(), func(r core.Reader) error {
+		events, err := r.Events(0, 0)
+		if err != nil {
+			return err
+		}
+
+		for _, e := range events {
+			if e.Kind != core.EventSample {
+				emitted++
+
+				continue
+			}
+
+			each, err := e.Each()
+			if err != nil {
+				return err
+			}
+
+			for _, e := range each {
+				noted[e.Run]++
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return noted, emitted
 }
 
 func TestAnUpdateTooLargeForAnyCommitIsRefused(t *testing.T) {

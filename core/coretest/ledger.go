@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"vetting/core"
@@ -185,7 +186,9 @@ func (r reader) Events(after uint64, limit int) ([]core.Event, error) {
 type txn struct {
 	reader
 
-	own map[core.Table]bool // tables already copied for writing
+	own   map[core.Table]bool // tables already copied for writing
+	notes []core.SampleNote
+	noted int // where in events the one of the notes is
 }
 
 // Put stores a value.
@@ -232,6 +235,26 @@ func (t *txn) Emit(event core.Event) error {
 	t.events = append(t.events, event)
 
 	return nil
+}
+
+// Note appends an event, or adds to that of the transaction's notes.
+func (t *txn) Note(at time.Time, note core.SampleNote) error {
+	t.notes = append(t.notes, note)
+
+	event, err := core.SampleEvent(at, t.notes)
+	if err != nil {
+		return err
+	}
+
+	if len(t.notes) > 1 {
+		t.events[t.noted] = event
+
+		return nil
+	}
+
+	t.noted = len(t.events)
+
+	return t.Emit(event)
 }
 
 func (t *txn) copyTable(table core.Table) {

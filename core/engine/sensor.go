@@ -163,7 +163,10 @@ func (c *change) addBatch(l *life, batch core.SampleBatch, key, reply string, br
 	}
 
 	if len(batch.Samples) > 0 || batch.Unkept == 0 {
-		err := c.emit(core.EventSample, l.run.Host, l.run.ID, core.SampleChange{Epoch: batch.Epoch, Seq: batch.Seq, Count: len(batch.Samples)})
+		err := c.Note(c.now, core.SampleNote{
+			Host: l.run.Host, Run: l.run.ID,
+			SampleChange: core.SampleChange{Epoch: batch.Epoch, Seq: batch.Seq, Count: len(batch.Samples)},
+		})
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -28,6 +29,8 @@ func Ledger(t *testing.T, open func(t *testing.T) core.Ledger) {
 		{"events are numbered without a gap, also after an update that failed", eventsWithoutGap},
 		{"an update returns the number of its last event, or the ledger's", updateReturnsSeq},
 		{"a transaction sees its own events", transactionSeesEvents},
+		{"notes and events of an update stand in the order they were made", notesKeepTheirPlace},
+		{"every note is told once, whatever fails beside it", everyNoteIsTold},
 		{"a scan keeps order, bounds, limit and direction", scanBounds},
 		{"a scan inside a transaction merges what the transaction wrote", scanMerges},
 		{"an error from each ends a scan and is returned", scanError},
@@ -280,6 +283,139 @@ func transactionSeesEvents(t *testing.T, l core.Ledger) {
 		events, err := txn.Events(1, 10)
 		if err != nil || len(events) != 3 || string(events[2].Data) != `{"n":1}` {
 			t.Errorf("Events inside = %v, %v", events, err)
+		}
+
+		return nil
+	})
+}
+
+func sampleNote(run core.RunID, seq uint64) core.SampleNote {
+	return core.SampleNote{Host: "52:54:00:00:00:01", Run: run, SampleChange: core.SampleChange{Epoch: 1, Seq: seq, Count: 20}}
+}
+
+// told is the notes that the events tell, by run.
+func told(t *testing.T, events []core.Event) map[core.RunID][]uint64 {
+	t.Helper()
+
+	found := map[core.RunID][]uint64{}
+
+	for _, e := range events {
+		each, err := e.Each()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for _, e := range each {
+			var change core.SampleChange
+			if err := json.Unmarshal(e.Data, &change); err != nil {
+				t.Fatal(err)
+			}
+
+			if e.Kind == core.EventSample {
+				found[e.Run] = append(found[e.Run], change.Seq)
+			}
+		}
+	}
+
+	return found
+}
+
+func notesKeepTheirPlace(t *testing.T, l core.Ledger) {
+	at := time.Unix(9, 0).UTC()
+
+	seq := update(t, l, func(txn core.Txn) error {
+		err := errors.Join(emit("R1", 1)(txn), txn.Note(at, sampleNote("R1", 7)), emit("R1", 1)(txn))
+
+		events, readErr := txn.Events(0, 10)
+		if len(events) < 3 || events[1].Kind != core.EventSample || len(told(t, events)["R1"]) != 1 {
+			t.Errorf("the transaction sees %v", events)
+		}
+
+		return errors.Join(err, readErr)
+	})
+	if seq != 3 {
+		t.Errorf("the update ended at %d", seq)
+	}
+
+	view(t, l, func(r core.Reader) error {
+		events, err := r.Events(1, 1)
+		if err != nil {
+			return err
+		}
+
+		each, err := events[0].Each()
+		if err != nil {
+			return err
+		}
+
+		const wanted = `{"seq":2,"time":"1970-01-01T00:00:09Z","kind":"sample","host":"52:54:00:00:00:01","run":"R1","data":{"epoch":1,"seq":7,"count":20}}`
+
+		if got, err := json.Marshal(each); err != nil || string(got) != "["+wanted+"]" {
+			t.Errorf("told %s, %v, want %s", got, err, wanted)
+		}
+
+		return nil
+	})
+}
+
+// everyNoteIsTold has many updates at once, of which some fail and some also emit,
+// so that they share commits.
+func everyNoteIsTold(t *testing.T, l core.Ledger) {
+	const writers, each = 40, 30
+
+	var wg sync.WaitGroup
+
+	for w := range writers {
+		wg.Go(func() {
+			run := core.RunID(fmt.Sprintf("R%d", w))
+
+			for n := range each {
+				_, err := l.Update(t.Context(), func(txn core.Txn) error {
+					if n%3 == 0 {
+						if err := emit(run, 1)(txn); err != nil {
+							return err
+						}
+					}
+
+					if err := txn.Note(time.Unix(0, 0), sampleNote(run, uint64(n))); err != nil {
+						return err
+					}
+
+					if n%5 == 4 {
+						return errors.New("no")
+					}
+
+					return txn.Put(core.TableSetting, fmt.Sprintf("%s-%d", run, n), n)
+				})
+				if (err != nil) != (n%5 == 4) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+
+	wg.Wait()
+
+	view(t, l, func(r core.Reader) error {
+		events, err := r.Events(0, 0)
+		if err != nil {
+			return err
+		}
+
+		var want []uint64
+
+		for n := range uint64(each) {
+			if n%5 != 4 {
+				want = append(want, n)
+			}
+		}
+
+		found := told(t, events)
+
+		for w := range writers {
+			if got := found[core.RunID(fmt.Sprintf("R%d", w))]; !slices.Equal(got, want) {
+				t.Errorf("of run %d was told %v", w, got)
+			}
 		}
 
 		return nil

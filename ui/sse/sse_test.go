@@ -135,6 +135,26 @@ func (b *bench) happen(t *testing.T, n int, kind core.EventKind) uint64 {
 	return seq
 }
 
+// note tells of a batch of samples of each run, in one commit.
+func (b *bench) note(t *testing.T, runs ...core.RunID) {
+	t.Helper()
+
+	seq, err := b.ledger.Update(t.Context(), func(txn core.Txn) error {
+		for _, run := range runs {
+			if err := txn.Note(time.Unix(1, 0), core.SampleNote{Run: run, SampleChange: core.SampleChange{Epoch: 1, Seq: 1, Count: 20}}); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	b.bell.Ring(seq)
+}
+
 type message struct{ id, event, data string }
 
 // read sends the messages of a stream until it ends.
@@ -282,7 +302,7 @@ func TestLogAndSampleFramesCarryNoID(t *testing.T) {
 	t.Parallel()
 
 	b := serve(t, nil, nil)
-	b.happen(t, 1, core.EventSample)
+	b.note(t, "R1")
 	b.happen(t, 1, core.EventLog)
 	b.happen(t, 1, core.EventStage)
 
@@ -292,6 +312,33 @@ func TestLogAndSampleFramesCarryNoID(t *testing.T) {
 		if m := next(t, in); m.event != want.event || m.id != want.id {
 			t.Errorf("got %+v, want %+v", m, want)
 		}
+	}
+}
+
+// One event of the ledger tells of the samples of many runs; a reader gets a frame for
+// each run, and of those only what he chose.
+func TestSamplesAreToldRunByRun(t *testing.T) {
+	t.Parallel()
+
+	b := serve(t, nil, func(c *fiber.Ctx) sse.Want {
+		return sse.Want{Chooses: func(e core.Event) bool { return e.Run != "R2" }}
+	})
+	b.note(t, "R1", "R2", "R3")
+	b.happen(t, 1, core.EventStage)
+
+	in, _ := read(t, b.url+"?after=0", "")
+
+	for _, run := range []core.RunID{"R1", "R3"} {
+		m := next(t, in)
+
+		var got core.Event
+		if err := json.Unmarshal([]byte(m.data), &got); err != nil || m.event != "sample" || got.Run != run || got.Seq != 1 || !strings.Contains(m.data, `"count":20`) {
+			t.Errorf("got %+v, %v, want samples of %s", m, err, run)
+		}
+	}
+
+	if m := next(t, in); m.event != "stage" {
+		t.Errorf("then came %+v", m)
 	}
 }
 

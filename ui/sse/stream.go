@@ -257,8 +257,15 @@ func (s *stream) tellEvents(ctx context.Context, end uint64) error {
 	for _, e := range events {
 		s.want.After = e.Seq
 
-		if err := s.tell(e); err != nil {
+		each, err := e.Each()
+		if err != nil {
 			return err
+		}
+
+		for _, e := range each {
+			if err := s.tell(e); err != nil {
+				return err
+			}
 		}
 	}
 
