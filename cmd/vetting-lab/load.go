@@ -16,7 +16,7 @@ import (
 // processes of their own, on a processor of their own.
 func loadCommand() *cobra.Command {
 	group := &cobra.Command{Use: "load", Short: "Make load and print what came of it as JSON", Args: cobra.NoArgs}
-	group.AddCommand(doraCommand(), fetchCommand(), fleetCommand())
+	group.AddCommand(doraCommand(), fetchCommand(), fleetCommand(), bareCommand())
 
 	return group
 }
@@ -103,6 +103,22 @@ func fleetCommand() *cobra.Command {
 	flags.DurationVar(&f.Warm, "warm", 10*time.Second, "load before the measurement")
 	flags.DurationVar(&f.Duration, "duration", 30*time.Second, "how long to measure")
 	flags.IntVar(&f.PID, "pid", 0, "process of the appliance")
+	flags.StringVar(&f.Bare, "bare", "", "SPKI pin of a bare server that stands at --server in place of an appliance")
+
+	return command
+}
+
+func bareCommand() *cobra.Command {
+	var b load.Bare
+
+	command := &cobra.Command{
+		Use: "bare", Short: "Answer a fleet with the least that can, for comparison", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return b.Serve(cmd.Context()) },
+	}
+
+	flags := command.Flags()
+	flags.StringVar(&b.Address, "address", "10.77.0.1:443", "where to listen")
+	flags.StringVar(&b.Key, "key", "", "file that gets the SPKI pin")
 
 	return command
 }

@@ -77,6 +77,10 @@ func TestBenchFleet(t *testing.T) {
 		t.Errorf("of %d samples that were acknowledged %d are there", got.Total, kept)
 	}
 
+	bare := bareFleet(ctx, t, server, client)
+	t.Logf("a bare server: %+v", bare)
+	figure("fleet/1000-hosts-cpu-vs-bare-http", "core", []float64{got.CPU}, []float64{bare.CPU}, false, "peer=net/http that forgets")
+
 	budget := func(name, unit string, use, goal float64) {
 		figure("fleet/1000-hosts-"+name, unit, []float64{use}, []float64{goal}, false, "peer=budget")
 	}
@@ -84,6 +88,41 @@ func TestBenchFleet(t *testing.T) {
 	budget("cpu", "core", got.CPU, goalCPU)
 	budget("resident", "bytes", float64(got.Resident), goalResident)
 	budget("disk", "bytes/sample", float64(taken)/float64(max(1, got.Total)), goalDisk)
+}
+
+// bareFleet is the same load on the least that can answer it, in the same run.
+func bareFleet(ctx context.Context, t *testing.T, server, client []int) (got load.FleetResult) {
+	t.Helper()
+
+	program, err := filepath.Abs(generator)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	segment, peer, clients := peerSegment(t, crowdAddress)
+	key := filepath.Join(segment.Dir(), "key")
+
+	process, err := peer.Start(ctx, lab.Command{Program: program, Args: []string{"load", "bare", "--key", key}, CPUs: server})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(process.Stop)
+
+	var pin []byte
+
+	for pin == nil {
+		if pin, err = os.ReadFile(key); err != nil && ctx.Err() != nil { //nolint:gosec // a file of ours
+			t.Fatalf("the bare server does not listen: %s", process.Output)
+		}
+
+		time.Sleep(50 * time.Millisecond)
+	}
+
+	generate(ctx, t, clients, client, &got, "fleet", "--interface", lab.NIC, "--hosts", fmt.Sprint(fleetHosts),
+		"--pid", fmt.Sprint(process.PID()), "--bare", string(pin))
+
+	return got
 }
 
 // settle stops the appliance, which writes all it has into tables, and returns what

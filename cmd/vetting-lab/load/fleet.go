@@ -32,6 +32,7 @@ type Fleet struct {
 	Warm      time.Duration // of load before anything is measured
 	Duration  time.Duration // of what is measured
 	PID       int           // of the appliance: its own use of processor and memory
+	Bare      string        // SPKI pin of a Bare server at Server:443, in place of an appliance; empty: an appliance
 }
 
 // FleetResult is what came of it. Latencies are of whole calls, in milliseconds.
@@ -71,7 +72,13 @@ type member struct {
 // Run boots the crowd, loads the appliance and measures.
 func (f Fleet) Run(ctx context.Context) (FleetResult, error) {
 	crowd := &fleet{Fleet: f}
-	if err := crowd.boot(ctx); err != nil {
+
+	meet := func() error { return crowd.boot(ctx) }
+	if f.Bare != "" {
+		meet = crowd.meetBare
+	}
+
+	if err := meet(); err != nil {
 		return FleetResult{}, err
 	}
 
@@ -167,7 +174,11 @@ func (f *fleet) claim(ctx context.Context, i int, addr netip.Addr) (*member, err
 		return nil, err
 	}
 
-	return &member{client: client, token: claimed.SessionToken, phase: time.Second * time.Duration(i) / time.Duration(f.Hosts)}, nil
+	return f.newMember(i, client, claimed.SessionToken), nil
+}
+
+func (f *fleet) newMember(i int, client *agent.Client, token string) *member {
+	return &member{client: client, token: token, phase: time.Second * time.Duration(i) / time.Duration(f.Hosts)}
 }
 
 // talk sends batches and beats until end.
