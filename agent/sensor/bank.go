@@ -67,7 +67,7 @@ func (b *bank) every() time.Duration {
 func (b *bank) hot(s Sensor) bool {
 	l, v := b.limits[s.Key], b.last.values[s.Key]
 
-	return s.Quantity == Temperature && (v >= l.max || v >= l.crit)
+	return s.Quantity == Temperature && (v >= s.warm(l.max) || v >= s.hot(l.crit))
 }
 
 // begin starts a reading, unless one is under way or it is too early for another.

@@ -130,6 +130,43 @@ func (s *Sensor) limits(root fs.FS) limits {
 	return l
 }
 
+// warm is the temperature that the part should not reach: the limit that its sensor told
+// (WCTEMP of NVMe) or, for a disk that tells none, where flash begins to slow itself down;
+// NaN: there is none.
+func (s *Sensor) warm(told float64) float64 {
+	const warmDisk = 70
+
+	if math.IsNaN(told) && s.wholeDisk() {
+		return warmDisk
+	}
+
+	return told
+}
+
+// hot is the temperature at which the part must not work on: the limit that its sensor
+// told (CCTEMP of NVMe) or, for a CPU, DIMM or disk that tells none, one that none is
+// made for.
+func (s *Sensor) hot(told float64) float64 {
+	const hottestCPU, hottestDIMM, hottestDisk = 105, 100, 85
+
+	switch {
+	case !math.IsNaN(told):
+		return told
+	case s.Kind == "cpu":
+		return hottestCPU
+	case s.Kind == "memory":
+		return hottestDIMM
+	case s.wholeDisk():
+		return hottestDisk
+	default:
+		return math.Inf(1)
+	}
+}
+
+// wholeDisk reports whether the sensor is a disk's own, and not one of the further ones
+// of NVMe, which sit anywhere.
+func (s *Sensor) wholeDisk() bool { return s.Kind == "disk" && !strings.Contains(s.Key, "-sensor-") }
+
 // bogus reports whether no thermometer in a running machine says so: the ends of
 // the scale of 8-bit sensors, or cold and heat that nothing survives.
 func bogus(celsius float64) bool {

@@ -177,6 +177,34 @@ func TestShapes(t *testing.T) {
 		"work":           {happens: func(r *rig) { work(r, 10*time.Minute) }},
 		"over its limit": {happens: func(r *rig) { r.celsius(package1, 101); r.pass(12 * time.Second) }, want: []string{"critical sensor/emergency-stop"}, slot: "coretemp.1 Package id 1", halted: true},
 		"at its limit":   {happens: func(r *rig) { r.celsius(drive, 84.85); r.pass(45 * time.Second) }, want: []string{"critical sensor/emergency-stop"}, slot: "nvme0 Composite", halted: true},
+		"a drive that may be hotter than most": {happens: func(r *rig) {
+			r.set(hwmon+"hwmon3/temp1_max", "88850")
+			r.set(hwmon+"hwmon3/temp1_crit", "93850")
+			r.pass(limitsAgain)
+			r.celsius(drive, 87)
+			r.pass(time.Minute)
+		}},
+		"a drive that may not": {happens: func(r *rig) {
+			r.set(hwmon+"hwmon3/temp1_max", "65850")
+			r.set(hwmon+"hwmon3/temp1_crit", "70850")
+			r.pass(limitsAgain)
+			r.celsius(drive, 71)
+			r.pass(45 * time.Second)
+		}, want: []string{"critical sensor/emergency-stop"}, slot: "nvme0 Composite", halted: true},
+		"a drive without limits of its own, warm": {happens: func(r *rig) {
+			r.set(hwmon+"hwmon3/temp1_max", "65261850")
+			r.set(hwmon+"hwmon3/temp1_crit", "65261850")
+			r.pass(limitsAgain)
+			r.celsius(drive, 70)
+			r.pass(45 * time.Second)
+		}, want: []string{"warning sensor/over-max"}, slot: "nvme0 Composite"},
+		"a drive without limits of its own, hot": {happens: func(r *rig) {
+			r.set(hwmon+"hwmon3/temp1_max", "65261850")
+			r.set(hwmon+"hwmon3/temp1_crit", "65261850")
+			r.pass(limitsAgain)
+			r.celsius(drive, 85)
+			r.pass(45 * time.Second)
+		}, want: []string{"critical sensor/emergency-stop"}, slot: "nvme0 Composite", halted: true},
 		"over its limit for a moment": {happens: func(r *rig) {
 			r.celsius(package0, 101)
 			r.pass(8 * time.Second)

@@ -137,7 +137,7 @@ func (t *track) limits(now time.Time, v, load float64) {
 	switch t.sensor.Quantity {
 	case Temperature:
 		mark(&t.overCrit, v >= t.crit())
-		t.wasMax = mark(&t.overMax, v >= t.sensor.Max) || t.wasMax
+		t.wasMax = mark(&t.overMax, v >= t.max()) || t.wasMax
 	case Fan:
 		t.turned = t.turned || v > 0
 		t.wasStopped = mark(&t.stopped, v == 0 && t.turned) || t.wasStopped
@@ -147,22 +147,11 @@ func (t *track) limits(now time.Time, v, load float64) {
 	}
 }
 
-// crit is the temperature at which the part must not work on: the sensor's own
-// limit or, for a CPU or DIMM that tells none, one that none is made for.
-func (t *track) crit() float64 {
-	const hottestCPU, hottestDIMM = 105, 100
+// max is the temperature that the part should not reach.
+func (t *track) max() float64 { return t.sensor.warm(t.sensor.Max) }
 
-	switch {
-	case !math.IsNaN(t.sensor.Crit):
-		return t.sensor.Crit
-	case t.sensor.Kind == "cpu":
-		return hottestCPU
-	case t.sensor.Kind == "memory":
-		return hottestDIMM
-	default:
-		return math.Inf(1)
-	}
-}
+// crit is the temperature at which the part must not work on.
+func (t *track) crit() float64 { return t.sensor.hot(t.sensor.Crit) }
 
 // burning reports whether the sensor is over its critical limit for too long: what it
 // said last was said after the patience.

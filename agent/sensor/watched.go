@@ -277,7 +277,7 @@ func (w *watched) judge(t *track, now time.Time, say sayFunc) {
 	part := t.sensor.Part()
 
 	if t.wasMax && !slices.Contains(w.halted, t) {
-		say("sensor/over-max", "", part, "%s went up to %.1f °C and stayed over its limit of %.1f °C", t.sensor.Name, t.peak, t.sensor.Max)
+		say("sensor/over-max", "", part, "%s went up to %.1f °C and stayed over its limit of %.1f °C", t.sensor.Name, t.peak, t.max())
 	}
 
 	// At rest fans of laptops, power supplies and graphics cards stand still by design;

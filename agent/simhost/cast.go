@@ -182,7 +182,7 @@ func hot(c *Character, _ int, inventory core.Inventory) {
 	smart := c.Script[core.SMART]
 	smart.Curve = func(gone, takes time.Duration) []core.Sample {
 		disks := disksAt(gone, takes)
-		disks[0].Value = min(91, math.Round(52+3*gone.Seconds())) // sda
+		disks[0].Value = min(102, math.Round(52+3*gone.Seconds())) // sda
 
 		return disks
 	}

@@ -509,7 +509,7 @@ func TestACriticalThresholdStopsTheStageAndReleaseEndsTheHold(t *testing.T) {
 		id := s.start(1)
 		h := s.boot(1, "boot-1")
 		h.Script = simhost.With(h.Script, core.SMART, simhost.Play{
-			Samples: []core.Sample{{Key: "disk/sda/temperature_celsius", Value: 90, Unit: "celsius"}},
+			Samples: []core.Sample{{Key: "disk/sda/temperature_celsius", Value: 101, Unit: "celsius"}},
 			Every:   time.Second, Takes: time.Hour, Result: core.Result{Verdict: core.Pass},
 		})
 		p := s.run(h)

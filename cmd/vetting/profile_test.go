@@ -33,7 +33,7 @@ func TestARuleWithAnIDReplacesTheOneBelow(t *testing.T) {
 		}
 	}
 
-	if r := byID["disk-hot"]; r.Value != 55 || byID["disk-too-hot"].Value != 85 || len(byID) != len(profile.Defaults()[0].Rules)+1 {
+	if r := byID["disk-hot"]; r.Value != 55 || byID["disk-too-hot"].Value != 100 || len(byID) != len(profile.Defaults()[0].Rules)+1 {
 		t.Errorf("%+v", byID)
 	}
 

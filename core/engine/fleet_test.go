@@ -204,7 +204,7 @@ func TestWhatCountsForARunIsLaidOverTheProfileAndFrozen(t *testing.T) {
 			limits[rule.ID] = fmt.Sprintf("%v %s", rule.Value, rule.From)
 		}
 
-		if limits["disk-hot"] != "65 host" || limits["class-only"] != "61 class" || limits["disk-too-hot"] != "85 " || len(limits) != len(profile.Defaults()[0].Rules)+1 {
+		if limits["disk-hot"] != "65 host" || limits["class-only"] != "61 class" || limits["disk-too-hot"] != "100 " || len(limits) != len(profile.Defaults()[0].Rules)+1 {
 			t.Errorf("rules %v", limits)
 		}
 
@@ -518,8 +518,8 @@ func TestTrailsAreKeptForEveryTryOfAStage(t *testing.T) {
 			}
 		}
 
-		heat(1, 40, 41, 72, 42)
-		heat(2, 43, 90) // critical: the run fails at once
+		heat(1, 40, 41, 86, 42)
+		heat(2, 43, 101) // critical: the run fails at once
 
 		run := r.wantState(id, core.StateFailedHolding)
 		row := run.Stages[run.StageAt(core.SMART)]

@@ -258,7 +258,7 @@ func (s *scene) end() error {
 
 	if s.event == lifecycle.Breach {
 		_, err := s.r.Sensor(context.Background(), s.id, s.token, 1, []core.Sample{{
-			Time: coretest.Start(), Key: "disk/sda/temperature_celsius", Value: 99,
+			Time: coretest.Start(), Key: "disk/sda/temperature_celsius", Value: 101,
 		}})
 
 		return err

@@ -57,13 +57,13 @@ func TestEveryShippedLimit(t *testing.T) {
 		"a DIMM that is too hot":         {core.Memory, "memory/dimm0/temperature_celsius", 95, time.Minute, []string{"critical sensor/dimm-hot", "warning sensor/dimm-hot"}},
 		"a regulator that is warm":       {core.Burn, "board/vrm/temperature_celsius", 104, time.Minute, nil},
 		"a regulator that is too hot":    {core.Burn, "board/vrm/temperature_celsius", 105, time.Minute, []string{"critical sensor/board-hot"}},
-		"a disk that is warm":            {core.SMART, "disk/sda/temperature_celsius", 69, time.Minute, nil},
-		"a disk that is hot":             {core.SMART, "disk/sda/temperature_celsius", 70, time.Minute, []string{"warning threshold/breach"}},
-		"a disk that is too hot":         {core.SMART, "disk/sda/temperature_celsius", 85, time.Minute, []string{"critical threshold/breach", "warning threshold/breach"}},
+		"a disk that is warm":            {core.SMART, "disk/sda/temperature_celsius", 84, time.Minute, nil},
+		"a disk that is hot":             {core.SMART, "disk/sda/temperature_celsius", 85, time.Minute, []string{"warning threshold/breach"}},
+		"a disk that is too hot":         {core.SMART, "disk/sda/temperature_celsius", 100, time.Minute, []string{"critical threshold/breach", "warning threshold/breach"}},
 		"a drive's controller at work":   {core.Burn, "disk/nvme0-sensor-2/temperature_celsius", 94, time.Minute, nil},
 		"a drive's controller, hot":      {core.Burn, "disk/nvme0-sensor-2/temperature_celsius", 95, time.Minute, []string{"warning threshold/breach"}},
 		"a drive's controller, too hot":  {core.Burn, "disk/nvme0-sensor-2/temperature_celsius", 105, time.Minute, []string{"critical threshold/breach", "warning threshold/breach"}},
-		"the drive beside it, too hot":   {core.Burn, "disk/nvme0-composite/temperature_celsius", 85, time.Minute, []string{"critical threshold/breach", "warning threshold/breach"}},
+		"the drive beside it, too hot":   {core.Burn, "disk/nvme0-composite/temperature_celsius", 100, time.Minute, []string{"critical threshold/breach", "warning threshold/breach"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := []string{}

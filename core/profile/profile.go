@@ -19,8 +19,9 @@ const (
 	Policy   = "SMART.policy"    // what disks may look like: "new" or "used"
 )
 
-// diskRules are the limits that hold for any drive; what a model says of itself
-// (WCTEMP, rotation) is judged by the stage, which knows the drive. The further
+// diskRules are the limits that hold for any drive. What a model says of itself counts
+// before: WCTEMP and CCTEMP of NVMe, the limits of SCT, and for drives that tell none 70
+// and 85 °C (agent/sensor); SMART, which knows whether a drive turns, has its own. The further
 // thermometers of NVMe drives (the kernel names them "Sensor 1" to "Sensor 8") sit where
 // the maker put them, mostly on the controller, which is a chip and not the flash: at
 // work it is at 90 °C in drives that are well, and the drive's own limits are not of it
@@ -29,8 +30,8 @@ func diskRules() []core.Rule {
 	const temperature, spot = "disk/*/temperature_celsius", "disk/*-sensor-*/temperature_celsius"
 
 	return []core.Rule{
-		{ID: "disk-hot", Stage: "*", Key: temperature, Op: core.OpLT, Value: 70, Severity: core.Warning},
-		{ID: "disk-too-hot", Stage: "*", Key: temperature, Op: core.OpLT, Value: 85, Severity: core.Critical},
+		{ID: "disk-hot", Stage: "*", Key: temperature, Op: core.OpLT, Value: 85, Severity: core.Warning},
+		{ID: "disk-too-hot", Stage: "*", Key: temperature, Op: core.OpLT, Value: 100, Severity: core.Critical},
 		{ID: "disk-spot-hot", Stage: "*", Key: spot, Op: core.OpLT, Value: 95, Severity: core.Warning},
 		{ID: "disk-spot-too-hot", Stage: "*", Key: spot, Op: core.OpLT, Value: 105, Severity: core.Critical},
 	}
