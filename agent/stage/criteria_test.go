@@ -287,7 +287,7 @@ func TestCriteria(t *testing.T) {
 		}
 	}
 
-	rooms := []string{"cpustress", "memory", "burn", "worker", "ras", "kernel", "trace", "sel", "sensor"}
+	rooms := []string{"cpustress", "memory", "burn", "worker", "ras", "kernel", "trace", "sel", "sensor", "smart"}
 
 	for _, e := range problem.All() {
 		if room, _, _ := strings.Cut(e.Code, "/"); slices.Contains(rooms, room) && !codes[e.Code] {

@@ -80,21 +80,30 @@ func (x examination) judge(rules []limit, before, after reading) (findings []cor
 			}
 		}
 
-		was, known := before.values[rule.quantity]
-		if rule.grow == nil || !known || value <= was {
-			continue
-		}
-
-		if severity := rule.grow(value - was); severity != "" {
-			code, title := rule.increase()
-			findings = append(findings, core.Finding{
-				Code: code, Severity: severity, Title: title,
-				Evidence: fmt.Sprintf("%s went from %s to %s", rule.quantity, plain(was), plain(value)), Next: rule.next,
-			})
+		if f, grew := rule.growth(before.values, after.values); grew {
+			findings = append(findings, f)
 		}
 	}
 
 	return findings
+}
+
+// growth ranks what a quantity grew by; grew is whether that is worth a word.
+func (l limit) growth(before, after map[string]float64) (f core.Finding, grew bool) {
+	was, known := before[l.quantity]
+	is, there := after[l.quantity]
+
+	if l.grow == nil || !known || !there || is <= was {
+		return core.Finding{}, false
+	}
+
+	severity := l.grow(is - was)
+	code, title := l.increase()
+
+	return core.Finding{
+		Code: code, Severity: severity, Title: title,
+		Evidence: fmt.Sprintf("%s went from %s to %s", l.quantity, plain(was), plain(is)), Next: l.next,
+	}, severity != ""
 }
 
 // increase says what the growth of a counter is called: heat by its own name, the

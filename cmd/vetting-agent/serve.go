@@ -206,7 +206,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),
 			core.Burn:           stage.Burn(look, workforce, burn.Run),
 		},
-		Watches: []stage.Watch{faults.Watch, sensors.Watch}, Bring: faults.Bring,
+		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look)}, Bring: faults.Bring,
 		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,
 		Version: version(), IP: lease.Addr.Addr().String(), MAC: lease.MAC, StateDir: initd.StateDir,
 		PowerOff: m.powerOff(lease.MAC), OpenDoor: m.openDoor(lease), SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,

@@ -168,7 +168,9 @@ func TestEndsOfAStage(t *testing.T) {
 		"a skip with a critical finding is a fail":      {func(r *core.Result) { r.Verdict, r.SkipReason, r.Findings = core.Skip, "x", finding(core.Critical) }, core.StateFailedHolding, core.Fail, core.Fail, "smart/pending-sectors"},
 		"a pass over a failed disk is a fail":           {func(r *core.Result) { r.SubSteps[0].Verdict = core.Fail }, core.StateFailedHolding, core.Fail, core.Fail, "stage/pass-refused"},
 		"a pass over an untested disk is an error":      {func(r *core.Result) { r.SubSteps[0].Verdict = core.Error }, core.StateFailedHolding, core.Error, core.Error, "stage/pass-refused"},
-		"a measurement past its critical limit":         {func(r *core.Result) { r.Measurements = []core.Sample{{Key: "disk/sda/temperature_celsius", Value: 101}} }, core.StateFailedHolding, core.Fail, core.Fail, "threshold/breach"},
+		"a measurement past its critical limit": {func(r *core.Result) {
+			r.Measurements = []core.Sample{{Key: "disk/sda/temperature_celsius", Value: 101}}
+		}, core.StateFailedHolding, core.Fail, core.Fail, "threshold/breach"},
 		"a measurement past its warning limit passes":   {func(r *core.Result) { r.Measurements = []core.Sample{{Key: "disk/sda/temperature_celsius", Value: 90}} }, core.StateCompleted, core.Pass, core.Pass, "threshold/breach"},
 		"unmeasurable goes on, but the run cannot pass": {func(r *core.Result) { r.Verdict = core.Unmeasurable }, core.StateFailedHolding, core.Unmeasurable, core.Error, ""},
 	} {

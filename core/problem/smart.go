@@ -157,6 +157,11 @@ func smartTests() []Entry {
 			"Set the RAID controller to pass disks through (HBA mode), or connect the disk to a SATA or NVMe port.", core.Warning,
 		},
 		{
+			"smart/not-compared", "A disk's error counters cannot be read any more",
+			"It told them before the disks were put to work, and does not answer now: what the work did to it is not known.",
+			"Check the disk, its cable and its slot; then retry the stage.", core.Warning,
+		},
+		{
 			"smart/usb-storage", "USB storage is plugged in",
 			"It was NOT tested, and is easily forgotten in a machine.",
 			"Pull it out if it does not belong to the machine.", core.Info,

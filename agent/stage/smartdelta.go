@@ -1,0 +1,220 @@
+package stage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"vetting/agent/probe"
+	"vetting/core"
+)
+
+// Counters are what a disk counts of its errors and of its heat, at one moment.
+type Counters struct {
+	At     time.Time
+	part   core.Part
+	values map[string]float64
+	limits []limit
+}
+
+// TakeCounters asks a disk for its counters, which takes a fraction of a second. It
+// fails where the disk has none that can be read.
+func TakeCounters(m probe.Machine, drive probe.Drive) (Counters, error) {
+	p, err := examination{machine: m, drive: drive}.open()
+	if err != nil {
+		return Counters{}, fmt.Errorf("reading counters of %s: %w", drive.Name, err)
+	}
+
+	now, err := p.read()
+	if err = errors.Join(err, p.Close()); err != nil {
+		return Counters{}, fmt.Errorf("reading counters of %s: %w", drive.Name, err)
+	}
+
+	return Counters{At: time.Now(), part: probe.DiskPart(drive.Disk), values: now.values, limits: p.rules(false)}, nil
+}
+
+// Since tells what grew since an earlier moment of the same disk, and how bad that is:
+// any error is critical, however many there were before.
+func (c Counters) Since(before Counters) (findings []core.Finding) {
+	for _, rule := range c.limits {
+		f, grew := rule.growth(before.values, c.values)
+		if !grew {
+			continue
+		}
+
+		f.Part = c.part
+		f.Evidence += fmt.Sprintf(", from %s to %s UTC", before.At.UTC().Format(time.TimeOnly), c.At.UTC().Format(time.TimeOnly))
+		findings = append(findings, f)
+	}
+
+	return findings
+}
+
+// DiskCounters returns the Watch that compares the counters of all disks after Storage
+// and after Burn with those at the end of SMART, so that whatever grew in between
+// counts too; where nothing is known from then, with those before the stage.
+func DiskCounters(m probe.Machine) Watch {
+	return (&counting{machine: m, known: map[string]Counters{}}).watch
+}
+
+// counting keeps the counters of each disk from stage to stage.
+type counting struct {
+	machine probe.Machine
+
+	mu    sync.Mutex // guards known
+	known map[string]Counters
+}
+
+// watch is a Watch.
+func (c *counting) watch(ctx context.Context, name core.StageName, env Env, _ context.CancelCauseFunc) (end func() Seen) {
+	switch name {
+	case core.SMART:
+		return func() Seen {
+			c.begin(ctx, env, true)
+
+			return Seen{}
+		}
+	case core.Storage, core.Burn:
+		c.begin(ctx, env, false)
+
+		return func() Seen { return c.compare(ctx, env) }
+	default:
+		return func() Seen { return Seen{} }
+	}
+}
+
+// begin takes the counters of all disks, or of those that are not known.
+func (c *counting) begin(ctx context.Context, env Env, anew bool) {
+	drives, _ := c.machine.Disks() //nolint:errcheck // who does not answer has no counters
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	if anew {
+		clear(c.known)
+	}
+
+	drives = without(drives, c.known)
+
+	for i, r := range c.take(ctx, drives) {
+		if r.err == nil {
+			c.known[identity(drives[i])] = r.Counters
+		} else {
+			env.Log.Debug("disk has no counters", slog.String("error", r.err.Error()))
+		}
+	}
+}
+
+// without leaves out the disks that are known.
+func without(drives []probe.Drive, known map[string]Counters) (rest []probe.Drive) {
+	for _, d := range drives {
+		if _, ok := known[identity(d)]; !ok {
+			rest = append(rest, d)
+		}
+	}
+
+	return rest
+}
+
+// identity names a disk for as long as the machine runs.
+func identity(d probe.Drive) string { return cmp.Or(d.WWN, d.Model+"\x00"+d.Serial+"\x00"+d.Path) }
+
+// taken is what came of asking one disk.
+type taken struct {
+	Counters
+
+	err error
+}
+
+// take asks disks all at once.
+func (c *counting) take(ctx context.Context, drives []probe.Drive) []taken {
+	all := make([]taken, len(drives))
+
+	var work sync.WaitGroup
+
+	for i, d := range drives {
+		work.Go(func() {
+			if all[i].err = ctx.Err(); all[i].err == nil {
+				all[i].Counters, all[i].err = TakeCounters(c.machine, d)
+			}
+		})
+	}
+
+	work.Wait()
+
+	return all
+}
+
+// compare takes the counters again. A disk that does not answer any more, or is not
+// there, was not compared.
+func (c *counting) compare(ctx context.Context, env Env) (seen Seen) {
+	drives, _ := c.machine.Disks() //nolint:errcheck // who does not answer is told below
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	now := map[string]taken{}
+	for i, r := range c.take(ctx, drives) {
+		now[identity(drives[i])] = r
+	}
+
+	if ctx.Err() != nil || len(c.known) == 0 {
+		return Seen{} // nobody waits for it, or no disk counts
+	}
+
+	since, compared := time.Now(), 0
+
+	for _, id := range slices.Sorted(maps.Keys(c.known)) {
+		before := c.known[id]
+
+		after, there := now[id]
+		if !there || after.err != nil {
+			seen.Errors = append(seen.Errors, before.lost(after.err))
+
+			continue
+		}
+
+		if before.At.Before(since) {
+			since = before.At
+		}
+
+		compared++
+		c.known[id] = after.Counters
+		seen.Findings = append(seen.Findings, after.Since(before)...)
+	}
+
+	step := core.SubStep{
+		Name: "disk counters", Verdict: worst(seen.Findings), Progress: 1,
+		Summary: fmt.Sprintf("%d of %d disks compared with %s UTC", compared, len(c.known), since.UTC().Format(time.TimeOnly)),
+	}
+
+	if len(seen.Errors) > 0 && step.Verdict == core.Pass {
+		step.Verdict = core.Error
+	}
+
+	seen.SubSteps = []core.SubStep{step}
+
+	env.Log.Info("disk counters compared", slog.Int("disks", compared), slog.Int("findings", len(seen.Findings)))
+
+	return seen
+}
+
+// lost is the finding of a disk that told its counters and does not any more; nil: it is
+// not there.
+func (c Counters) lost(err error) core.Finding {
+	evidence := "the disk is not there any more"
+	if err != nil {
+		evidence = err.Error()
+	}
+
+	return core.Finding{
+		Code: "smart/not-compared", Severity: core.Warning, Title: "A disk's error counters cannot be read any more", Part: c.part,
+		Evidence: evidence, Next: "Check the disk, its cable and its slot; then retry the stage.",
+	}
+}
