@@ -5,4 +5,6 @@ var (
 	LeaseOf   = leaseOf
 	Broadcast = broadcast
 	Fetch     = fetch
+
+	SameNetwork = sameNetwork
 )

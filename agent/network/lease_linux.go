@@ -42,6 +42,8 @@ type Connection struct {
 
 	log     *slog.Logger
 	granted *nclient4.Lease
+	admit   func(Lease) error // refuses a lease; nil: none is
+	only    bool              // an address and nothing else: no route beyond the network
 }
 
 const (
@@ -195,6 +197,12 @@ func (c *Connection) exchange(ask func(*nclient4.Client) (*nclient4.Lease, error
 
 	lease.Interface, lease.MAC = c.Lease.Interface, c.Lease.MAC
 
+	if c.admit != nil {
+		if err := c.admit(lease); err != nil {
+			return err
+		}
+	}
+
 	return c.apply(lease, granted)
 }
 
@@ -215,7 +223,7 @@ func (c *Connection) apply(lease Lease, granted *nclient4.Lease) error {
 		}
 	}
 
-	if lease.Router.IsValid() {
+	if lease.Router.IsValid() && !c.only {
 		if err := defaultRoute(face.Index, lease.Router); err != nil {
 			c.log.Warn("no default route", slog.String("error", err.Error()))
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"flag"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -276,4 +277,27 @@ func TestBroadcast(t *testing.T) {
 			t.Errorf("%s: %s", prefix, got)
 		}
 	}
+}
+
+// TestSameNetwork: a port that is cabled to elsewhere gets no address of there.
+func TestSameNetwork(t *testing.T) {
+	boot := network.Lease{Interface: "eth0", Addr: netip.MustParsePrefix("10.77.0.50/24")}
+
+	for addr, ok := range map[string]bool{"10.77.0.51/24": true, "10.77.0.50/24": false, "10.77.1.51/24": false, "10.77.0.51/16": false, "192.168.1.7/24": false} {
+		if err := network.SameNetwork(boot, network.Lease{Addr: netip.MustParsePrefix(addr)}); (err == nil) != ok {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}
+
+// TestThePortOfTheBootKeepsItsAddress: nothing is asked for and nothing is taken away.
+func TestThePortOfTheBootKeepsItsAddress(t *testing.T) {
+	boot := network.Lease{Interface: "eth0", Addr: netip.MustParsePrefix("10.77.0.50/24")}
+
+	addr, drop, err := network.NewAddresses(boot, slog.New(slog.DiscardHandler)).Address(t.Context(), "eth0")
+	if err != nil || addr != boot.Addr.Addr() {
+		t.Errorf("%v %v", addr, err)
+	}
+
+	drop()
 }

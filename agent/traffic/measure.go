@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"vetting/agent/wire/load"
@@ -71,6 +72,55 @@ func (r *Report) Bytes() (n uint64) {
 	}
 
 	return n + r.PacketUp.Bytes + r.PacketDn.Bytes
+}
+
+// Frames is how many frames and datagrams came.
+func (r *Report) Frames() (n uint64) {
+	for _, f := range r.Flows() {
+		n += f.Frames
+	}
+
+	return n + r.PacketUp.Came + r.PacketUp.Bad + r.PacketDn.Came + r.PacketDn.Bad
+}
+
+// Bad is how many frames and datagrams were not what was sent.
+func (r *Report) Bad() (n uint64) {
+	for _, f := range r.Flows() {
+		n += f.Bad
+	}
+
+	return n + r.PacketUp.Bad + r.PacketDn.Bad
+}
+
+// BadWays says in which directions they were.
+func (r *Report) BadWays() string {
+	var words []string
+
+	for _, way := range []struct {
+		name string
+		bad  uint64
+	}{
+		{"sent", r.Up.Bad + r.BothUp.Bad},
+		{"received", r.Down.Bad + r.BothDown.Bad},
+		{"datagrams sent", r.PacketUp.Bad},
+		{"datagrams received", r.PacketDn.Bad},
+	} {
+		if way.bad > 0 {
+			words = append(words, fmt.Sprintf("%d %s", way.bad, way.name))
+		}
+	}
+
+	return strings.Join(words, ", ")
+}
+
+// Resent is how many segments of TCP were sent, both ways, and how many again.
+func (r *Report) Resent() (segments, again uint64) {
+	for _, f := range r.Flows() {
+		segments += f.Segments
+		again += f.Retransmits
+	}
+
+	return segments, again
 }
 
 // phase is a part of a test.

@@ -204,6 +204,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.SMART:          stage.SMART(look),
 			core.CPUStress:      stage.CPUStress(look, workforce, writeSys),
 			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),
+			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log)}),
 			core.Burn:           stage.Burn(look, workforce, burn.Run),
 		},
 		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look)}, Bring: faults.Bring,

@@ -32,6 +32,8 @@ func (e Entry) Sign() string {
 		return "h"
 	case "minutes":
 		return "min"
+	case "us":
+		return "µs"
 	case "count", "bits", "ipc":
 		return ""
 	default:

@@ -24,7 +24,7 @@ const (
 func (e *Engine) Decide(client core.BootClient) core.BootDecision {
 	mac, p := e.index.find(client.MAC)
 	if p == nil {
-		return core.BootDecision{Action: core.BootIgnore}
+		return e.further(client)
 	}
 
 	d := core.BootDecision{Action: core.BootLocal, Host: mac, Name: p.name}
@@ -33,6 +33,18 @@ func (e *Engine) Decide(client core.BootClient) core.BootDecision {
 	}
 
 	return d
+}
+
+// further answers our agent alone, on the other network ports of a machine that it is
+// testing: they get an address, and nothing to boot from.
+func (e *Engine) further(client core.BootClient) core.BootDecision {
+	if client.Kind == core.ClientAgent {
+		if mac, p := e.index.portOf(client.MAC); p != nil {
+			return core.BootDecision{Action: core.BootLocal, Host: mac, Name: p.name}
+		}
+	}
+
+	return core.BootDecision{Action: core.BootIgnore}
 }
 
 // boots reports whether a machine that boots in this state gets the live image.

@@ -653,3 +653,52 @@ func TestAMachineThatResetItselfFails(t *testing.T) {
 		})
 	}
 }
+
+// The other ports of a machine under test get an address for its agent, and nobody
+// gets anything to boot by them.
+func TestFurtherPortsOfAMachineUnderTest(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+		r.host(2)
+		r.start(1)
+
+		port, other := coretest.MAC(101), coretest.MAC(2)
+		ask := func(mac core.MAC, kind core.ClientKind) core.BootAction {
+			synctest.Wait()
+
+			return r.Decide(core.BootClient{MAC: mac, Kind: kind}).Action
+		}
+
+		if got := ask(port, core.ClientAgent); got != core.BootIgnore {
+			t.Errorf("before anybody told of it: %s", got)
+		}
+
+		m := r.machine(1)
+		m.identity.MACs = []core.MAC{coretest.MAC(1), port, other}
+		m.boot()
+
+		for kind, want := range map[core.ClientKind]core.BootAction{
+			core.ClientAgent: core.BootLocal, core.ClientBIOS: core.BootIgnore, core.ClientIPXE: core.BootIgnore, core.ClientOther: core.BootIgnore,
+		} {
+			if got := ask(port, kind); got != want {
+				t.Errorf("the port, asked by %s: %s, want %s", kind, got, want)
+			}
+		}
+
+		if d := r.Decide(core.BootClient{MAC: other, Kind: core.ClientAgent}); d.Host != other {
+			t.Errorf("the port of another host is taken for one of ours: %+v", d)
+		}
+
+		if _, err := r.Arm(t.Context(), port, addr(9)); err == nil {
+			t.Error("a run was armed by a port that nobody registered")
+		}
+
+		if _, err := r.CancelRun(t.Context(), "op", r.hostOf(1).CurrentRun); err != nil {
+			t.Fatal(err)
+		}
+
+		if got := ask(port, core.ClientAgent); got != core.BootIgnore {
+			t.Errorf("after the run: %s", got)
+		}
+	})
+}

@@ -25,6 +25,7 @@ type index struct {
 	mu     sync.RWMutex // guards the rest
 	hosts  map[core.MAC]*place
 	alias  map[core.MAC]core.MAC
+	ports  map[core.MAC]core.MAC // further ports of machines whose run is under way
 	nonces map[string]core.RunID
 	tokens map[string]core.RunID // SHA-256 of live tokens, to tell a foreign one from a wrong one
 	stale  bool                  // a refresh failed: read everything anew
@@ -34,7 +35,8 @@ type index struct {
 type place struct {
 	name    string
 	aliases []core.MAC
-	run     *berth // nil: no run that is not over
+	ports   []core.MAC // that its agent told of, while its run is under way
+	run     *berth     // nil: no run that is not over
 	offDue  time.Time
 	secrets secrets
 }
@@ -58,7 +60,7 @@ type secrets struct {
 
 func newIndex() *index {
 	return &index{
-		hosts: map[core.MAC]*place{}, alias: map[core.MAC]core.MAC{},
+		hosts: map[core.MAC]*place{}, alias: map[core.MAC]core.MAC{}, ports: map[core.MAC]core.MAC{},
 		nonces: map[string]core.RunID{}, tokens: map[string]core.RunID{},
 	}
 }
@@ -170,6 +172,10 @@ func readPlace(r core.Reader, mac core.MAC) (*place, error) {
 	}
 	p.secrets.nonce = secret.BootNonce
 
+	if boots(run.State) {
+		p.ports = host.Identity.MACs
+	}
+
 	for _, hash := range [][]byte{secret.BootToken, secret.SessionToken} {
 		if len(hash) > 0 {
 			p.secrets.hashes = append(p.secrets.hashes, string(hash))
@@ -185,6 +191,12 @@ func (x *index) put(mac core.MAC, p *place) {
 		for _, a := range old.aliases {
 			if x.alias[a] == mac { // else it moved to another host meanwhile
 				delete(x.alias, a)
+			}
+		}
+
+		for _, port := range old.ports {
+			if x.ports[port] == mac {
+				delete(x.ports, port)
 			}
 		}
 
@@ -207,6 +219,10 @@ func (x *index) put(mac core.MAC, p *place) {
 		x.alias[a] = mac
 	}
 
+	for _, port := range p.ports {
+		x.ports[port] = mac
+	}
+
 	if p.run != nil && p.secrets.nonce != "" {
 		x.nonces[p.secrets.nonce] = p.run.id
 	}
@@ -226,6 +242,20 @@ func (x *index) find(mac core.MAC) (core.MAC, *place) {
 	}
 
 	return mac, x.hosts[mac]
+}
+
+// portOf returns the primary MAC and place of the machine whose agent told of this
+// port, while its run is under way. Nobody's own address is told by another.
+func (x *index) portOf(mac core.MAC) (core.MAC, *place) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+
+	primary, ok := x.ports[mac]
+	if !ok {
+		return "", nil
+	}
+
+	return primary, x.hosts[primary]
 }
 
 // known returns the primary MAC of a registered host, or "".

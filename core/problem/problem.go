@@ -29,6 +29,7 @@ func All() []Entry {
 		faults(),
 		sensors(),
 		burns(),
+		networks(),
 		memories(),
 		storages(),
 		rooms(),

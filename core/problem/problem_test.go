@@ -89,7 +89,7 @@ func TestMarkdownListsEveryCode(t *testing.T) {
 func TestEveryCodeInTheSourceIsListed(t *testing.T) {
 	rooms := []string{
 		"account", "agent", "appliance", "artifact", "boot", "burn", "console", "cpustress", "events", "firmware", "hold", "host", "inventory", "kernel", "list",
-		"log", "memory", "netboot", "operator", "power", "profile", "ras", "request", "run", "sample", "sel", "sensor", "smart", "spec", "stage", "store",
+		"log", "memory", "netboot", "network", "operator", "power", "profile", "ras", "request", "run", "sample", "sel", "sensor", "smart", "spec", "stage", "store",
 		"threshold", "token", "trace", "worker",
 	}
 	shape := regexp.MustCompile(`^(` + strings.Join(rooms, "|") + `)/[a-z0-9]+(-[a-z0-9]+)*$`)

@@ -24,6 +24,7 @@ func plans() []row {
 		smartPlan(),
 		cpuPlan(),
 		memoryPlan(),
+		networkPlan(),
 		burnPlan(),
 	)
 }
@@ -86,7 +87,7 @@ func Markdown() string {
 func settings() map[string]setting {
 	all := map[string]setting{SelfTest: oneOf("short", "extended", "none"), Policy: oneOf("new", "used")}
 
-	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), burnSettings()} {
+	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), networkSettings(), burnSettings()} {
 		maps.Copy(all, of)
 	}
 

@@ -18,6 +18,7 @@ type Guest struct {
 	segment *Segment
 	dir     string
 	tap     string
+	second  string     // of the second port; empty: none
 	before  []string   // fingerprints of the disks when they were made
 	mu      sync.Mutex // guards the rest
 	process *Process   // nil: never switched on
@@ -37,6 +38,12 @@ func (s *Segment) Guest(m Machine) (*Guest, error) {
 	}
 
 	g := &Guest{Machine: m, segment: s, dir: dir, tap: tap}
+
+	if m.Second != "" {
+		if g.second, err = s.tap(); err != nil {
+			return nil, err
+		}
+	}
 
 	for i, disk := range m.Disks {
 		if err := disk.create(diskPath(dir, i)); err != nil {
@@ -81,7 +88,7 @@ func (g *Guest) PowerOn(ctx context.Context) (*Process, error) {
 		}
 	}
 
-	args, err := g.arguments(g.dir, g.tap)
+	args, err := g.arguments(g.dir, g.tap, g.second)
 	if err != nil {
 		return nil, err
 	}
@@ -169,5 +176,10 @@ func (g *Guest) Untouched() error {
 func (g *Guest) Remove() error {
 	g.PowerOff()
 
-	return errors.Join(g.segment.untap(g.tap), os.RemoveAll(g.dir))
+	err := g.segment.untap(g.tap)
+	if g.second != "" {
+		err = errors.Join(err, g.segment.untap(g.second))
+	}
+
+	return errors.Join(err, os.RemoveAll(g.dir))
 }

@@ -33,6 +33,7 @@ type Machine struct {
 	ROM      string // BIOS: option ROM instead of the iPXE that came with QEMU
 	Card     string // network card; empty: virtio-net-pci
 	HTTPBoot bool   // UEFI: its set-up allows network boot over HTTP only
+	Second   string // MAC of a second port on the same segment; empty: none
 	RootPort bool   // a PCI Express port with nothing behind it, which the monitor calls "rootport"
 }
 
@@ -43,9 +44,9 @@ const (
 	ovmfVars    = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 )
 
-// arguments is the command line of QEMU for the machine, whose files are in dir
-// and whose network port is tap.
-func (m Machine) arguments(dir, tap string) ([]string, error) {
+// arguments is the command line of QEMU for the machine, whose files are in dir,
+// whose network port is tap, and the second one second.
+func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 	args := []string{
 		"-name", m.Name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
 		"-machine", "q35,graphics=off", "-accel", accelerator(), "-cpu", "max",
@@ -69,6 +70,11 @@ func (m Machine) arguments(dir, tap string) ([]string, error) {
 		if m.HTTPBoot {
 			args = append(args, "-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n")
 		}
+	}
+
+	if second != "" {
+		args = append(args, "-netdev", "tap,id=net1,ifname="+second+",script=no,downscript=no",
+			"-device", "virtio-net-pci,netdev=net1,romfile=,mac="+m.Second)
 	}
 
 	if m.RootPort {

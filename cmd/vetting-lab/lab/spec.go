@@ -32,6 +32,10 @@ func (m Machine) Spec() string {
 
 	fmt.Fprintf(&b, "nics:\n  - mac: %s\n", m.MAC)
 
+	if m.Second != "" {
+		fmt.Fprintf(&b, "  - mac: %s\n", m.Second)
+	}
+
 	return b.String()
 }
 

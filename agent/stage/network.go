@@ -1,0 +1,440 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"vetting/agent/probe"
+	"vetting/agent/traffic"
+	"vetting/core"
+	"vetting/core/profile"
+)
+
+const (
+	// usualNetwork is how long each direction is tested where the profile does not say,
+	// usualStreams by how many streams at once, and usualUDP how many Mbit/s of datagrams
+	// are sent at most.
+	usualNetwork = time.Minute
+	usualStreams = 4
+	usualUDP     = 1000
+	// leastNetwork is how short a direction may be made.
+	leastNetwork = 300 * time.Millisecond
+	// udpHeads are the bytes of a datagram's IPv4 and UDP heads.
+	udpHeads = 28
+	// usualMTU is that of Ethernet.
+	usualMTU = 1500
+)
+
+// Wires is what the stage needs of the running system.
+type Wires interface {
+	// Address gives a port an address on the test network, until drop is called; the port
+	// that the machine booted from has one and keeps it. The error says why there is none.
+	Address(ctx context.Context, port string) (addr string, drop func(), err error)
+	// Measure tests a port that has an address, with the appliance's partner.
+	Measure(ctx context.Context, t traffic.Ticket, port, addr string, s traffic.Schedule, o Observer) *traffic.Report
+	// Neighbour waits until the switch behind a port announces itself, or ctx ends.
+	Neighbour(ctx context.Context, port string) (string, error)
+}
+
+// Observer hears how a test goes; both are called from several goroutines.
+type Observer struct {
+	Phase func(phase string, done float64, left time.Duration)
+	Moved func(bytes int)
+}
+
+// Network tests each port that has a link, one after the other, with the appliance's
+// throughput partner: stages.md §3.8. Network.duration says how long each direction
+// takes, Network.streams how many streams go at once, Network.udp_mbps how many Mbit/s of
+// datagrams are sent at most, Network.expect_mbps what speed each link must have.
+func Network(m probe.Machine, wires Wires) Func {
+	return func(ctx context.Context, env Env) core.Result {
+		x := &netExam{env: env, machine: m, wires: wires, virtual: m.Virtual()}
+
+		if err := x.configure(); err != nil {
+			return core.Result{
+				Verdict: core.Error, Coverage: nothingTested,
+				Findings: []core.Finding{wired(nothingWired, "", core.Part{Kind: "nic"}, "%s", err)},
+			}
+		}
+
+		for i := range x.ports {
+			x.test(ctx, i)
+
+			if cause := context.Cause(ctx); cause != nil {
+				return x.interrupted(cause)
+			}
+		}
+
+		env.Progress("", 1, 0)
+
+		return x.result()
+	}
+}
+
+// netExam is one run of the stage.
+type netExam struct {
+	env      Env
+	machine  probe.Machine
+	wires    Wires
+	virtual  bool
+	each     time.Duration
+	streams  int
+	udp      int
+	expected int // Mbit/s that each link must have; 0: whatever it is
+	ports    []*netPort
+}
+
+// netPort is what came of one port.
+type netPort struct {
+	nic           core.NIC
+	part          core.Part
+	before, after probe.PortState
+	report        *traffic.Report // nil: it was not tested
+	untested      string          // why not
+	neighbour     string          // the switch and its port, where it told
+	rate          int             // Mbit/s of datagrams at most
+}
+
+// tested reports whether the port came to the end of its test.
+func (p *netPort) tested() bool { return p.report != nil && p.report.Err == nil }
+
+// line is the speed that the port is measured against, in Mbit/s; 0: it has none.
+func (p *netPort) line() int { return p.before.SpeedMbps }
+
+func (x *netExam) configure() (err error) {
+	m := memoryExam{env: x.env}
+
+	if x.each, err = m.duration(profile.NetworkDuration, usualNetwork); err != nil {
+		return err
+	}
+
+	x.each = max(x.each, leastNetwork)
+
+	for _, setting := range []struct {
+		key     string
+		missing int
+		into    *int
+	}{{profile.NetworkStreams, usualStreams, &x.streams}, {profile.NetworkUDP, usualUDP, &x.udp}, {profile.NetworkExpect, 0, &x.expected}} {
+		if *setting.into, err = number(x.env.Config, setting.key, setting.missing); err != nil {
+			return err
+		}
+	}
+
+	for _, nic := range x.machine.NICs(x.env.BootMAC) {
+		x.ports = append(x.ports, &netPort{nic: nic, part: core.Part{Kind: "nic", Slot: nic.Name, Model: nic.Model, Serial: string(nic.MAC)}})
+	}
+
+	if len(x.ports) == 0 {
+		return errors.New("the machine has no network port that is hardware")
+	}
+
+	return nil
+}
+
+// test tests one port.
+func (x *netExam) test(ctx context.Context, i int) {
+	p := x.ports[i]
+	p.before = x.machine.PortState(p.nic.Name)
+
+	defer func() { p.after = x.machine.PortState(p.nic.Name) }()
+
+	if !p.before.Link {
+		return
+	}
+
+	addr, drop, err := x.wires.Address(ctx, p.nic.Name)
+	if err != nil {
+		p.untested = "it has no address on the test network: " + err.Error()
+
+		return
+	}
+	defer drop()
+
+	ticket, err := x.env.Ticket(ctx)
+	if err != nil {
+		p.untested = "the appliance's throughput partner does not take part: " + err.Error()
+
+		return
+	}
+
+	x.env.Log.Info("port is tested", slog.String("port", p.nic.Name), slog.String("address", addr), slog.Int("mbps", p.line()))
+	x.measure(ctx, i, ticket, addr)
+}
+
+// measure has the traffic flow, and listens for the switch meanwhile.
+func (x *netExam) measure(ctx context.Context, i int, ticket traffic.Ticket, addr string) {
+	p := x.ports[i]
+	inner, stop := context.WithCancel(ctx)
+
+	defer stop()
+
+	neighbour := make(chan string, 1)
+
+	go func() {
+		name, err := x.wires.Neighbour(inner, p.nic.Name)
+		if err != nil {
+			name = ""
+		}
+
+		neighbour <- name
+	}()
+
+	var moved atomic.Int64
+
+	over := make(chan struct{})
+	watched := make(chan struct{})
+
+	go func() {
+		defer close(watched)
+
+		x.sample(p, &moved, over)
+	}()
+
+	p.report = x.wires.Measure(ctx, ticket, p.nic.Name, addr, x.schedule(p), Observer{
+		Phase: func(phase string, done float64, left time.Duration) {
+			share := 1 / float64(len(x.ports))
+			x.env.Progress(p.nic.Name+" "+phase, (float64(i)+done)*share, left)
+		},
+		Moved: func(bytes int) { moved.Add(int64(bytes)) },
+	})
+
+	close(over)
+	<-watched
+	stop()
+
+	p.neighbour = <-neighbour
+}
+
+// schedule is how a port is tested.
+func (x *netExam) schedule(p *netPort) traffic.Schedule {
+	mtu := p.before.MTU
+	if mtu <= 0 {
+		mtu = usualMTU
+	}
+
+	p.rate = x.udp
+
+	return traffic.Schedule{Each: x.each, Streams: x.streams, Mbps: x.udp, Packet: min(max(mtu, 576), 9000) - udpHeads, LineMbps: p.line()}
+}
+
+// sample tells each second how much moves.
+func (x *netExam) sample(p *netPort, moved *atomic.Int64, over <-chan struct{}) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+
+	last := time.Now()
+
+	for {
+		select {
+		case <-over:
+			return
+		case now := <-tick.C:
+			if took := now.Sub(last).Seconds(); took > 0 {
+				x.env.Sensor(netSample(p, "partner_mbps", float64(moved.Swap(0))*8/1e6/took, now))
+			}
+
+			last = now
+		}
+	}
+}
+
+// netSample is a sample of a port; the keys are lower case.
+func netSample(p *netPort, quantity string, value float64, now time.Time) core.Sample {
+	name := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._:-", r) {
+			return r
+		}
+
+		return '-'
+	}, strings.ToLower(p.nic.Name))
+
+	return core.Sample{Time: now, Key: "nic/" + name + "/" + quantity, Value: value, Stage: core.Network}
+}
+
+// interrupted is the result of a stage that was stopped: what was damaged until then
+// counts.
+func (x *netExam) interrupted(cause error) core.Result {
+	r := stopped(cause)
+	r.Coverage = x.coverage()
+
+	for _, f := range x.findings(false) {
+		if f.Severity == core.Critical && !slices.Contains(netFaults(), f.Code) {
+			r.Findings, r.Verdict = append(r.Findings, f), core.Fail
+		}
+	}
+
+	return r
+}
+
+// result adds up.
+func (x *netExam) result() core.Result {
+	findings := x.findings(true)
+
+	return core.Result{
+		Verdict: netVerdict(findings), Findings: findings, Coverage: x.coverage(), SubSteps: x.subSteps(findings), Measurements: x.measurements(time.Now()),
+	}
+}
+
+// netVerdict is fail where something is said against the hardware, error where the test
+// was not done.
+func netVerdict(findings []core.Finding) core.Verdict {
+	verdict := core.Pass
+
+	for _, f := range findings {
+		switch {
+		case f.Severity != core.Critical:
+		case slices.Contains(netFaults(), f.Code):
+			verdict = core.Error
+		default:
+			return core.Fail
+		}
+	}
+
+	return verdict
+}
+
+// netFaults are codes that say that the test was not done, not that a port is bad.
+func netFaults() []string {
+	return []string{nothingWired, "network/canary-missed", "network/stalled", "network/partner-away", "network/broken-off"}
+}
+
+// coverage says which ports were tested, and what was not.
+func (x *netExam) coverage() string {
+	var (
+		tested, untested, unplugged []string
+		bytes                       uint64
+	)
+
+	for _, p := range x.ports {
+		switch {
+		case p.tested():
+			speed := "of unknown speed, which is NOT judged"
+			if p.line() > 0 {
+				speed = fmt.Sprintf("at %d Mbit/s", p.line())
+			}
+
+			tested = append(tested, p.nic.Name+" "+speed)
+			bytes += p.report.Bytes()
+		case p.before.Link:
+			untested = append(untested, p.nic.Name)
+		default:
+			unplugged = append(unplugged, p.nic.Name)
+		}
+	}
+
+	parts := []string{fmt.Sprintf("%d of %s tested", len(tested), plural(len(tested)+len(untested), "port with a link", "ports with a link"))}
+	if len(tested) > 0 {
+		parts = append(parts, strings.Join(tested, ", "), size(bytes)+" verified")
+	}
+
+	if len(untested) > 0 {
+		parts = append(parts, strings.Join(untested, ", ")+" NOT tested")
+	}
+
+	if len(unplugged) > 0 {
+		parts = append(parts, strings.Join(unplugged, ", ")+" without a link NOT tested")
+	}
+
+	if x.udp == 0 {
+		parts = append(parts, "datagrams NOT tested")
+	}
+
+	if x.virtual {
+		parts = append(parts, "speed NOT judged on a virtual host")
+	}
+
+	return strings.Join(parts, "; ")
+}
+
+// subSteps tells of each port.
+func (x *netExam) subSteps(findings []core.Finding) (steps []core.SubStep) {
+	for _, p := range x.ports {
+		step := core.SubStep{Name: p.nic.Name, Part: p.part, Progress: 1}
+
+		var own []core.Finding
+
+		for _, f := range findings {
+			if f.Part == p.part {
+				own = append(own, f)
+			}
+		}
+
+		switch {
+		case !p.before.Link:
+			step.Verdict, step.Summary = core.Skip, "no link: no cable, or nothing at its other end"
+		case p.untested != "":
+			step.Verdict, step.Summary = core.Unmeasurable, "NOT tested: "+p.untested
+		default:
+			step.Verdict, step.Summary = netVerdict(own), p.summary()
+		}
+
+		if p.neighbour != "" {
+			step.Summary += "; at " + p.neighbour
+		}
+
+		steps = append(steps, step)
+	}
+
+	return steps
+}
+
+func (p *netPort) summary() string {
+	r := p.report
+	if r.Err != nil {
+		return fmt.Sprintf("broke off while %s: %s", r.Phase, r.Err)
+	}
+
+	text := fmt.Sprintf("sent %.0f Mbit/s, received %.0f, both at once %.0f and %.0f; there and back in %v, at most %v for 99 %%, %v under load",
+		r.Up.Mbps(), r.Down.Mbps(), r.BothUp.Mbps(), r.BothDown.Mbps(), brief(r.Idle.Quantile(0.5)), brief(r.Idle.Quantile(0.99)), brief(r.Loaded.Quantile(0.99)))
+
+	if r.PacketUp.Sent > 0 {
+		text += fmt.Sprintf("; %d of %d datagrams lost", r.PacketUp.Lost()+r.PacketDn.Lost(), r.PacketUp.Sent+r.PacketDn.Sent)
+	}
+
+	return text
+}
+
+func brief(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
+
+func (x *netExam) measurements(now time.Time) (samples []core.Sample) {
+	for _, p := range x.ports {
+		if p.before.Link && p.line() > 0 {
+			samples = append(samples, netSample(p, "speed_mbps", float64(p.line()), now))
+		}
+
+		if !p.tested() {
+			continue
+		}
+
+		r := p.report
+		values := map[string]float64{
+			"sent_mbps": r.Up.Mbps(), "received_mbps": r.Down.Mbps(), "sent_together_mbps": r.BothUp.Mbps(), "received_together_mbps": r.BothDown.Mbps(),
+			"rtt_p50_us": micro(r.Idle.Quantile(0.5)), "rtt_p99_us": micro(r.Idle.Quantile(0.99)), "rtt_loaded_p99_us": micro(r.Loaded.Quantile(0.99)),
+			"bad_frames_count": float64(r.Bad()),
+		}
+
+		if segments, again := r.Resent(); segments > 0 {
+			values["retransmitted_percent"] = 100 * float64(again) / float64(segments)
+		}
+
+		if sent := r.PacketUp.Sent + r.PacketDn.Sent; sent > 0 {
+			values["udp_lost_percent"] = 100 * float64(r.PacketUp.Lost()+r.PacketDn.Lost()) / float64(sent)
+			values["udp_jitter_us"] = micro(max(r.PacketUp.Jitter, r.PacketDn.Jitter))
+		}
+
+		for _, quantity := range slices.Sorted(maps.Keys(values)) {
+			samples = append(samples, netSample(p, quantity, values[quantity], now))
+		}
+	}
+
+	return samples
+}
+
+func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }

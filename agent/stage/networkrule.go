@@ -1,0 +1,395 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"vetting/agent/traffic"
+	"vetting/core"
+	"vetting/core/problem"
+)
+
+// Limits of stages.md §3.8.
+const (
+	fastLine     = 25_000 // Mbit/s; up to there 90 % of the line's rate are demanded, above 80 %
+	ownShare     = 90.0   // percent
+	fastShare    = 80.0
+	leastShare   = 70.0
+	togetherLess = 10.0 // percent less are demanded where both directions are busy: acknowledgements take their part
+	othersShare  = 5.0  // percent of the appliance's link that others may use without taking the measure away
+	busyCPU      = 95.0 // percent; a CPU of the appliance that is busier is what limits
+	errorRate    = 1e-12
+	fewErrors    = 2    // may be chance, whatever the rate
+	udpLossShare = 0.01 // percent
+	resentShare  = 0.1  // percent
+	slowEcho     = time.Millisecond
+	fewEchoes    = 50 // are no measure of one in a hundred
+)
+
+// nothingWired is the code of a stage that tested no port.
+const nothingWired = "network/nothing-tested"
+
+// netRule is a row of the criteria. It judges one port that has a link.
+type netRule struct {
+	id    string
+	whole bool // only of a port whose test came to its end
+	judge func(x *netExam, p *netPort) []core.Finding
+}
+
+func netRules() []netRule {
+	return []netRule{
+		{"network-untested", false, (*netExam).untestedPort},
+		{"network-broken", false, (*netExam).brokenOff},
+		{"network-corruption", false, (*netExam).corrupted},
+		{"network-speed", false, (*netExam).speed},
+		{"network-capability", false, (*netExam).capability},
+		{"network-duplex", false, (*netExam).duplex},
+		{"network-flap", false, (*netExam).flapped},
+		{"network-errors", false, (*netExam).errored},
+		{"network-no-room", false, (*netExam).noRoom},
+		{"network-optics", false, (*netExam).optics},
+		{"network-goodput", true, (*netExam).goodput},
+		{"network-appliance", true, (*netExam).limited},
+		{"network-udp-loss", true, (*netExam).datagramLoss},
+		{"network-retransmits", true, (*netExam).retransmits},
+		{"network-latency", true, (*netExam).latency},
+	}
+}
+
+// findings applies the rules; ended: the stage was not stopped.
+func (x *netExam) findings(ended bool) (all []core.Finding) {
+	tested := 0
+
+	for _, p := range x.ports {
+		if p.tested() {
+			tested++
+		}
+
+		for _, rule := range netRules() {
+			if p.before.Link && (!rule.whole || p.tested()) {
+				all = append(all, rule.judge(x, p)...)
+			}
+		}
+	}
+
+	if ended && tested == 0 && netVerdict(all) == core.Pass {
+		all = append(all, wired(nothingWired, "", core.Part{Kind: "nic"}, "%d network ports, %s", len(x.ports), x.coverage()))
+	}
+
+	return all
+}
+
+func wired(code string, severity core.Severity, part core.Part, format string, args ...any) core.Finding {
+	return problem.Finding(code, severity, core.Network, part, fmt.Sprintf(format, args...))
+}
+
+// soft is the severity of what a virtual machine says nothing about: its network is its
+// host's memory.
+func (x *netExam) soft(severity core.Severity) core.Severity {
+	if x.virtual {
+		return core.Info
+	}
+
+	return severity
+}
+
+func (x *netExam) untestedPort(p *netPort) []core.Finding {
+	if p.untested == "" {
+		return nil
+	}
+
+	return []core.Finding{wired("network/port-untested", "", p.part, "%s has a link; %s", p.nic.Name, p.untested)}
+}
+
+// brokenOff says why a test did not come to its end.
+func (x *netExam) brokenOff(p *netPort) []core.Finding {
+	if p.report == nil || p.report.Err == nil {
+		return nil
+	}
+
+	var missed *traffic.CanaryError
+
+	code := "network/broken-off"
+
+	switch err := p.report.Err; {
+	case errors.As(err, &missed):
+		code = "network/canary-missed"
+	case errors.Is(err, traffic.ErrStalled):
+		code = "network/stalled"
+	case errors.Is(err, traffic.ErrRefused) || p.report.Bytes() == 0 && !p.report.Proven:
+		code = "network/partner-away"
+	}
+
+	return []core.Finding{wired(code, "", p.part, "%s, while %s: %s", p.nic.Name, p.report.Phase, p.report.Err)}
+}
+
+func (x *netExam) corrupted(p *netPort) []core.Finding {
+	if p.report == nil {
+		return nil
+	}
+
+	if n := p.report.Bad(); n > 0 {
+		return []core.Finding{wired("network/corruption", "", p.part, "%d frames of %d were not what was sent: %s", n, p.report.Frames(), p.report.BadWays())}
+	}
+
+	return nil
+}
+
+// speed holds a link to what was expected, and to what it was when the test began.
+func (x *netExam) speed(p *netPort) (found []core.Finding) {
+	if x.expected > 0 && p.line() < x.expected && (p.line() > 0 || !x.virtual) {
+		found = append(found, wired("network/speed", "", p.part, "%s runs at %d Mbit/s; %d are expected (Network.expect_mbps)", p.nic.Name, p.line(), x.expected))
+	}
+
+	if p.after.Link && p.after.SpeedMbps > 0 && p.after.SpeedMbps < p.line() {
+		found = append(found, wired("network/speed-fell", "", p.part, "%s ran at %d Mbit/s before the test, and at %d after it", p.nic.Name, p.line(), p.after.SpeedMbps))
+	}
+
+	return found
+}
+
+// capability compares with the fastest mode of the port; the other end may be slower by
+// right, so that it is for people to say.
+func (x *netExam) capability(p *netPort) []core.Finding {
+	if p.line() == 0 || p.before.MaxSpeedMbps <= p.line() || x.expected > 0 && p.line() >= x.expected {
+		return nil
+	}
+
+	return []core.Finding{wired("network/below-capability", x.soft(""), p.part, "%s runs at %d Mbit/s and can do %d", p.nic.Name, p.line(), p.before.MaxSpeedMbps)}
+}
+
+func (x *netExam) duplex(p *netPort) []core.Finding {
+	if p.before.Duplex != "half" && p.after.Duplex != "half" {
+		return nil
+	}
+
+	return []core.Finding{wired("network/half-duplex", x.soft(""), p.part, "%s sends and receives by turns, at %d Mbit/s", p.nic.Name, p.line())}
+}
+
+func (x *netExam) flapped(p *netPort) []core.Finding {
+	if p.after.Changes <= p.before.Changes {
+		return nil
+	}
+
+	return []core.Finding{wired("network/flap", "", p.part, "the link of %s went up or down %d times during its test", p.nic.Name, p.after.Changes-p.before.Changes)}
+}
+
+// grown lists counters that grew, and the greatest growth: kernel and driver count the
+// same frames each in their own way.
+func grown(before, after map[string]uint64) (words []string, most uint64) {
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if n := after[name]; n > before[name] {
+			words = append(words, fmt.Sprintf("%s %d", name, n-before[name]))
+			most = max(most, n-before[name])
+		}
+	}
+
+	return words, most
+}
+
+// errored holds damaged frames to the bit error rate that Ethernet may have.
+func (x *netExam) errored(p *netPort) []core.Finding {
+	words, n := grown(p.before.Errors, p.after.Errors)
+	if n == 0 {
+		return nil
+	}
+
+	bits := float64(p.after.Bits - min(p.after.Bits, p.before.Bits))
+	severity := core.Severity("")
+
+	if n > fewErrors && float64(n) > bits*errorRate {
+		severity = core.Critical
+	}
+
+	return []core.Finding{wired("network/errors", severity, p.part, "%s, in %.3g bits", strings.Join(words, ", "), bits)}
+}
+
+func (x *netExam) noRoom(p *netPort) []core.Finding {
+	words, n := grown(p.before.NoRoom, p.after.NoRoom)
+	if n == 0 {
+		return nil
+	}
+
+	return []core.Finding{wired("network/no-room", "", p.part, "%s", strings.Join(words, ", "))}
+}
+
+// optics holds a transceiver to the limits of its maker.
+func (x *netExam) optics(p *netPort) (found []core.Finding) {
+	for i := range p.after.Readings {
+		switch r := &p.after.Readings[i]; {
+		case r.Alarm():
+			found = append(found, wired("network/optics-alarm", "", p.part, "%s", r))
+		case r.Warns():
+			found = append(found, wired("network/optics-warning", "", p.part, "%s", r))
+		}
+	}
+
+	return found
+}
+
+// netWay is a direction as it was measured.
+type netWay struct {
+	name     string
+	flow     *traffic.Flow
+	together bool
+}
+
+func (p *netPort) ways() []netWay {
+	r := p.report
+
+	return []netWay{{"sending", &r.Up, false}, {"receiving", &r.Down, false}, {"sending while receiving", &r.BothUp, true}, {"receiving while sending", &r.BothDown, true}}
+}
+
+// left is what the appliance's side left of a port's rate, in Mbit/s, and why it was less
+// than the whole; judged says whether the port can be held to it at all.
+func (p *netPort) left(f *traffic.Flow) (mbps float64, why string, judged bool) {
+	a := f.Appliance
+	mbps = float64(p.line())
+
+	switch {
+	case a.LinkMbps > 0 && a.OthersMbps > float64(a.LinkMbps)*othersShare/100:
+		return min(mbps, float64(a.LinkMbps)-a.OthersMbps), fmt.Sprintf("%.0f of the appliance's %d Mbit/s went to others", a.OthersMbps, a.LinkMbps), false
+	case a.BusiestCPU >= busyCPU:
+		return mbps, fmt.Sprintf("a CPU of the appliance was busy for %.0f %% of the time", a.BusiestCPU), false
+	case a.LinkMbps == 0:
+		return mbps, "the speed of the appliance's test NIC is not known", false
+	case a.LinkMbps < p.line():
+		return float64(a.LinkMbps), fmt.Sprintf("the appliance's test NIC runs at %d Mbit/s", a.LinkMbps), true
+	default:
+		return mbps, "", true
+	}
+}
+
+// demanded is which share of a rate is enough, and below which it is a defect.
+func demanded(mbps float64, together bool) (enough, least float64) {
+	enough, least = ownShare, leastShare
+	if mbps > fastLine {
+		enough = fastShare
+	}
+
+	if together {
+		enough, least = enough-togetherLess, least-togetherLess
+	}
+
+	return enough, least
+}
+
+// goodput holds each direction to what the appliance left of the line's rate.
+func (x *netExam) goodput(p *netPort) (found []core.Finding) {
+	if p.line() == 0 {
+		return nil // there is no rate to hold it to, and the coverage says so
+	}
+
+	for _, way := range p.ways() {
+		most, _, judged := p.left(way.flow)
+		enough, least := demanded(most, way.together)
+		share := 100 * way.flow.Mbps() / max(most, 1)
+
+		if !judged || share >= enough {
+			continue
+		}
+
+		severity := core.Warning
+		if share < least {
+			severity = core.Critical
+		}
+
+		found = append(found, wired("network/slow", x.soft(severity), p.part, "%s %s: %.0f Mbit/s by %s, %.0f %% of %.0f; %.0f %% are enough",
+			p.nic.Name, way.name, way.flow.Mbps(), plural(way.flow.Streams, "stream", "streams"), share, most, enough))
+	}
+
+	return found
+}
+
+// limited says where a port could not show what it can, since the appliance's side was
+// in its way.
+func (x *netExam) limited(p *netPort) []core.Finding {
+	var reasons []string
+
+	if p.line() == 0 {
+		return nil // as above
+	}
+
+	for _, way := range p.ways() {
+		_, why, _ := p.left(way.flow)
+		enough, _ := demanded(float64(p.line()), way.together)
+
+		if why != "" && way.flow.Mbps() < float64(p.line())*enough/100 {
+			reasons = append(reasons, fmt.Sprintf("%s %.0f Mbit/s: %s", way.name, way.flow.Mbps(), why))
+		}
+	}
+
+	if len(reasons) == 0 {
+		return nil
+	}
+
+	return []core.Finding{wired("network/limited-by-appliance", "", p.part, "%s", strings.Join(reasons, "; "))}
+}
+
+// datagramLoss judges what the network lost. What the receiver had no room for is told
+// with it and not judged.
+func (x *netExam) datagramLoss(p *netPort) (found []core.Finding) {
+	for _, way := range []struct {
+		name string
+		d    *traffic.Datagrams
+		rate int
+		flow *traffic.Flow
+	}{{"sent", &p.report.PacketUp, p.report.RateUp, &p.report.Up}, {"received", &p.report.PacketDn, p.report.RateDown, &p.report.Down}} {
+		lost := way.d.Lost()
+		if lost == 0 || 100*float64(lost) <= udpLossShare*float64(way.d.Sent) {
+			continue
+		}
+
+		severity := x.soft("")
+		if _, why, judged := p.left(way.flow); !judged && p.line() > 0 && why != "" || way.d.Dropped > 0 {
+			severity = core.Info
+		}
+
+		found = append(found, wired("network/udp-loss", severity, p.part, "%s: of %d datagrams %s at %d Mbit/s %d were lost (%.3f %%), %d had no room at their receiver, %d came out of their order",
+			p.nic.Name, way.d.Sent, way.name, way.rate, lost, 100*float64(lost)/float64(way.d.Sent), way.d.Dropped, way.d.Reordered))
+	}
+
+	return found
+}
+
+// retransmits judges what TCP had to send again. Where the appliance's link is the
+// slower one, its switch drops what does not fit, by design.
+func (x *netExam) retransmits(p *netPort) []core.Finding {
+	segments, again := p.report.Resent()
+	if segments == 0 || 100*float64(again) <= resentShare*float64(segments) {
+		return nil
+	}
+
+	severity := x.soft("")
+
+	for _, way := range p.ways() {
+		if _, why, _ := p.left(way.flow); why != "" {
+			severity = core.Info
+		}
+	}
+
+	return []core.Finding{wired("network/retransmits", severity, p.part, "%s: of %d segments %d were sent again (%.2f %%)",
+		p.nic.Name, segments, again, 100*float64(again)/float64(segments))}
+}
+
+// latency judges how long a datagram takes there and back while nothing else goes on.
+func (x *netExam) latency(p *netPort) []core.Finding {
+	idle := &p.report.Idle
+	slow := idle.Quantile(0.99)
+
+	if slow <= slowEcho || len(idle.Times) < fewEchoes {
+		return nil
+	}
+
+	severity := x.soft("")
+	if p.report.Up.Appliance.BusiestCPU >= busyCPU {
+		severity = core.Info
+	}
+
+	return []core.Finding{wired("network/latency", severity, p.part, "%s: half of %d datagrams came back within %v, one in a hundred took %v or more; under load %v",
+		p.nic.Name, len(idle.Times), brief(idle.Quantile(0.5)), brief(slow), brief(p.report.Loaded.Quantile(0.99)))}
+}

@@ -1,0 +1,18 @@
+package catalogue
+
+// network are the figures of the Network stage. The part is a port, by its name.
+func network() []Entry {
+	return []Entry{
+		{"nic", "sent_mbps", "mbps", false, "Mbit a second that a port sent to the appliance by TCP, verified"},
+		{"nic", "received_mbps", "mbps", false, "Mbit a second that it received from it, verified"},
+		{"nic", "sent_together_mbps", "mbps", false, "Mbit a second sent while receiving"},
+		{"nic", "received_together_mbps", "mbps", false, "Mbit a second received while sending"},
+		{"nic", "udp_lost_percent", "percent", false, "share of datagrams that the network lost"},
+		{"nic", "udp_jitter_us", "us", false, "jitter of datagrams (RFC 3550)"},
+		{"nic", "retransmitted_percent", "percent", false, "share of TCP segments that were sent again"},
+		{"nic", "rtt_p50_us", "us", false, "time there and back that half of the datagrams kept, without load"},
+		{"nic", "rtt_p99_us", "us", false, "time that 99 of 100 kept, without load"},
+		{"nic", "rtt_loaded_p99_us", "us", false, "time that 99 of 100 kept, with both directions busy"},
+		{"nic", "bad_frames_count", "count", true, "frames that were not what was sent"},
+	}
+}

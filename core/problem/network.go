@@ -1,0 +1,108 @@
+package problem
+
+import "vetting/core"
+
+// networks lists the codes of the Network stage.
+func networks() []Entry {
+	const (
+		nextCable = "Replace the cable of {part}, then its transceivers, then try another port of the switch; replace the card if it stays with it."
+		nextRetry = "Look at the evidence and the appliance's log, then retry the stage."
+	)
+
+	return []Entry{
+		{
+			"network/nothing-tested", "No network port was tested",
+			"Nothing is known about the machine's network.", "Cable a port to the test network; look at the evidence, then retry the stage.", core.Critical,
+		},
+		{
+			"network/port-untested", "A port with a link was NOT tested",
+			"It is cabled, but not to where the appliance is: nothing is known about it but its link.",
+			"Cable {part} to the test network, or declare the skip; then retry the stage.", core.Warning,
+		},
+		{
+			"network/canary-missed", "A planted fault was not found",
+			"A frame was altered on purpose and passed for a good one: the test would see nothing.", nextRetry, core.Critical,
+		},
+		{
+			"network/stalled", "The traffic came to a standstill",
+			"The connection was there and nothing moved any more; whose fault it is, is not known.",
+			"Look at the port's lamps at both ends and at the appliance's log, then retry the stage; if it comes back on this host alone, replace the cable, then the card of {part}.", core.Critical,
+		},
+		{
+			"network/partner-away", "The appliance's partner could not be reached",
+			"Without it a port cannot be tested.",
+			"Look into the appliance's log; let the port of traffic.port through its firewall; retry the stage.", core.Critical,
+		},
+		{
+			"network/broken-off", "A network test broke off",
+			"A connection ended before its time.", nextRetry, core.Critical,
+		},
+		{
+			"network/corruption", "Data was altered on the network",
+			"What came was not what was sent, and no checksum of the network noticed: card, its offloading, or the machine's memory.",
+			"Replace the network card of {part}; if it stays, run Memory again.", core.Critical,
+		},
+		{
+			"network/speed", "A link is slower than expected",
+			"It was to have another speed.", nextCable, core.Critical,
+		},
+		{
+			"network/speed-fell", "A link became slower during its test",
+			"It was negotiated anew under load: a marginal cable or transceiver.", nextCable, core.Critical,
+		},
+		{
+			"network/below-capability", "A link is slower than the port can be",
+			"The other end is slower, or a pair of the cable is broken.",
+			"If the switch port of {part} is no slower by design, replace the cable; set Network.expect_mbps for the host or its class to have it judged.", core.Warning,
+		},
+		{
+			"network/half-duplex", "A link sends and receives by turns only",
+			"One end negotiates and the other does not.", "Set both ends of {part} to negotiate; replace the cable if they are.", core.Critical,
+		},
+		{
+			"network/flap", "A link went down during its test",
+			"A link that is not touched stays up.", nextCable, core.Critical,
+		},
+		{
+			"network/errors", "A port counted damaged frames",
+			"More than one error in 10¹² bits is no healthy link; less is still to be looked at.", nextCable, core.Warning,
+		},
+		{
+			"network/no-room", "Frames came faster than the machine took them",
+			"Neither cable nor card is to blame: the machine had no room for them.", "Nothing is to be done; it is told since it takes away from the rates.", core.Info,
+		},
+		{
+			"network/optics-alarm", "A transceiver is beyond its own limits",
+			"Light, current, voltage or temperature is where its maker raises an alarm.",
+			"Clean the connectors of {part}, then replace the fibre, then the transceiver at either end.", core.Critical,
+		},
+		{
+			"network/optics-warning", "A transceiver is near its own limits",
+			"Light, current, voltage or temperature is where its maker warns.",
+			"Clean the connectors of {part}; have a transceiver ready.", core.Warning,
+		},
+		{
+			"network/slow", "A port is slower than its link",
+			"It was measured against what the appliance's side left of the rate.",
+			nextCable, core.Warning,
+		},
+		{
+			"network/limited-by-appliance", "A port could not show all it can: limited by appliance",
+			"The appliance's own link, its CPU or other hosts were in the way; the port is not judged beyond that.",
+			"Test the host while no other is tested, or with a faster test NIC.", core.Info,
+		},
+		{
+			"network/udp-loss", "Datagrams were lost",
+			"At 80 % of what there is, a sound network loses none.", nextCable, core.Warning,
+		},
+		{
+			"network/retransmits", "TCP had to send much again",
+			"Segments were lost or damaged on their way.", nextCable, core.Warning,
+		},
+		{
+			"network/latency", "Datagrams take long there and back",
+			"More than a millisecond on a network without load.",
+			"Look for power saving of CPU and card and for what lies between {part} and the appliance.", core.Warning,
+		},
+	}
+}
