@@ -82,7 +82,8 @@ type PoolConfig struct {
 
 // TrafficConfig is the throughput partner of network tests.
 type TrafficConfig struct {
-	Port int `yaml:"port"`
+	Port   int  `yaml:"port"`
+	IPerf3 bool `yaml:"iperf3"`
 }
 
 // HostAPIConfig is about installed machines, which make themselves known.

@@ -16,7 +16,7 @@ import (
 // address.
 func (a *appliance) newPartner() *partner.Partner {
 	return partner.New(partner.Config{
-		Authorise: a.engine.Authorise, Has: a.onTestNIC, Log: a.log,
+		Authorise: a.engine.Authorise, Has: a.onTestNIC, Log: a.log, IPerf3: a.config.Traffic.IPerf3,
 		Link: func() partner.Link { return readLink("/sys/class/net", a.config.Netboot.Interface) },
 		Stat: func() ([]byte, error) { return os.ReadFile("/proc/stat") },
 	})

@@ -67,6 +67,10 @@ func netbootSettings() []setting {
 func trafficSettings() []setting {
 	return []setting{
 		{"traffic.port", "", "TCP port of the throughput partner on the test NIC, for the stage Network; its UDP ports are given out one by one", func(c *Config) any { return &c.Traffic.Port }},
+		{
+			"traffic.iperf3", "", "answer iperf3 too, at the same port (TCP, -R, -P), for whoever is on the test network; it verifies nothing and no stage uses it",
+			func(c *Config) any { return &c.Traffic.IPerf3 },
+		},
 	}
 }
 

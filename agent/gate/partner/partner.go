@@ -26,6 +26,8 @@ type Config struct {
 	Has func(net.Addr) bool
 	Log *slog.Logger
 
+	// IPerf3 has stock clients of iperf3 answered too, without a ticket.
+	IPerf3 bool
 	// Patience is how long a machine may neither send nor take anything; 0 is 20 s.
 	Patience time.Duration
 	// Recheck is how often it is asked whether the run still goes on; 0 is 5 s.
@@ -59,7 +61,8 @@ type Partner struct {
 	mu      sync.Mutex
 	tickets map[string]*ticket // guarded by mu
 	ofRun   map[core.RunID]*ticket
-	perAddr map[string]int // guarded by mu
+	perAddr map[string]int        // guarded by mu
+	iperfs  map[string]*iperfTest // guarded by mu: by their cookies
 }
 
 // ticket lets one session of a run use the partner.
@@ -93,7 +96,7 @@ func New(c Config) *Partner {
 
 	return &Partner{
 		Config: c, flows: make(chan struct{}, maxFlows), doors: make(chan struct{}, maxGreeters),
-		tickets: map[string]*ticket{}, ofRun: map[core.RunID]*ticket{}, perAddr: map[string]int{},
+		tickets: map[string]*ticket{}, ofRun: map[core.RunID]*ticket{}, perAddr: map[string]int{}, iperfs: map[string]*iperfTest{},
 	}
 }
 

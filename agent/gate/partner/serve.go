@@ -82,11 +82,15 @@ func (p *Partner) receive(ctx context.Context, conn net.Conn) {
 
 	defer p.leave(host)
 
-	f, err := p.greet(ctx, conn)
+	f, err := p.greet(ctx, conn, inside)
 	if err != nil {
 		p.Log.Debug("a network test was not begun", slog.String("remote", host), slog.String("error", err.Error()))
 
 		return
+	}
+
+	if f == nil {
+		return // it was iperf3, and is served
 	}
 
 	inside()
@@ -116,15 +120,24 @@ type flow struct {
 // errStranger is somebody who cannot prove a ticket.
 var errStranger = errors.New("no ticket")
 
-// greet takes the first words of a connection and checks who asks.
-func (p *Partner) greet(ctx context.Context, conn net.Conn) (*flow, error) {
+// greet takes the first words of a connection and checks who asks. It serves iperf3,
+// whose words are its own, and returns no flow then.
+func (p *Partner) greet(ctx context.Context, conn net.Conn, inside func()) (*flow, error) {
 	if err := conn.SetDeadline(time.Now().Add(firstWord)); err != nil {
 		return nil, err
 	}
 
 	word := make([]byte, len(load.Greeting))
-	if _, err := io.ReadFull(conn, word); err != nil || string(word) != load.Greeting {
-		return nil, errors.Join(errors.New("not the greeting of a network test"), err)
+	if _, err := io.ReadFull(conn, word); err != nil {
+		return nil, fmt.Errorf("reading the greeting: %w", err)
+	}
+
+	if p.IPerf3 && ofCookie(word) {
+		return nil, p.iperf(ctx, conn, word, inside)
+	}
+
+	if string(word) != load.Greeting {
+		return nil, errors.New("not the greeting of a network test")
 	}
 
 	var raw [32]byte
