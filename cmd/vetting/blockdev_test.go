@@ -27,6 +27,7 @@ var writers = map[string]string{
 	"agent/initd oneShell":         "a terminal of the list of consoles",
 	"agent/initd prepare":          "procfs",
 	"agent/ipmi Do":                "the BMC's device",
+	"agent/network keepApart":      "procfs",
 	"agent/machines write":         "golden files of tests",
 	"agent/ras listen":             "sysfs",
 	"agent/ras openTracer":         "tracefs",
