@@ -89,6 +89,7 @@ type netExam struct {
 	udp      int
 	expected int // Mbit/s that each link must have; 0: whatever it is
 	ports    []*netPort
+	away     bool // the appliance's partner, for long
 }
 
 // netPort is what came of one port.
@@ -99,7 +100,7 @@ type netPort struct {
 	report        *traffic.Report // nil: it was not tested
 	untested      string          // why not
 	neighbour     string          // the switch and its port, where it told
-	rate          int             // Mbit/s of datagrams at most
+	spoilt        uint64          // frames that were altered in tests that broke off
 }
 
 // tested reports whether the port came to the end of its test.
@@ -157,15 +158,66 @@ func (x *netExam) test(ctx context.Context, i int) {
 	}
 	defer drop()
 
-	ticket, err := x.env.Ticket(ctx)
-	if err != nil {
-		p.untested = "the appliance's throughput partner does not take part: " + err.Error()
+	for try := 1; ; try++ {
+		ticket, err := x.ticket(ctx)
+		if err != nil && p.report == nil {
+			p.untested = "the appliance's throughput partner does not take part: " + err.Error()
+		}
 
-		return
+		if err != nil {
+			return
+		}
+
+		x.env.Log.Info("port is tested", slog.String("port", p.nic.Name), slog.String("address", addr), slog.Int("mbps", p.line()), slog.Int("try", try))
+		x.measure(ctx, i, ticket, addr)
+
+		if !p.again() || try == maxTests || ctx.Err() != nil {
+			return
+		}
+
+		x.env.Log.Warn("the test of a port is begun again", slog.String("port", p.nic.Name), slog.String("phase", p.report.Phase), slog.String("error", p.report.Err.Error()))
+
+		p.spoilt += p.report.Bad()
 	}
+}
 
-	x.env.Log.Info("port is tested", slog.String("port", p.nic.Name), slog.String("address", addr), slog.Int("mbps", p.line()))
-	x.measure(ctx, i, ticket, addr)
+const (
+	// maxTests is how often a port's test is begun at most: the appliance may be started
+	// again in the midst of one.
+	maxTests = 3
+	// ticketWait is how long the appliance may be away, and ticketPause how often it is
+	// asked meanwhile.
+	ticketWait  = 2 * time.Minute
+	ticketPause = 2 * time.Second
+)
+
+// ticket asks for a ticket until there is one, or the appliance was away for too long;
+// it is not waited for again then.
+func (x *netExam) ticket(ctx context.Context) (traffic.Ticket, error) {
+	ctx, cancel := context.WithTimeout(ctx, ticketWait)
+	defer cancel()
+
+	for {
+		ticket, err := x.env.Ticket(ctx)
+		if err == nil || x.away {
+			return ticket, err
+		}
+
+		select {
+		case <-ctx.Done():
+			x.away = true
+
+			return ticket, err
+		case <-time.After(ticketPause):
+		}
+	}
+}
+
+// again reports whether a test that broke off may come to its end next time.
+func (p *netPort) again() bool {
+	var missed *traffic.CanaryError
+
+	return p.report.Err != nil && !errors.As(p.report.Err, &missed)
 }
 
 // measure has the traffic flow, and listens for the switch meanwhile.
@@ -218,8 +270,6 @@ func (x *netExam) schedule(p *netPort) traffic.Schedule {
 	if mtu <= 0 {
 		mtu = usualMTU
 	}
-
-	p.rate = x.udp
 
 	return traffic.Schedule{Each: x.each, Streams: x.streams, Mbps: x.udp, Packet: min(max(mtu, 576), 9000) - udpHeads, LineMbps: p.line()}
 }

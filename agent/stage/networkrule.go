@@ -132,6 +132,10 @@ func (x *netExam) corrupted(p *netPort) []core.Finding {
 		return nil
 	}
 
+	if n := p.spoilt; n > 0 {
+		return []core.Finding{wired("network/corruption", "", p.part, "%d frames were not what was sent, in a test that broke off then; after that %d of %d", n, p.report.Bad(), p.report.Frames())}
+	}
+
 	if n := p.report.Bad(); n > 0 {
 		return []core.Finding{wired("network/corruption", "", p.part, "%d frames of %d were not what was sent: %s", n, p.report.Frames(), p.report.BadWays())}
 	}
