@@ -254,6 +254,12 @@ func netCases() map[string]netCase {
 		"a direction that is much slower": {
 			change: func(_ *netBench, r *traffic.Report) { slower(&r.Up, 69) }, verdict: core.Fail, code: "network/slow", severity: core.Critical, virtual: core.Info,
 		},
+		"a direction that is much slower, on a machine that has no CPU left": {
+			change: func(_ *netBench, r *traffic.Report) {
+				slower(&r.Up, 50)
+				r.Up.BusiestCPU = 100
+			}, verdict: core.Pass, code: "network/slow", virtual: core.Info,
+		},
 		"both directions at once are slow": {
 			change: func(_ *netBench, r *traffic.Report) { slower(&r.BothUp, 59) }, verdict: core.Fail, code: "network/slow", severity: core.Critical, virtual: core.Info,
 		},

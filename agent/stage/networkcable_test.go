@@ -121,7 +121,7 @@ func (p *plugged) Write(b []byte) (int, error) {
 
 	out := p.cable.sends(p.network, slices.Clone(b))
 	if out == nil && p.network == "tcp" { // nothing can be missing in a stream: it breaks
-		_ = p.Conn.Close()
+		_ = p.Close()
 
 		return 0, net.ErrClosed
 	}
@@ -176,6 +176,8 @@ func TestASoundCablePasses(t *testing.T) {
 // TestFaultsOfACable plants each fault between the machine and the partner, both of
 // which are the real ones: each has its own code and verdict.
 func TestFaultsOfACable(t *testing.T) {
+	t.Parallel()
+
 	frame := func(b []byte) bool { return len(b) >= load.BodySize }
 
 	for name, f := range map[string]struct {
@@ -267,7 +269,7 @@ func TestFaultsOfACable(t *testing.T) {
 			c.patience = 200 * time.Millisecond
 		}, "network/corruption", core.Fail},
 		"a link that flaps": {func(c *cabled) {
-			c.netBench.during = func() { c.files["sys/class/net/eth0/carrier_changes"] = text("3") }
+			c.during = func() { c.files["sys/class/net/eth0/carrier_changes"] = text("3") }
 		}, "network/flap", core.Fail},
 	} {
 		t.Run(name, func(t *testing.T) {

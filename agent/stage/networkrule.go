@@ -297,13 +297,15 @@ func (x *netExam) goodput(p *netPort) (found []core.Finding) {
 			continue
 		}
 
-		severity := core.Warning
-		if share < least {
+		severity, busy := core.Warning, ""
+		if way.flow.BusiestCPU >= busyCPU { // what is slow then may be the machine, and not its port
+			busy = fmt.Sprintf("; a CPU of the machine was busy for %.0f %% of the time", way.flow.BusiestCPU)
+		} else if share < least {
 			severity = core.Critical
 		}
 
-		found = append(found, wired("network/slow", x.soft(severity), p.part, "%s %s: %.0f Mbit/s by %s, %.0f %% of %.0f; %.0f %% are enough",
-			p.nic.Name, way.name, way.flow.Mbps(), plural(way.flow.Streams, "stream", "streams"), share, most, enough))
+		found = append(found, wired("network/slow", x.soft(severity), p.part, "%s %s: %.0f Mbit/s by %s, %.0f %% of %.0f; %.0f %% are enough%s",
+			p.nic.Name, way.name, way.flow.Mbps(), plural(way.flow.Streams, "stream", "streams"), share, most, enough, busy))
 	}
 
 	return found

@@ -29,6 +29,8 @@ type Flow struct {
 	Took                  time.Duration
 	Segments, Retransmits uint64
 	Appliance             load.Appliance
+	// BusiestCPU is how busy the machine's own busiest CPU was, in percent; 0: not known.
+	BusiestCPU float64
 }
 
 // Mbps is how fast it went.
@@ -229,7 +231,15 @@ func (s *Schedule) rate(f *Flow) int {
 
 // flows moves streams and adds them up by their directions.
 func (c *Client) flows(ctx context.Context, plans []Plan, up, down *Flow) error {
+	before := c.cpus()
 	all, err := c.Streams(ctx, plans)
+	busiest := load.Busiest(before, c.cpus())
+
+	for _, f := range []*Flow{up, down} {
+		if f != nil {
+			f.BusiestCPU = busiest
+		}
+	}
 
 	for i := range all {
 		if plans[i].Down {
@@ -240,6 +250,20 @@ func (c *Client) flows(ctx context.Context, plans []Plan, up, down *Flow) error 
 	}
 
 	return err
+}
+
+// cpus reads how busy the machine's CPUs were.
+func (c *Client) cpus() []load.Ticks {
+	if c.Stat == nil {
+		return nil
+	}
+
+	text, err := c.Stat()
+	if err != nil {
+		return nil
+	}
+
+	return load.ParseStat(text)
 }
 
 // both moves streams both ways while datagrams measure how long they take.

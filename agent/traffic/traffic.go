@@ -30,6 +30,8 @@ type Client struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Patience is how long nothing may move; 0 is 15 s.
 	Patience time.Duration
+	// Stat reads /proc/stat; nil: nobody knows how busy the machine's CPUs are.
+	Stat func() ([]byte, error)
 	// Moved is told of bytes as they move, from several goroutines; optional.
 	Moved func(bytes int)
 }

@@ -1,9 +1,6 @@
 package partner
 
 import (
-	"bytes"
-	"strconv"
-	"strings"
 	"time"
 
 	"vetting/agent/wire/load"
@@ -17,10 +14,8 @@ const overhead = 1.1
 type gauge struct {
 	link Link
 	own  [2]uint64
-	cpus []ticks
+	cpus []load.Ticks
 }
-
-type ticks struct{ busy, all uint64 }
 
 func (p *Partner) gauge(t *ticket) (g gauge) {
 	if p.Link != nil {
@@ -33,7 +28,7 @@ func (p *Partner) gauge(t *ticket) (g gauge) {
 
 	if p.Stat != nil {
 		if text, err := p.Stat(); err == nil {
-			g.cpus = parseStat(text)
+			g.cpus = load.ParseStat(text)
 		}
 	}
 
@@ -52,50 +47,6 @@ func (p *Partner) side(f *flow, direction int) load.Appliance {
 	own := float64(now.own[direction]-f.before.own[direction]) * overhead
 
 	return load.Appliance{
-		LinkMbps: now.link.Mbps, OthersMbps: max(0, float64(moved)-own) * 8 / 1e6 / took, BusiestCPU: busiest(f.before.cpus, now.cpus),
+		LinkMbps: now.link.Mbps, OthersMbps: max(0, float64(moved)-own) * 8 / 1e6 / took, BusiestCPU: load.Busiest(f.before.cpus, now.cpus),
 	}
-}
-
-// parseStat reads the times of each CPU out of /proc/stat (proc_stat(5)).
-func parseStat(text []byte) (cpus []ticks) {
-	for line := range bytes.Lines(text) {
-		fields := strings.Fields(string(line))
-		if len(fields) < 6 || !strings.HasPrefix(fields[0], "cpu") || fields[0] == "cpu" {
-			continue
-		}
-
-		var t ticks
-
-		for i, field := range fields[1:min(len(fields), 9)] { // guest time is in user time already
-			n, err := strconv.ParseUint(field, 10, 64)
-			if err != nil {
-				break
-			}
-
-			t.all += n
-			if i != 3 && i != 4 { // idle, and waiting for disks
-				t.busy += n
-			}
-		}
-
-		cpus = append(cpus, t)
-	}
-
-	return cpus
-}
-
-// busiest is the share of time that the busiest CPU was busy, in percent; 0 where it
-// is not known.
-func busiest(before, now []ticks) (percent float64) {
-	if len(before) != len(now) {
-		return 0
-	}
-
-	for i := range now {
-		if all := now[i].all - before[i].all; all > 0 && now[i].all > before[i].all {
-			percent = max(percent, 100*float64(now[i].busy-before[i].busy)/float64(all))
-		}
-	}
-
-	return min(percent, 100)
 }

@@ -93,7 +93,7 @@ func (p *Partner) sendStream(f *flow) error {
 // more reports whether another frame is to be sent.
 func (f *flow) more(sent uint64) bool {
 	if f.ask.Frames > 0 {
-		return sent < f.ask.Frames
+		return sent < f.ask.Frames && time.Since(f.begun) < f.ask.Time()+slack
 	}
 
 	return time.Since(f.begun) < f.ask.Time()
