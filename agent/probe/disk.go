@@ -33,7 +33,43 @@ type Drive struct {
 	core.Disk
 
 	Language Language
-	RAID     bool // a volume of a RAID controller that hides its disks
+	RAID     bool   // a volume of a RAID controller that hides its disks
+	Driver   string // of the SCSI host, as "megaraid_sas"; empty: there is none, or it does not say
+	Host     int    // its number
+}
+
+// raidDriver reports whether a driver is one of RAID controllers: a disk behind it that
+// answers none of our commands is a volume.
+func raidDriver(name string) bool {
+	return slices.Contains([]string{"megaraid_sas", "hpsa", "smartpqi", "arcmsr", "aacraid"}, name)
+}
+
+// host finds the SCSI host in the place of a disk in the device tree.
+func (m Machine) host(target string) (number int, driver string) {
+	for part := range strings.SplitSeq(target, "/") {
+		if n, err := strconv.Atoi(strings.TrimPrefix(part, "host")); err == nil && strings.HasPrefix(part, "host") {
+			number, driver = n, m.text("sys/class/scsi_host/"+part+"/proc_name")
+		}
+	}
+
+	return number, driver
+}
+
+// Generic is the generic device of a RAID controller itself, "/dev/sg3", on a SCSI host;
+// empty where there is none.
+func (m Machine) Generic(host int) string {
+	const generics, enclosure, controller = "sys/class/scsi_generic", "13", "3"
+
+	for _, name := range m.entries(generics) {
+		place := path.Join(generics, name)
+		kind := m.text(path.Join(place, "device/type"))
+
+		if strings.Contains(m.link(place), fmt.Sprintf("/host%d/", host)) && (kind == controller || kind == enclosure) {
+			return "/dev/" + name
+		}
+	}
+
+	return ""
 }
 
 // Disks lists the whole disks, in the order of their names: no partitions, no
@@ -118,6 +154,8 @@ func (m Machine) drive(name string) (Drive, error) {
 	if sectors, err := strconv.ParseUint(m.text(dir+"/size"), 10, 54); err == nil {
 		d.SizeBytes = sectors * blockUnit
 	}
+
+	d.Host, d.Driver = m.host(target)
 
 	switch d.Transport {
 	case "nvme":
@@ -280,7 +318,10 @@ func (m Machine) scsi(d Drive) (Drive, error) {
 		}
 	}
 
-	return scsiDrive(d, dev), nil
+	d = scsiDrive(d, dev)
+	d.RAID = d.RAID || d.Language == SpeaksNone && raidDriver(d.Driver)
+
+	return d, nil
 }
 
 func ataDrive(d Drive, id disk.ATAIdentity) Drive {

@@ -11,6 +11,7 @@ import (
 
 	"vetting/agent/disk"
 	"vetting/agent/probe"
+	"vetting/agent/smartctl"
 	"vetting/core"
 )
 
@@ -21,14 +22,18 @@ import (
 //
 // A disk that answers no SMART (a virtual disk, a RAID volume) was not tested: it
 // is a finding, counts against the coverage, and is an error when it was expected.
-func SMART(m probe.Machine) Func {
+func SMART(m probe.Machine) Func { return SMARTThrough(m, nil) }
+
+// SMARTThrough is SMART that asks disks behind RAID controllers through smartctl; nil:
+// the image has none.
+func SMARTThrough(m probe.Machine, tool smartctl.Run) Func {
 	return func(ctx context.Context, env Env) core.Result {
 		drives, err := m.Disks()
 		if err != nil {
 			env.Log.Warn("something did not answer", slog.String("error", err.Error()))
 		}
 
-		exams := examineAll(ctx, env, m, drives)
+		exams := examineAll(ctx, env, m, subjects(ctx, m, tool, drives))
 		if err := ctx.Err(); err != nil {
 			return stopped(err)
 		}
@@ -40,6 +45,7 @@ func SMART(m probe.Machine) Func {
 // exam is what came of one disk.
 type exam struct {
 	drive    probe.Drive
+	volume   bool // of a RAID controller, whose disks have exams of their own
 	part     core.Part
 	verdict  core.Verdict
 	summary  string
@@ -47,16 +53,18 @@ type exam struct {
 	samples  []core.Sample
 }
 
-func examineAll(ctx context.Context, env Env, m probe.Machine, drives []probe.Drive) []exam {
-	exams, progress := make([]exam, len(drives)), newProgress(env, len(drives))
-	parts := sampleParts(drives)
+func examineAll(ctx context.Context, env Env, m probe.Machine, all []subject) []exam {
+	exams, progress := make([]exam, len(all)), newProgress(env, len(all))
+	parts := sampleParts(all)
 
 	var work sync.WaitGroup
 
-	for i, drive := range drives {
+	for i, s := range all {
+		drive := s.Drive
+
 		work.Go(func() {
 			x := examination{
-				env: env, machine: m, drive: drive, key: parts[i], used: env.Config["SMART.policy"] == "used",
+				env: env, machine: m, subject: s, key: parts[i], used: env.Config["SMART.policy"] == "used",
 				selfTest: testLength(env),
 				progress: func(done float64, eta time.Duration) { progress.set(i, drive.Name, done, eta) },
 			}
@@ -113,7 +121,7 @@ func (p *progress) set(i int, name string, done float64, eta time.Duration) {
 
 // sampleParts names each disk in sample keys: by its serial number or, where that
 // is missing or shared, by its name.
-func sampleParts(drives []probe.Drive) []string {
+func sampleParts(drives []subject) []string {
 	count, parts := map[string]int{}, make([]string, len(drives))
 
 	for i, d := range drives {
@@ -129,7 +137,7 @@ func sampleParts(drives []probe.Drive) []string {
 
 	for i, d := range drives {
 		if parts[i] == "" || count[parts[i]] > 1 {
-			parts[i] = d.Name
+			parts[i] = strings.ReplaceAll(d.Name, "/", "-")
 		}
 	}
 
@@ -145,13 +153,15 @@ func smartResult(env Env, exams []exam) core.Result {
 	)
 
 	for _, e := range exams {
-		if e.drive.Transport == "usb" && e.verdict == core.Unmeasurable {
+		switch {
+		case e.volume: // its disks count
+		case e.drive.Transport == "usb" && e.verdict == core.Unmeasurable:
 			sticks = append(sticks, e.drive.Name)
-		} else {
+		default:
 			disks++
 		}
 
-		if e.verdict == core.Pass || e.verdict == core.Fail {
+		if !e.volume && (e.verdict == core.Pass || e.verdict == core.Fail) {
 			tested++
 		}
 

@@ -147,8 +147,21 @@ func (p *ataPatient) read() (reading, error) {
 	return r, nil
 }
 
-// values picks the attributes that the catalogue knows.
+// values are those of the attributes, of the flash and of the link.
 func (p *ataPatient) values(smart disk.ATASMART) map[string]float64 {
+	values := attributeValues(smart)
+
+	if used, ok := p.wear(smart); ok {
+		values["used_percent"] = float64(used)
+	}
+
+	p.link(values)
+
+	return values
+}
+
+// attributeValues picks the attributes that the catalogue knows.
+func attributeValues(smart disk.ATASMART) map[string]float64 {
 	values := map[string]float64{}
 
 	plainly := map[byte]string{
@@ -173,12 +186,6 @@ func (p *ataPatient) values(smart disk.ATASMART) map[string]float64 {
 			values["temperature_celsius"] = float64(a.Low8())
 		}
 	}
-
-	if used, ok := p.wear(smart); ok {
-		values["used_percent"] = float64(used)
-	}
-
-	p.link(values)
 
 	return values
 }
@@ -211,6 +218,11 @@ func (p *ataPatient) wear(smart disk.ATASMART) (percent int, ok bool) {
 		}
 	}
 
+	return attributeWear(smart)
+}
+
+// attributeWear is the most that one of the vendors' attributes tells.
+func attributeWear(smart disk.ATASMART) (percent int, ok bool) {
 	for _, id := range []byte{attrLifeLeft, attrMediaWear, attrWearLevel, attrLifetime} {
 		if a, found := smart.Attribute(id); found && a.Value >= 1 && a.Value <= 100 {
 			percent, ok = max(percent, 100-int(a.Value)), true
@@ -222,6 +234,20 @@ func (p *ataPatient) wear(smart disk.ATASMART) (percent int, ok bool) {
 
 // flags are findings beyond the counters.
 func (p *ataPatient) flags(smart disk.ATASMART) (findings []core.Finding) {
+	findings = crossed(smart)
+
+	if p.identity.Locked {
+		findings = append(findings, core.Finding{
+			Code: "smart/locked", Severity: core.Critical, Title: "The disk is locked by a password",
+			Evidence: "IDENTIFY word 128: security locked", Next: "Unlock the disk with its password, or erase it with the PSID on its label.",
+		})
+	}
+
+	return findings
+}
+
+// crossed are the attributes that are at their thresholds.
+func crossed(smart disk.ATASMART) (findings []core.Finding) {
 	for _, a := range smart.Attributes {
 		if !a.Failing() {
 			continue
@@ -238,20 +264,16 @@ func (p *ataPatient) flags(smart disk.ATASMART) (findings []core.Finding) {
 		})
 	}
 
-	if p.identity.Locked {
-		findings = append(findings, core.Finding{
-			Code: "smart/locked", Severity: core.Critical, Title: "The disk is locked by a password",
-			Evidence: "IDENTIFY word 128: security locked", Next: "Unlock the disk with its password, or erase it with the PSID on its label.",
-		})
-	}
-
 	return findings
 }
 
-func (p *ataPatient) rules(used bool) []limit {
+func (p *ataPatient) rules(used bool) []limit { return ataRules(p.identity.Rotational, used) }
+
+// ataRules are what the values of an ATA disk must keep to.
+func ataRules(rotational, used bool) []limit {
 	critical, warm, hot, worn := above(0, core.Critical), flashWarm, flashHot, 10.0
 
-	if p.identity.Rotational {
+	if rotational {
 		warm, hot = hddWarm, hddHot
 	}
 

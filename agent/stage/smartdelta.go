@@ -26,7 +26,7 @@ type Counters struct {
 // TakeCounters asks a disk for its counters, which takes a fraction of a second. It
 // fails where the disk has none that can be read.
 func TakeCounters(m probe.Machine, drive probe.Drive) (Counters, error) {
-	p, err := examination{machine: m, drive: drive}.open()
+	p, err := examination{machine: m, subject: subject{Drive: drive}}.address()
 	if err != nil {
 		return Counters{}, fmt.Errorf("reading counters of %s: %w", drive.Name, err)
 	}

@@ -64,9 +64,10 @@ type patient interface {
 
 // examination is the way of one disk through the stage.
 type examination struct {
+	subject
+
 	env      Env
 	machine  probe.Machine
-	drive    probe.Drive
 	key      string // part of its sample keys
 	used     bool
 	selfTest disk.Length // empty: none
@@ -74,9 +75,13 @@ type examination struct {
 }
 
 func (x examination) run(ctx context.Context) exam {
-	log := x.env.Log.With(slog.String("disk", x.drive.Name), slog.String("serial", x.drive.Serial))
+	log := x.env.Log.With(slog.String("disk", x.Name), slog.String("serial", x.Serial))
 
-	p, err := x.open()
+	if x.members > 0 {
+		return x.volume()
+	}
+
+	p, err := x.open(ctx)
 	if err != nil {
 		log.Warn("disk cannot be tested", slog.String("error", err.Error()))
 
@@ -102,7 +107,7 @@ func (x examination) run(ctx context.Context) exam {
 		return x.unreadable(err)
 	}
 
-	e := exam{drive: x.drive, part: probe.DiskPart(x.drive.Disk), samples: x.samples(after), verdict: core.Pass}
+	e := exam{drive: x.Drive, part: probe.DiskPart(x.Disk), samples: x.samples(after), verdict: core.Pass}
 	x.env.Sensor(e.samples...)
 
 	e.findings = slices.Concat(after.findings, x.judge(p.rules(x.used), before, after), testFindings, x.history(after))
@@ -121,19 +126,28 @@ func (x examination) run(ctx context.Context) exam {
 	return e
 }
 
-// open finds the disk's language.
-func (x examination) open() (patient, error) {
+// open finds the way to the disk.
+func (x examination) open(ctx context.Context) (patient, error) {
+	if x.member != nil {
+		return openRAID(ctx, *x.member, x.Drive), nil
+	}
+
+	return x.address()
+}
+
+// address finds the disk's language.
+func (x examination) address() (patient, error) {
 	switch {
-	case x.drive.RAID:
-		return nil, errors.New("it is a volume of a RAID controller, which hides its disks")
-	case x.drive.Language == probe.SpeaksNVMe:
-		return openNVMe(x.machine.Bus, x.drive)
-	case x.drive.Language == probe.SpeaksATA && x.drive.SMART:
-		return openATA(x.machine.Bus, x.drive)
-	case x.drive.Language == probe.SpeaksSCSI && x.drive.SMART:
-		return openSCSI(x.machine.Bus, x.drive)
-	case x.drive.Language == probe.SpeaksNone:
-		return nil, fmt.Errorf("a %s disk has no health data", x.drive.Transport)
+	case x.RAID:
+		return nil, x.hidden()
+	case x.Language == probe.SpeaksNVMe:
+		return openNVMe(x.machine.Bus, x.Drive)
+	case x.Language == probe.SpeaksATA && x.SMART:
+		return openATA(x.machine.Bus, x.Drive)
+	case x.Language == probe.SpeaksSCSI && x.SMART:
+		return openSCSI(x.machine.Bus, x.Drive)
+	case x.Language == probe.SpeaksNone:
+		return nil, fmt.Errorf("a %s disk has no health data", x.Transport)
 	default:
 		return nil, errors.New("the disk has no SMART")
 	}
@@ -143,18 +157,18 @@ func (x examination) open() (patient, error) {
 func (x examination) unreadable(cause error) exam {
 	finding := core.Finding{
 		Code: "smart/not-readable", Severity: core.Warning, Title: "A disk's health cannot be read: it was NOT tested",
-		Part: probe.DiskPart(x.drive.Disk), Evidence: cause.Error(),
+		Part: probe.DiskPart(x.Disk), Evidence: cause.Error(),
 		Next: "Test the disk another way: set the RAID controller to pass disks through (HBA mode), or connect the disk to a SATA or NVMe port.",
 	}
 
-	e := exam{drive: x.drive, part: finding.Part, verdict: core.Unmeasurable, summary: "NOT tested: " + cause.Error()}
+	e := exam{drive: x.Drive, part: finding.Part, verdict: core.Unmeasurable, summary: "NOT tested: " + cause.Error()}
 
-	expected := slices.ContainsFunc(x.env.Disks, func(want core.ExpectedDisk) bool { return isExpected(want, x.drive.Disk) })
+	expected := slices.ContainsFunc(x.env.Disks, func(want core.ExpectedDisk) bool { return isExpected(want, x.Disk) })
 	if expected {
 		e.verdict = core.Error
 	}
 
-	if x.drive.Transport == "usb" && !expected {
+	if x.Transport == "usb" && !expected {
 		finding.Code, finding.Severity, finding.Title = "smart/usb-storage", core.Info, "USB storage is plugged in; it was NOT tested"
 		finding.Next = "Pull it out if it does not belong to the machine."
 	}

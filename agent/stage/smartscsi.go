@@ -196,9 +196,12 @@ func (p *scsiPatient) link(values map[string]float64) {
 	}
 }
 
-func (p *scsiPatient) rules(used bool) []limit {
+func (p *scsiPatient) rules(used bool) []limit { return scsiRules(p.drive.Rotational, used) }
+
+// scsiRules are what the values of a SCSI disk must keep to.
+func scsiRules(rotational, used bool) []limit {
 	critical, warm, hot, worn := above(0, core.Critical), flashWarm, flashHot, 10.0
-	if p.drive.Rotational {
+	if rotational {
 		warm, hot = hddWarm, hddHot
 	}
 

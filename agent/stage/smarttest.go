@@ -139,6 +139,6 @@ func (x examination) startTest(p patient) error {
 // abortTest ends the self-test, so that the disk is free for others.
 func (x examination) abortTest(p patient) {
 	if err := p.abort(); err != nil {
-		x.env.Log.Warn("self-test cannot be ended", slog.String("disk", x.drive.Name), slog.String("error", err.Error()))
+		x.env.Log.Warn("self-test cannot be ended", slog.String("disk", x.Name), slog.String("error", err.Error()))
 	}
 }

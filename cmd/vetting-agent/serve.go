@@ -23,6 +23,7 @@ import (
 	"vetting/agent/memory"
 	"vetting/agent/network"
 	"vetting/agent/probe"
+	"vetting/agent/smartctl"
 	"vetting/agent/stage"
 	"vetting/agent/wire"
 	"vetting/core"
@@ -201,7 +202,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 		Stages: map[core.StageName]stage.Func{
 			core.InventoryCheck: stage.InventoryCheck(look, func(ctx context.Context) error { return wait(ctx, m.settled) }),
 			core.Firmware:       stage.Firmware(look),
-			core.SMART:          stage.SMART(look),
+			core.SMART:          stage.SMARTThrough(look, smartctl.Find(m.root)),
 			core.CPUStress:      stage.CPUStress(look, workforce, writeSys),
 			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),
 			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log)}),

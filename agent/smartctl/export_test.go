@@ -1,0 +1,4 @@
+package smartctl
+
+// Program runs any program.
+var Program = program

@@ -1,0 +1,186 @@
+package smartctl_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vetting/agent/disk"
+	"vetting/agent/smartctl"
+)
+
+// said is what smartctl wrote, from a file in testdata.
+func said(tb testing.TB, name string) []byte {
+	tb.Helper()
+
+	b, err := os.ReadFile(filepath.Join("testdata", name+".json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+
+	return b
+}
+
+func TestReadsWhatSmartctlSays(t *testing.T) {
+	ata, err := smartctl.Parse(said(t, "ata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	attributes := len(ata.Attributes)
+	reallocated := ata.Attributes[0]
+	ata.Attributes = nil
+
+	want := smartctl.Report{
+		ATA: true, Model: "ST14000NM001G-2KJ103", Serial: "ZL2MADE4", Bytes: 14000519643136, RPM: 7200, Told: true, Healthy: true,
+		Celsius: 31, Hours: 11, Cycles: 5, SelfTests: true, ShortMinutes: 1, LongMinutes: 1197,
+		Tests: []disk.SelfTest{{Outcome: disk.TestPassed, Length: disk.ShortTest, Hours: 9}},
+	}
+	if diff := cmp.Diff(want, ata); diff != "" || attributes != 10 || reallocated.ID != 5 || reallocated.Threshold != 10 || !reallocated.PreFail() {
+		t.Errorf("%d attributes, %+v, %s", attributes, reallocated, diff)
+	}
+
+	scsi, err := smartctl.Parse(said(t, "scsi"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	zero := uint64(0)
+	want = smartctl.Report{
+		Model: "HGST HUC101860CSS204", Serial: "0BMADE5P", Bytes: 600127266816, RPM: 10520, Told: true, Healthy: true,
+		Celsius: 33, Hours: 7, Cycles: 4, Grown: &zero, Uncorrected: &zero, SelfTests: true, LongMinutes: 61,
+		Tests: []disk.SelfTest{{Outcome: disk.TestPassed, Length: disk.ShortTest, Hours: 6}},
+	}
+	if diff := cmp.Diff(want, scsi); diff != "" {
+		t.Error(diff)
+	}
+
+	for name, out := range map[string]string{
+		"no JSON": "smartctl 7.4", "nothing": "", "another format": `{"json_format_version":[2,0]}`,
+		"no disk":          string(said(t, "none")),
+		"NVMe":             strings.Replace(string(said(t, "ata")), `"protocol": "ATA"`, `"protocol": "NVMe"`, 1),
+		"no serial number": strings.Replace(string(said(t, "ata")), "ZL2MADE4", "", 1),
+	} {
+		if r, err := smartctl.Parse([]byte(out)); err == nil {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestAStatusOfTrouble: bits from 2 on are about the disk, and no reason not to read.
+func TestAStatusOfTrouble(t *testing.T) {
+	for status, read := range map[string]bool{"0": true, "4": true, "8": true, "64": true, "216": true, "1": false, "2": false, "66": false} {
+		out := strings.Replace(string(said(t, "ata")), `"exit_status": 4`, `"exit_status": `+status, 1)
+
+		if _, err := smartctl.Parse([]byte(out)); (err == nil) != read {
+			t.Errorf("status %s: %v", status, err)
+		}
+	}
+}
+
+func TestListsTheDisksBehindAController(t *testing.T) {
+	for driver, c := range map[string]struct {
+		kind, device string
+		fails        bool
+	}{
+		"megaraid_sas": {"megaraid,7", "/dev/sda", false}, "hpsa": {"cciss,7", "/dev/sda", false}, "smartpqi": {"cciss,7", "/dev/sda", false},
+		"aacraid": {"aacraid,3,0,7", "/dev/sda", false}, "arcmsr": {"areca,7", "/dev/sg9", false}, "mpt3sas": {"", "", true},
+	} {
+		var asked []string
+
+		run := func(_ context.Context, args ...string) ([]byte, error) {
+			kind, device := strings.TrimPrefix(args[len(args)-2], "--device="), args[len(args)-1]
+			asked = append(asked, kind)
+
+			if kind == c.kind && device == c.device {
+				return said(t, "ata"), nil
+			}
+
+			return said(t, "none"), nil
+		}
+
+		members, reports, err := smartctl.Members(t.Context(), run, driver, "/dev/sda", 3, "/dev/sg9")
+		if c.fails {
+			if err == nil || len(asked) > 0 {
+				t.Errorf("%s: %v, %v", driver, members, asked)
+			}
+
+			continue
+		}
+
+		if err != nil || len(members) != 1 || members[0].Type != c.kind || members[0].Device != c.device || reports[0].Serial != "ZL2MADE4" {
+			t.Errorf("%s: %+v, %v", driver, members, err)
+		}
+
+		if !slices.Contains(smartctl.Drivers(), driver) || len(asked) < 20 {
+			t.Errorf("%s: asked %v", driver, asked)
+		}
+	}
+
+	if _, _, err := smartctl.Members(t.Context(), nil, "arcmsr", "/dev/sda", 0, ""); err == nil {
+		t.Error("an Areca controller without its generic device")
+	}
+
+	broken := errors.New("no such program")
+	if _, _, err := smartctl.Members(t.Context(), func(context.Context, ...string) ([]byte, error) { return nil, broken }, "hpsa", "/dev/sda", 0, ""); !errors.Is(err, broken) {
+		t.Errorf("a smartctl that does not run: %v", err)
+	}
+}
+
+// TestRunsTheProgram runs a script in place of smartctl.
+func TestRunsTheProgram(t *testing.T) {
+	if _, err := os.Stat("/bin/sh"); err != nil {
+		t.Skip("no /bin/sh")
+	}
+
+	if smartctl.Find(fstest.MapFS{"usr/sbin/smartctl": {Mode: 0o644}}) != nil {
+		t.Error("a file that is no program")
+	}
+
+	if smartctl.Find(fstest.MapFS{}) != nil {
+		t.Error("an image without smartctl")
+	}
+
+	if smartctl.Find(fstest.MapFS{"usr/sbin/smartctl": {Mode: 0o755}}) == nil {
+		t.Error("a tool pack is not found")
+	}
+
+	script := filepath.Join(t.TempDir(), "smartctl")
+
+	for text, ends := range map[string]bool{
+		"echo '{}'; exit 216": true, "echo '{}'": true, "exit 4": false, "": true,
+	} {
+		if err := os.WriteFile(script, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil { //nolint:gosec // a program
+			t.Fatal(err)
+		}
+
+		if _, err := smartctl.Program(script)(t.Context(), "--json"); (err == nil) != ends {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+
+	if _, err := smartctl.Program(script + ".none")(t.Context()); err == nil {
+		t.Error("a program that is not there")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"ata", "scsi", "none"} {
+		f.Add(said(f, name))
+	}
+
+	f.Add([]byte(`{"json_format_version":[1],"device":{"protocol":"SCSI"},"serial_number":"x","scsi_self_test_0":{"result":{"value":-1},"lba_first_failure":"0x1"}}`))
+
+	f.Fuzz(func(t *testing.T, out []byte) {
+		if r, err := smartctl.Parse(out); err == nil && (r.Serial == "" || r.Left < 0 || r.Left > 1) {
+			t.Errorf("%+v", r)
+		}
+	})
+}
