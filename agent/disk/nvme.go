@@ -17,6 +17,7 @@ const (
 	logNVMeHealth   = 0x02
 	logNVMeFirmware = 0x03
 	logNVMeSelfTest = 0x06
+	logNVMeOfHost   = 0x07 // telemetry, host-initiated
 
 	allNamespaces = 0xffffffff
 
@@ -35,6 +36,7 @@ type NVMeController struct {
 	Serial       string
 	Firmware     string
 	SelfTest     bool // OACS bit 4
+	Telemetry    bool // LPA bit 3: log pages 07h and 08h
 	Namespaces   uint32
 	WarningTemp  int // °C; 0: not told
 	CriticalTemp int
@@ -51,6 +53,7 @@ func ParseNVMeController(b []byte) (NVMeController, error) {
 	return NVMeController{
 		Serial: Text(b[4:24]), Model: Text(b[24:64]), Firmware: Text(b[64:72]),
 		SelfTest:     binary.LittleEndian.Uint16(b[256:])&0x10 != 0,
+		Telemetry:    b[261]&0x08 != 0,
 		ErrorEntries: int(b[262]) + 1,
 		WarningTemp:  celsius(binary.LittleEndian.Uint16(b[266:])),
 		CriticalTemp: celsius(binary.LittleEndian.Uint16(b[268:])),
@@ -209,6 +212,29 @@ func ReadNVMeErrors(dev NVMe, entries int) ([]NVMeError, error) {
 	}
 
 	return ParseNVMeErrors(data), nil
+}
+
+// telemetryMost is how much of a telemetry log is read: what every controller gives in
+// one command.
+const telemetryMost = 128 << 10
+
+// ReadNVMeTelemetry lets the controller note its state and asks for what it noted, log
+// page 07h (NVMe 2.0 §5.16.1.8): words for its maker, 128 KiB at most.
+func ReadNVMeTelemetry(dev NVMe) ([]byte, error) {
+	const create, block = 1 << 8, 512
+
+	req := logRequest(logNVMeOfHost, block)
+	req.CDW10 |= create
+
+	head, err := admin(dev, "making NVMe telemetry", req)
+	if err != nil {
+		return nil, err
+	}
+
+	// The last block of the third data area is the last of all.
+	length := min((1+int(binary.LittleEndian.Uint16(head[12:])))*block, telemetryMost)
+
+	return admin(dev, "reading NVMe telemetry", logRequest(logNVMeOfHost, length))
 }
 
 // ReadNVMeSelfTests asks for log page 06h.

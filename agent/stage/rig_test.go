@@ -24,12 +24,19 @@ type bench struct {
 	mu      sync.Mutex // guards the rest
 	samples []core.Sample
 	done    []float64
+	kept    map[string][]byte
 }
 
 func newBench(config map[string]string) *bench {
-	b := &bench{}
+	b := &bench{kept: map[string][]byte{}}
 	b.Env = stage.Env{
 		Log: slog.New(slog.DiscardHandler), Config: config, Scale: 1,
+		Keep: func(name string, content []byte) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+
+			b.kept[name] = content
+		},
 		Progress: func(_ string, done float64, _ time.Duration) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

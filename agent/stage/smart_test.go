@@ -1,10 +1,13 @@
 package stage_test
 
 import (
+	"bytes"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"testing"
 
+	"vetting/agent/disk"
 	"vetting/agent/machines"
 	"vetting/agent/stage"
 	"vetting/core"
@@ -106,5 +109,57 @@ func TestAnExpectedDiskThatIsMissing(t *testing.T) {
 
 	if strings.Contains(smart(t, machines.Open(t, sataMachine), nil).Coverage, "NOT tested") {
 		t.Error("a disk that nobody expects is missing")
+	}
+}
+
+// TestADiskThatFailedIsRecorded: its maker wants to see it.
+func TestADiskThatFailedIsRecorded(t *testing.T) {
+	r := machines.Open(t, nvmeMachine)
+
+	for _, change := range []change{{nvmeHealth, setByte(0, 4), false}, {nvmeIdentity, setByte(261, 0x0f), false}} {
+		if err := r.Disks.Edit("nvme0n1", change.key, change.edit); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	head := make([]byte, 512)
+	head[0], head[12] = 7, 3 // four blocks with the header
+
+	r.Disks.Set(disk.Exchange{Disk: "nvme0n1", NVMe: "02 ffffffff 007f0107 00000000", Length: 512, Data: hex.EncodeToString(head)})
+	r.Disks.Set(disk.Exchange{Disk: "nvme0n1", NVMe: "02 ffffffff 01ff0007 00000000", Length: 2048, Data: hex.EncodeToString(head) + "aa"})
+
+	b := newBench(nil)
+	if result := run(t, b, stage.SMART(r.Machine())); result.Verdict != core.Fail {
+		t.Fatalf("verdict %s", result.Verdict)
+	}
+
+	var names []string
+
+	for name, content := range b.kept {
+		names = append(names, name)
+
+		if strings.HasSuffix(name, ".bin") && (len(content) != 2048 || content[512] != 0xaa) {
+			t.Errorf("%d bytes of telemetry", len(content))
+		}
+
+		if strings.HasSuffix(name, ".jsonl") {
+			again, err := disk.NewReplay(bytes.NewReader(content))
+			if err != nil || !slices.Equal(again.Names(), []string{"nvme0n1"}) {
+				t.Errorf("a recording of %v, %v", again, err)
+			}
+		}
+	}
+
+	slices.Sort(names)
+
+	if len(names) != 2 || !strings.HasSuffix(names[0], "-telemetry.bin") || !strings.HasSuffix(names[1], ".jsonl") {
+		t.Errorf("kept %v", names)
+	}
+
+	b = newBench(nil)
+	run(t, b, stage.SMART(machines.Open(t, nvmeMachine).Machine()))
+
+	if len(b.kept) > 0 {
+		t.Errorf("of disks that are well %d files are kept", len(b.kept))
 	}
 }

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -121,6 +122,10 @@ func (x examination) run(ctx context.Context) exam {
 	}
 
 	e.summary = summary(after, e, testErr)
+	if e.verdict == core.Fail {
+		x.record(p)
+	}
+
 	log.Info("disk examined", slog.String("verdict", string(e.verdict)), slog.String("summary", e.summary))
 
 	return e
@@ -240,4 +245,28 @@ func summary(r reading, e exam, testErr error) string {
 	}
 
 	return strings.Join(words, ", ")
+}
+
+// record keeps what a disk that failed tells of itself, for people and for its maker: the
+// answers to all commands that we know, and the telemetry of NVMe.
+func (x examination) record(p patient) {
+	if x.member == nil {
+		var answers bytes.Buffer
+
+		err := disk.Survey(disk.NewRecorder(x.machine.Bus, &answers), x.Name)
+		if err != nil || answers.Len() == 0 {
+			x.env.Log.Warn("disk that failed cannot be recorded", slog.String("disk", x.Name))
+		} else {
+			x.env.Keep("disk-"+x.key+".jsonl", answers.Bytes())
+		}
+	}
+
+	maker, ok := p.(interface{ telemetry() ([]byte, error) })
+	if !ok {
+		return
+	}
+
+	if log, err := maker.telemetry(); err == nil {
+		x.env.Keep("disk-"+x.key+"-telemetry.bin", log)
+	}
 }

@@ -38,6 +38,15 @@ func openNVMe(bus disk.Bus, drive probe.Drive) (patient, error) {
 // Close gives the device back.
 func (p *nvmePatient) Close() error { return p.dev.Close() }
 
+// telemetry is what the controller's maker wants to see.
+func (p *nvmePatient) telemetry() ([]byte, error) {
+	if !p.controller.Telemetry {
+		return nil, disk.ErrRefused
+	}
+
+	return disk.ReadNVMeTelemetry(p.dev)
+}
+
 func (p *nvmePatient) self() bool { return p.controller.SelfTest }
 
 func (p *nvmePatient) minutes(length disk.Length) int {
