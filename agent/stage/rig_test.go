@@ -25,12 +25,19 @@ type bench struct {
 	samples []core.Sample
 	done    []float64
 	kept    map[string][]byte
+	state   []byte // the last checkpoint
 }
 
 func newBench(config map[string]string) *bench {
 	b := &bench{kept: map[string][]byte{}}
 	b.Env = stage.Env{
 		Log: slog.New(slog.DiscardHandler), Config: config, Scale: 1,
+		Checkpoint: func(state []byte) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+
+			b.state = state
+		},
 		Keep: func(name string, content []byte) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -55,7 +55,7 @@ type exam struct {
 
 func examineAll(ctx context.Context, env Env, m probe.Machine, all []subject) []exam {
 	exams, progress := make([]exam, len(all)), newProgress(env, len(all))
-	parts := sampleParts(all)
+	parts, begun := sampleParts(all), newBegunTests(env)
 
 	var work sync.WaitGroup
 
@@ -65,7 +65,7 @@ func examineAll(ctx context.Context, env Env, m probe.Machine, all []subject) []
 		work.Go(func() {
 			x := examination{
 				env: env, machine: m, subject: s, key: parts[i], used: env.Config["SMART.policy"] == "used",
-				selfTest: testLength(env),
+				selfTest: testLength(env), begun: begun,
 				progress: func(done float64, eta time.Duration) { progress.set(i, drive.Name, done, eta) },
 			}
 			exams[i] = x.run(ctx)

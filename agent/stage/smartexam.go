@@ -72,6 +72,7 @@ type examination struct {
 	key      string // part of its sample keys
 	used     bool
 	selfTest disk.Length // empty: none
+	begun    *begunTests
 	progress func(done float64, eta time.Duration)
 }
 

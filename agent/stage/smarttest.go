@@ -74,14 +74,15 @@ func brokenTest(evidence string) core.Finding {
 // awaitTest starts a self-test and asks until it is over: soon after the start for
 // disks that are done at once, then rarely, since every question disturbs it.
 func (x examination) awaitTest(ctx context.Context, p patient) (testState, error) {
-	if err := x.startTest(p); err != nil {
+	begin, err := x.startTest(p)
+	if err != nil {
 		return testState{}, err
 	}
 
 	const often = 30 * time.Second
 
 	expected := time.Duration(p.minutes(x.selfTest)) * time.Minute
-	begin, wait := time.Now(), 2*time.Second
+	wait := 2 * time.Second
 
 	for {
 		timer := time.NewTimer(wait)
@@ -123,17 +124,30 @@ func (x examination) awaitTest(ctx context.Context, p patient) (testState, error
 	}
 }
 
-// startTest starts the self-test. One that somebody else started is ended first: its
-// result would not be ours.
-func (x examination) startTest(p patient) error {
-	err := p.start(x.selfTest)
+// startTest starts the self-test, unless this agent did before it was restarted, and it
+// goes on. One that somebody else started is ended first: its result would not be ours.
+func (x examination) startTest(p patient) (begin time.Time, err error) {
+	if began, ours := x.begun.before(x.key, x.selfTest); ours {
+		if state, err := p.test(); err == nil && state.running {
+			x.begun.begin(x.key, x.selfTest, began)
+
+			return began, nil
+		}
+	}
+
+	err = p.start(x.selfTest)
 	if errors.Is(err, disk.ErrBusy) {
 		x.abortTest(p)
 
 		err = p.start(x.selfTest)
 	}
 
-	return err
+	if err == nil {
+		begin = time.Now()
+		x.begun.begin(x.key, x.selfTest, begin)
+	}
+
+	return begin, err
 }
 
 // abortTest ends the self-test, so that the disk is free for others.

@@ -398,3 +398,64 @@ func TestDisksAreAskedRarely(t *testing.T) {
 		}
 	}
 }
+
+// TestASelfTestGoesOnWhenTheAgentIsRestarted: hours of it would be lost, and a second
+// start would end the first.
+func TestASelfTestGoesOnWhenTheAgentIsRestarted(t *testing.T) {
+	for name, c := range map[string]struct {
+		running bool
+		length  string
+		spoilt  bool
+		starts  int
+	}{
+		"it goes on":                    {true, "extended", false, 1},
+		"it was ended by a reset":       {false, "extended", false, 2},
+		"the profile now wants another": {true, "short", false, 2},
+		"what was kept cannot be read":  {true, "extended", true, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := machines.Open(t, sataMachine)
+			if err := r.Disks.Later("sda", ataAttributes, status(15, 9)); err != nil {
+				t.Fatal(err)
+			}
+
+			machine, heard := listen(r)
+
+			synctest.Test(t, func(t *testing.T) {
+				first := newBench(map[string]string{"SMART.self_test": "extended"})
+
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+
+				stage.SMART(machine)(ctx, first.Env)
+
+				again := machines.Open(t, sataMachine)
+
+				then := []func([]byte) []byte{status(15, 2), status(15, 1), status(0, 0)}
+				if !c.running {
+					then = []func([]byte) []byte{status(2, 9), status(15, 2), status(0, 0)}
+				}
+
+				if err := again.Disks.Later("sda", ataAttributes, then...); err != nil {
+					t.Fatal(err)
+				}
+
+				machine.Bus = disk.NewRecorder(again.Disks, heard)
+
+				second := newBench(map[string]string{"SMART.self_test": c.length})
+				second.Resume = first.state
+
+				if c.spoilt {
+					second.Resume = second.Resume[1:]
+				}
+
+				result := stage.SMART(machine)(t.Context(), second.Env)
+				starts := len(heard.of("sda", ataExtended)) + len(heard.of("sda", ataShort))
+
+				if starts != c.starts || result.Verdict != core.Pass || len(first.state) == 0 {
+					t.Errorf("started %d times, want %d; verdict %s: %+v", starts, c.starts, result.Verdict, result.Findings)
+				}
+			})
+		})
+	}
+}
