@@ -26,6 +26,7 @@ const (
 
 	logSelfTest    = 0x06
 	logDeviceStats = 0x04
+	logExtErrors   = 0x03 // extended comprehensive error log
 	logExtSelfTest = 0x07
 
 	sectorSize = 512

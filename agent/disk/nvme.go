@@ -18,6 +18,7 @@ const (
 	logNVMeFirmware = 0x03
 	logNVMeSelfTest = 0x06
 	logNVMeOfHost   = 0x07 // telemetry, host-initiated
+	logNVMeOCP      = 0xc0 // of drives for data centres; others have something else there, or nothing
 
 	allNamespaces = 0xffffffff
 
@@ -26,6 +27,7 @@ const (
 	nvmeErrorSize    = 64
 	nvmeSelfTestSize = 564
 	nvmeFirmwareSize = 512
+	nvmeOCPSize      = 512
 
 	kelvin = 273 // 0 °C as the NVMe specification rounds it
 )

@@ -41,6 +41,7 @@ func surveyNVMe(dev NVMe) {
 	_, _ = ReadNVMeErrors(dev, controller.ErrorEntries)
 	_, _ = ReadNVMeSelfTests(dev)
 	_, _ = admin(dev, "reading NVMe firmware log", logRequest(logNVMeFirmware, nvmeFirmwareSize))
+	_, _ = admin(dev, "reading OCP health log", logRequest(logNVMeOCP, nvmeOCPSize))
 }
 
 // surveySCSI reports whether the disk is an ATA disk behind a translation layer.
@@ -91,6 +92,7 @@ func surveyATA(ata ATA) {
 	_, _ = ReadHealth(ata)
 	_, _ = ReadATASelfTests(ata)
 	_, _ = ReadATAExtSelfTests(ata)
+	_, _ = ata.Do(ATARequest{Command: ataReadLogExt, LBA: logExtErrors, Count: 1, Ext: true, In: sectorSize})
 	_, _ = ReadPhyEvents(ata)
 	_, _ = ReadEndurance(ata)
 }
