@@ -5,42 +5,97 @@ package main_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"vetting/cmd/vetting-lab/lab"
 	"vetting/core"
+	"vetting/core/route"
 )
 
-// TestE2ENetwork vets a machine with two ports, of which one is registered: traffic goes
-// over both, each byte verified, and the second port gets its address from the appliance.
+// TestE2ENetwork vets machines with two ports, of which one is registered.
 func TestE2ENetwork(t *testing.T) {
+	rack := openRack(t)
+
+	t.Run("traffic over both ports", func(t *testing.T) { testsBothPorts(t, rack) })
+	t.Run("a cable that is pulled", func(t *testing.T) { seesAFlap(t, rack) })
+}
+
+// testsBothPorts: traffic goes over both, each byte verified, and the second port gets
+// its address from the appliance.
+func testsBothPorts(t *testing.T, rack *lab.Rack) {
 	machine := lab.Sample(lab.BIOS, 11)
 	machine.Second = "52:54:00:77:11:02"
 
-	s := plug(t, openRack(t), machine)
+	s := plug(t, rack, machine)
 	s.register(core.PowerManual)
 	s.expectItself()
 
-	run := s.mustPass(s.vet())
-
-	for _, stage := range run.Stages {
-		if stage.Name != core.Network {
-			continue
-		}
-
-		for _, step := range stage.SubSteps {
-			t.Logf("%s: %s, %s", step.Name, step.Verdict, step.Summary)
-		}
-
-		for _, f := range stage.Findings {
-			t.Logf("%s %s: %s", f.Severity, f.Code, f.Evidence)
-		}
-
-		if stage.Verdict != core.Pass || !strings.Contains(stage.Coverage, "2 of 2 ports with a link tested") || strings.Contains(stage.Coverage, " 0 B verified") {
-			t.Errorf("%s: %s", stage.Verdict, stage.Coverage)
-		}
-
-		return
+	stage, ok := networkStage(s.mustPass(s.vet()))
+	if !ok {
+		t.Fatal("the run had no stage Network")
 	}
 
-	t.Error("the run had no stage Network")
+	for _, step := range stage.SubSteps {
+		t.Logf("%s: %s, %s", step.Name, step.Verdict, step.Summary)
+	}
+
+	if stage.Verdict != core.Pass || !strings.Contains(stage.Coverage, "2 of 2 ports with a link tested") || strings.Contains(stage.Coverage, " 0 B verified") {
+		t.Errorf("%s: %s", stage.Verdict, stage.Coverage)
+	}
+}
+
+// seesAFlap: the cable of the second port is pulled for a moment while traffic goes over
+// it, and the run fails by that port.
+func seesAFlap(t *testing.T, rack *lab.Rack) {
+	const traffic = 4 << 20 // bytes: the test of the port is under way
+
+	machine := lab.Sample(lab.BIOS, 12)
+	machine.Second = "52:54:00:77:12:02"
+
+	s := plug(t, rack, machine)
+	s.register(core.PowerManual)
+	id := s.vet()
+
+	s.await(id, func(run route.Run) bool { return run.State == core.State(core.Network) })
+
+	for {
+		moved, err := s.SecondPortMoved()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if moved > traffic {
+			break
+		}
+
+		select {
+		case <-s.ctx.Done():
+			t.Fatal("nothing goes over the second port")
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+
+	for _, out := range []bool{true, false} {
+		if err := s.PullSecond(s.ctx, out); err != nil {
+			t.Fatal(err)
+		}
+
+		time.Sleep(300 * time.Millisecond)
+	}
+
+	run := s.await(id, never)
+	if run.State != core.StateFailedHolding || run.Verdict != core.Fail || !names(run, core.Network, "nic", "eth1") {
+		stage, _ := networkStage(run)
+		t.Errorf("the run is in %s with verdict %s: %+v", run.State, run.Verdict, stage)
+	}
+}
+
+func networkStage(run route.Run) (route.Stage, bool) {
+	for _, stage := range run.Stages {
+		if stage.Name == core.Network {
+			return stage, true
+		}
+	}
+
+	return route.Stage{}, false
 }

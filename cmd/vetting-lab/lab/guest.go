@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/vishvananda/netlink"
 )
 
 // Guest is a machine that is plugged into a segment: on or off, with disks that
@@ -152,6 +154,29 @@ func (g *Guest) PowerOff() {
 
 // Reset presses the reset button.
 func (g *Guest) Reset(ctx context.Context) error { return g.Monitor(ctx, "system_reset", nil) }
+
+// SecondPortMoved is how many bytes went over the machine's second port.
+func (g *Guest) SecondPortMoved() (bytes uint64, err error) {
+	err = g.segment.wire.Do(func() error {
+		link, err := netlink.LinkByName(g.second)
+		if err != nil {
+			return fmt.Errorf("finding link %s: %w", g.second, err)
+		}
+
+		if s := link.Attrs().Statistics; s != nil {
+			bytes = s.RxBytes + s.TxBytes
+		}
+
+		return nil
+	})
+
+	return bytes, err
+}
+
+// PullSecond pulls the cable of the machine's second port, or plugs it in again.
+func (g *Guest) PullSecond(ctx context.Context, out bool) error {
+	return g.Monitor(ctx, "set_link", map[string]any{"name": "net1", "up": !out})
+}
 
 // Untouched returns an error that names each disk on which something was
 // written since it was made. The machine must be off.
