@@ -53,6 +53,9 @@ var ErrNoLease = errors.New("no lease to write")
 // ErrAbsent means that no disk with the armed serial number is there.
 var ErrAbsent = errors.New("no such disk is there")
 
+// ErrProbe means that the disk could not be looked at for somebody's data.
+var ErrProbe = errors.New("looking for data")
+
 // ErrOutside means that a write was outside the disk, or not of whole blocks.
 var ErrOutside = errors.New("outside the armed range")
 
@@ -125,7 +128,7 @@ func confirm(ctx context.Context, layer Layer, request Request, handle Handle) (
 
 	// What counts is what is on this descriptor, whatever was read by name.
 	if facts.Probe, err = request.Probe(ctx, handle, facts.Disk); err != nil {
-		return nil, fmt.Errorf("looking for data on %s: %w", facts.Disk.Name, err)
+		return nil, fmt.Errorf("%w on %s: %w", ErrProbe, facts.Disk.Name, err)
 	}
 
 	facts.Now = request.Now()
@@ -171,7 +174,7 @@ func readProbe(ctx context.Context, layer Layer, request *Request, disk diskguar
 	defer r.Close()
 
 	if probe, err = request.Probe(ctx, r, disk); err != nil {
-		return probe, fmt.Errorf("looking for data on %s: %w", disk.Name, err)
+		return probe, fmt.Errorf("%w on %s: %w", ErrProbe, disk.Name, err)
 	}
 
 	return probe, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"vetting/agent/blockdev"
 	"vetting/agent/disk"
@@ -162,5 +163,34 @@ func TestNoDiskOfARecordedMachineMayBeWritten(t *testing.T) {
 
 	if seen == 0 {
 		t.Error("no machine has a disk")
+	}
+}
+
+// A survey is made anew unless one of that age is good enough.
+func TestASurveyIsSharedWhereItIsFreshEnough(t *testing.T) {
+	files := host()
+	system := &blockdev.System{Machine: probe.Machine{Root: files, Bus: silent{}}}
+
+	serial := func(age time.Duration) string {
+		disks, err := system.Survey(age)
+		if err != nil || len(disks) != 1 {
+			t.Fatal(disks, err)
+		}
+
+		return disks[0].Serial
+	}
+
+	if got := serial(time.Hour); got != "V1" {
+		t.Errorf("the first: %q", got)
+	}
+
+	files[vda+"serial"] = &fstest.MapFile{Data: []byte("V2\n")}
+
+	if got := serial(time.Hour); got != "V1" {
+		t.Errorf("one that may be an hour old: %q", got)
+	}
+
+	if got := serial(0); got != "V2" {
+		t.Errorf("one of now: %q", got)
 	}
 }

@@ -26,18 +26,21 @@ type System struct {
 	Dev     string // folder of device nodes; empty: "/dev"
 
 	mu    sync.Mutex // guards the rest
-	at    time.Time
+	begun time.Time  // when the survey below was begun
 	disks []diskguard.Disk
 }
 
-// Survey looks at all disks. Many disks that are written at once share what was seen
-// a moment ago, where that is good enough.
+// Survey looks at all disks. Many that ask at once share one survey that was begun after
+// they asked.
 func (s *System) Survey(age time.Duration) ([]diskguard.Disk, error) {
+	asked := time.Now().Add(-age)
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	if age == 0 || s.at.IsZero() || time.Since(s.at) >= age {
-		s.disks, s.at = Survey(s.Machine), time.Now()
+	if s.begun.IsZero() || s.begun.Before(asked) {
+		begun := time.Now()
+		s.disks, s.begun = Survey(s.Machine), begun
 	}
 
 	return s.disks, nil

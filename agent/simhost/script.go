@@ -19,13 +19,14 @@ func paced(inventory core.Inventory, takes time.Duration) map[core.StageName]Pla
 		core.SMART:          askDisks(inventory),
 		core.CPUStress:      stressCPUs(inventory),
 		core.Memory:         testMemory(inventory),
+		core.Storage:        readDisks(inventory),
 		core.Network:        testPorts(inventory),
 		core.Burn:           burnAll(inventory),
 	}
 
 	for name, pace := range map[core.StageName]time.Duration{
 		core.InventoryCheck: 4 * time.Second, core.Firmware: 3 * time.Second, core.SMART: takes,
-		core.CPUStress: 25 * time.Second, core.Memory: 20 * time.Second, core.Network: 15 * time.Second, core.Burn: 30 * time.Second,
+		core.CPUStress: 25 * time.Second, core.Memory: 20 * time.Second, core.Storage: 20 * time.Second, core.Network: 15 * time.Second, core.Burn: 30 * time.Second,
 	} {
 		play := script[name]
 		play.Takes, play.Every = pace, time.Second
@@ -133,6 +134,26 @@ func testMemory(inventory core.Inventory) Play {
 			}, watched()...),
 		},
 	}
+}
+
+func readDisks(inventory core.Inventory) Play {
+	play := Play{Curve: disksAt, Result: core.Result{
+		Verdict: core.Pass, Coverage: fmt.Sprintf("%d of %d disks; %d read (38.4 GiB, 2.0 %%), write NOT tested; no disk was armed",
+			len(inventory.Disks), len(inventory.Disks), len(inventory.Disks)),
+	}}
+
+	for i := range inventory.Disks {
+		d := &inventory.Disks[i]
+		play.Lines = append(play.Lines, "reading "+d.Name+" in 256 places")
+		play.Steps = append(play.Steps, d.Name+" read", d.Name+" random reads")
+		done := step(d.Name, "19.2 GiB read, 1.2 GiB of it twice and compared, write NOT tested, read 521 MiB/s, single reads 110µs, 99 % within 180µs")
+		done.Part = diskPart(d)
+		play.Result.SubSteps = append(play.Result.SubSteps, done)
+	}
+
+	play.Result.SubSteps = append(play.Result.SubSteps, watched()...)
+
+	return play
 }
 
 func testPorts(inventory core.Inventory) Play {

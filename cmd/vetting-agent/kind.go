@@ -4,6 +4,7 @@ import (
 	"vetting/agent/cpu/drill"
 	"vetting/agent/diskread"
 	"vetting/agent/memory"
+	"vetting/agent/storage"
 	"vetting/agent/worker"
 )
 
@@ -11,9 +12,10 @@ import (
 // own, see agent/worker.
 func kinds() map[string]worker.Func {
 	return map[string]worker.Func{
-		drill.Kind:        drill.Work,
-		drill.BetweenKind: drill.WorkBetween,
-		memory.Kind:       memory.Work,
-		diskread.Kind:     diskread.Work,
+		drill.Kind:         drill.Work,
+		drill.BetweenKind:  drill.WorkBetween,
+		memory.Kind:        memory.Work,
+		diskread.Kind:      diskread.Work,
+		storage.WorkerKind: storage.Work(storage.Wiped),
 	}
 }

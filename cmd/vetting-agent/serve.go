@@ -25,6 +25,7 @@ import (
 	"vetting/agent/probe"
 	"vetting/agent/smartctl"
 	"vetting/agent/stage"
+	"vetting/agent/storage"
 	"vetting/agent/wire"
 	"vetting/core"
 	"vetting/firmware/inventory"
@@ -205,6 +206,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.SMART:          stage.SMARTThrough(look, smartctl.Find(m.root)),
 			core.CPUStress:      stage.CPUStress(look, workforce, writeSys),
 			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),
+			core.Storage:        stage.Storage(look, workforce, storage.Run),
 			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log)}),
 			core.Burn:           stage.Burn(look, workforce, burn.Run),
 		},

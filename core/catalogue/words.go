@@ -28,6 +28,8 @@ func (e Entry) Sign() string {
 		return "V"
 	case "amperes":
 		return "A"
+	case "milliseconds":
+		return "ms"
 	case "hours":
 		return "h"
 	case "minutes":

@@ -35,8 +35,32 @@ const (
 	StorageChanged        = "storage/changed"
 )
 
+// Codes of the test itself.
+const (
+	StorageCanary      = "storage/canary-missed"
+	StorageReadError   = "storage/read-error"
+	StorageWriteError  = "storage/write-error"
+	StorageCorrupt     = "storage/corrupt"
+	StorageDropped     = "storage/dropped-write"
+	StorageMisplaced   = "storage/misplaced-write"
+	StorageSwapped     = "storage/swapped-blocks"
+	StorageWrapped     = "storage/fake-capacity"
+	StorageCrossed     = "storage/crossed-disks"
+	StorageUnsteady    = "storage/unsteady-read"
+	StorageVanished    = "storage/vanished"
+	StorageNotTested   = "storage/not-tested"
+	StorageMissing     = "storage/expected-disk-missing"
+	StorageSlowRequest = "storage/slow-request"
+	StorageSlowZones   = "storage/slow-zones"
+	StorageHidden      = "storage/hidden-area"
+	StorageNotErased   = "storage/not-discarded"
+	StorageOffClass    = "storage/off-class"
+)
+
 // storages lists the codes of the Storage stage.
-func storages() []Entry { return slices.Concat(storageRun(), storageDisk(), storageUse()) }
+func storages() []Entry {
+	return slices.Concat(storageRun(), storageDisk(), storageUse(), storageWrong(), storageRest())
+}
 
 // storageRun lists what a run lacks to write to any disk.
 func storageRun() []Entry {
@@ -177,6 +201,98 @@ func storageUse() []Entry {
 			StorageChanged, "The disk is another one than a moment ago",
 			"What was opened is not what was looked at. Nothing was written.",
 			"Retry the stage; do not swap disks meanwhile.", core.Critical,
+		},
+	}
+}
+
+// storageWrong lists what a disk can do to data.
+func storageWrong() []Entry {
+	return []Entry{
+		{
+			StorageReadError, "The disk cannot be read in places",
+			"It could not give back what it holds.", "Replace {part}.", core.Critical,
+		},
+		{
+			StorageWriteError, "The disk cannot be written in places",
+			"It refused, or lost, what it was to keep.", "Replace {part}.", core.Critical,
+		},
+		{
+			StorageCorrupt, "The disk gives back other data than was written",
+			"Bits have changed and nothing said so: the disk, its cable, the controller or the machine's memory alters data unnoticed.",
+			"Run Memory again; then replace the cable, the controller, {part}.", core.Critical,
+		},
+		{
+			StorageDropped, "Writes to the disk got lost",
+			"The disk said that it had written, and what was there before is still there.", "Replace {part}.", core.Critical,
+		},
+		{
+			StorageMisplaced, "The disk wrote data to the wrong place",
+			"A block is whole and stands where another belongs.", "Replace {part}.", core.Critical,
+		},
+		{
+			StorageSwapped, "The disk swapped data",
+			"Two blocks are whole and each stands where the other belongs.", "Replace {part}.", core.Critical,
+		},
+		{
+			StorageWrapped, "The disk is smaller than it says",
+			"What is written behind its real end overwrites its beginning: a counterfeit, or a fault of its firmware.",
+			"Send {part} back; do not put it to use.", core.Critical,
+		},
+		{
+			StorageCrossed, "Data of one disk is on another",
+			"A controller or expander mixed up two disks.", "Update the controller's firmware; replace the controller.", core.Critical,
+		},
+		{
+			StorageUnsteady, "The disk gave other data the second time",
+			"Nobody writes to it: the disk, its cable, the controller or the machine's memory alters data unnoticed.",
+			"Run Memory again; then replace the cable, the controller, {part}.", core.Critical,
+		},
+		{
+			StorageVanished, "The disk vanished in the midst of the test",
+			"It does not answer any more.", "Check its power and its cable, reseat it; if it comes back, replace {part}.", core.Critical,
+		},
+	}
+}
+
+// storageRest lists what is slow, and what was not tested.
+func storageRest() []Entry {
+	return []Entry{
+		{
+			StorageSlowRequest, "A request to the disk took far too long",
+			"It retries, is reset, or waits for its link.",
+			"Look at SMART and the kernel's log; replace the cable, then {part}.", core.Warning,
+		},
+		{
+			StorageSlowZones, "Parts of the disk are much slower than the rest",
+			"A weak head, or many sectors that were replaced.",
+			"Run the extended self-test of {part}; replace it if it is to be trusted.", core.Warning,
+		},
+		{
+			StorageHidden, "A part of the disk is hidden",
+			"A host protected area makes it smaller than it is: what is in there was NOT tested.",
+			"Make it whole again (hdparm -N) and test it, or accept it.", core.Warning,
+		},
+		{
+			StorageOffClass, "The disks are slower than those of its class",
+			"Hosts of this kind read faster.",
+			"Compare the disks with each other; look at their cables and at the link of the controller.", core.Warning,
+		},
+		{
+			StorageNotErased, "What the test wrote is still on the disk",
+			"The profile asks to give it up at the end, and the disk did not.",
+			"Erase it by hand (blkdiscard, nvme format) where that matters.", core.Info,
+		},
+		{
+			StorageCanary, "The test of the disk is blind",
+			"Planted faults were not found: it proves nothing.", "Retry the stage; report it if it comes back.", core.Critical,
+		},
+		{
+			StorageNotTested, "A disk was not tested",
+			"What was not tested is not vouched for; the evidence says why.", "Look at the evidence, then retry the stage.", core.Critical,
+		},
+		{
+			StorageMissing, "An expected disk could not be tested: it is not there",
+			"It is in the host's spec or in its last inventory, or is armed.", "Check the disk, its slot and its cable.", core.Critical,
 		},
 	}
 }

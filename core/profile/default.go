@@ -24,6 +24,7 @@ func plans() []row {
 		smartPlan(),
 		cpuPlan(),
 		memoryPlan(),
+		storagePlan(),
 		networkPlan(),
 		burnPlan(),
 	)
@@ -43,7 +44,8 @@ func cpuPlan() []row {
 }
 
 // Defaults returns the profiles that come with the product. Each holds just the
-// stages that this version has; none of them writes to a disk.
+// stages that this version has; none of them arms a disk, and without that nothing is
+// written.
 func Defaults() []core.Profile {
 	shipped := func(name, description string, of func(tiers) string) core.Profile {
 		p := core.Profile{
@@ -68,7 +70,9 @@ func Defaults() []core.Profile {
 }
 
 // rules are the limits that every profile has.
-func rules() []core.Rule { return slices.Concat(diskRules(), CPURules(), MemoryRules(), sensorRules()) }
+func rules() []core.Rule {
+	return slices.Concat(diskRules(), CPURules(), MemoryRules(), StorageRules(), sensorRules())
+}
 
 // Markdown prints the settings of the shipped profiles as a table.
 func Markdown() string {
@@ -87,7 +91,7 @@ func Markdown() string {
 func settings() map[string]setting {
 	all := map[string]setting{SelfTest: oneOf("short", "extended", "none"), Policy: oneOf("new", "used")}
 
-	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), networkSettings(), burnSettings()} {
+	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), storageSettings(), networkSettings(), burnSettings()} {
 		maps.Copy(all, of)
 	}
 

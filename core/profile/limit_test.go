@@ -18,6 +18,7 @@ func class() (peers []threshold.Peer) {
 	for i := range 6 {
 		peers = append(peers, threshold.Peer{Name: fmt.Sprint("host", i), Figures: []core.Figures{
 			{Stage: core.CPUStress, Medians: map[string]float64{"cpu/host/fma_gflops": 1000}},
+			{Stage: core.Storage, Medians: map[string]float64{"disk/ST4000/model_read_mibps": 200}},
 			{Stage: core.Memory, Medians: map[string]float64{"memory/node0/copy_mibps": 100_000, "memory/node1/copy_mibps": 100_000}},
 		}})
 	}
@@ -45,6 +46,9 @@ func TestEveryShippedLimit(t *testing.T) {
 		"memory slower than its class":   {core.Memory, "memory/node1/copy_mibps", 88_000, 0, []string{"warning memory/off-class"}},
 		"a channel without its DIMM":     {core.Memory, "memory/node1/copy_mibps", 74_000, 0, []string{"critical memory/off-class", "warning memory/off-class"}},
 		"memory faster than its class":   {core.Memory, "memory/node1/copy_mibps", 112_000, 0, []string{"warning memory/off-class"}},
+		"disks as fast as their class":   {core.Storage, "disk/ST4000/model_read_mibps", 145, 0, nil},
+		"disks slower than their class":  {core.Storage, "disk/ST4000/model_read_mibps", 135, 0, []string{"warning storage/off-class"}},
+		"disks much slower":              {core.Storage, "disk/ST4000/model_read_mibps", 95, 0, []string{"critical storage/off-class", "warning storage/off-class"}},
 		"a CPU four degrees from it":     {core.Burn, "cpu/package0/headroom_celsius", 4, 2 * time.Minute, nil},
 		"a CPU near its limit":           {core.Burn, "cpu/package0/headroom_celsius", 3, 2 * time.Minute, []string{"warning sensor/near-limit"}},
 		"a CPU near it for a moment":     {core.Burn, "cpu/package0/headroom_celsius", 3, 50 * time.Second, nil},

@@ -47,6 +47,7 @@ func Available() []core.StageName {
 		core.SMART,
 		core.CPUStress,
 		core.Memory,
+		core.Storage,
 		core.Network,
 		core.Burn,
 		core.Reporting,

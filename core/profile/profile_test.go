@@ -89,7 +89,7 @@ func TestTheShippedProfilesDifferInTheirSettingsAlone(t *testing.T) {
 
 		for _, stage := range p.Stages {
 			configured := slices.ContainsFunc(slices.Collect(maps.Keys(p.Config)), func(key string) bool { return strings.HasPrefix(key, string(stage)+".") })
-			if slices.Contains([]core.StageName{core.SMART, core.CPUStress, core.Memory, core.Network, core.Burn}, stage) && !configured {
+			if slices.Contains([]core.StageName{core.SMART, core.CPUStress, core.Memory, core.Storage, core.Network, core.Burn}, stage) && !configured {
 				t.Errorf("%s says nothing about %s", p.Name, stage)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vetting/core"
+	"vetting/core/profile"
 )
 
 // Gap is something that was not tested, and why. The list of gaps stands on the
@@ -90,12 +91,12 @@ func diskGaps(in *Input) []Gap {
 	var unwritten, mute []string
 
 	disks := in.Inventory.Disks
-	stored := stagePassed(&in.Run, core.Storage)
+	stored, destructive := stagePassed(&in.Run, core.Storage), profile.Destructive(&in.Run.Profile)
 
 	for i := range disks {
 		d := &disks[i]
 
-		if !stored || !slices.Contains(in.Run.Armed, d.Serial) {
+		if !stored || !destructive || !slices.Contains(in.Run.Armed, d.Serial) {
 			unwritten = append(unwritten, diskName(d))
 		}
 
@@ -126,6 +127,8 @@ func whyUnwritten(in *Input, stored bool) string {
 		return "the Storage stage is not part of profile " + in.Run.Profile.Name + "; nothing was written to any disk"
 	case len(in.Run.Armed) == 0:
 		return "no disk was armed, and a disk that is not armed is never written to"
+	case !profile.Destructive(&in.Run.Profile):
+		return "profile " + in.Run.Profile.Name + " reads disks and writes to none (Storage.mode)"
 	case !stored:
 		return "the Storage stage did not pass"
 	default:

@@ -273,6 +273,7 @@ func TestDiskWritesAreAGapUnlessTheDiskWasArmedAndStoragePassed(t *testing.T) {
 	t.Parallel()
 
 	storage := core.Stage{Name: core.Storage, Phase: core.Done, Verdict: core.Pass}
+	destructive := map[string]string{"Storage.mode": "destructive"}
 
 	tests := map[string]struct {
 		change func(*core.Run)
@@ -282,11 +283,14 @@ func TestDiskWritesAreAGapUnlessTheDiskWasArmedAndStoragePassed(t *testing.T) {
 		"Storage passed, nothing armed":  {func(r *core.Run) { r.Stages = append(r.Stages, storage) }, []string{"S1", "N1"}},
 		"armed, but Storage not planned": {func(r *core.Run) { r.Armed = []string{"S1"} }, []string{"S1", "N1"}},
 		"one armed and Storage passed": {func(r *core.Run) {
-			r.Stages, r.Armed = append(r.Stages, storage), []string{"S1"}
+			r.Stages, r.Armed, r.Profile.Config = append(r.Stages, storage), []string{"S1"}, destructive
 		}, []string{"N1"}},
 		"all armed and Storage passed": {func(r *core.Run) {
-			r.Stages, r.Armed = append(r.Stages, storage), []string{"S1", "N1"}
+			r.Stages, r.Armed, r.Profile.Config = append(r.Stages, storage), []string{"S1", "N1"}, destructive
 		}, nil},
+		"armed, and the profile reads": {func(r *core.Run) {
+			r.Stages, r.Armed = append(r.Stages, storage), []string{"S1", "N1"}
+		}, []string{"S1", "N1"}},
 	}
 
 	for name, tt := range tests {

@@ -1,0 +1,598 @@
+package stage_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"vetting/agent/collect"
+	"vetting/agent/cpu/drill"
+	"vetting/agent/disk"
+	"vetting/agent/machines"
+	"vetting/agent/stage"
+	"vetting/agent/storage"
+	"vetting/agent/wire"
+	"vetting/agent/worker"
+	"vetting/core"
+	"vetting/core/catalogue"
+	"vetting/core/problem"
+	"vetting/core/profile"
+)
+
+// The disks of the machine that Storage is tested on: one that turns, one of flash, a
+// stick.
+const (
+	turning     = "WD-WCC7K4ABCD12"
+	flash       = "S5P2NL0T204417D"
+	storageHost = "asus-prime-b650-plus-3057"
+	storageGiB  = 1 << 30
+)
+
+// storageBench is a recorded machine, and what comes of testing its disks.
+type storageBench struct {
+	*bench
+
+	machine *collect.Recording
+	files   fstest.MapFS
+	change  func(tallies map[string]storage.Tally)
+	exit    worker.Exit
+	hear    func(told func(storage.Tally))
+	asked   storage.Test
+	calls   int
+	states  [][]byte
+	kept    map[string][]byte
+}
+
+// newStorageBench is of a run with a profile of the product.
+func newStorageBench(t *testing.T, name string, armed ...string) *storageBench {
+	t.Helper()
+
+	var config map[string]string
+
+	for _, p := range profile.Defaults() {
+		if p.Name == name {
+			config = p.Config
+		}
+	}
+
+	b := &storageBench{
+		bench: newBench(config), machine: machines.Open(t, storageHost), files: fstest.MapFS{}, change: func(map[string]storage.Tally) {},
+		exit: worker.Exit{Reason: worker.Done}, hear: func(func(storage.Tally)) {}, kept: map[string][]byte{},
+	}
+	b.Checkpoint = func(state []byte) { b.states = append(b.states, state) }
+	b.Keep = func(name string, content []byte) { b.kept[name] = content }
+	b.WriteLease = func() time.Time { return time.Now().Add(time.Minute) }
+
+	for _, d := range []core.ExpectedDisk{
+		{Serial: turning, WWN: "50014ee2bc10a2f4", SizeBytes: 4000787030016}, {Serial: flash, WWN: "002538b221b04ac2", SizeBytes: 1000204886016},
+	} {
+		d.Armed = slices.Contains(armed, d.Serial)
+		b.Disks = append(b.Disks, d)
+	}
+
+	return b
+}
+
+// goodDisk is what comes of a disk with nothing wrong.
+func goodDisk(d storage.Disk) storage.Tally {
+	t := storage.Tally{ID: d.ID, Name: d.Name, Serial: d.Serial, Wrote: d.Write, Step: "finish", Done: 100, Total: 100, Over: true, Reading: time.Minute, Writing: time.Minute}
+	t.Mark = storage.Mark{Read: 20 * storageGiB, Compared: storageGiB}
+	t.Bytes.Read = t.Mark.Read
+
+	for range 100 {
+		t.Reads.Add(4 * time.Millisecond)
+		t.Random.Add(8 * time.Millisecond)
+	}
+
+	if d.Write {
+		t.Mark = storage.Mark{Read: 20 * storageGiB, Written: 20 * storageGiB, Verified: 20 * storageGiB}
+		t.Bytes.Written, t.Discard, t.Found = t.Mark.Written, "discarded", "256 samples, blank or of an earlier test"
+	}
+
+	return t
+}
+
+func (b *storageBench) test(ctx context.Context, test storage.Test) storage.Report {
+	b.asked = test
+	b.calls++
+
+	r := storage.Report{Tallies: map[string]storage.Tally{}, Exit: b.exit, Took: time.Minute}
+	for _, d := range test.Job.Disks {
+		tally := goodDisk(d)
+		r.Tallies[tally.Key()] = tally
+	}
+
+	b.change(r.Tallies)
+	b.hear(test.Told)
+
+	return r
+}
+
+func (b *storageBench) run(t *testing.T) core.Result {
+	t.Helper()
+
+	return b.runIn(t.Context())
+}
+
+func (b *storageBench) runIn(ctx context.Context) core.Result {
+	m := b.machine.Machine()
+	m.Root = over{m.Root, b.files}
+
+	return stage.Storage(m, func(*slog.Logger) drill.Starter { return worker.Runner{} }, b.test)(ctx, b.Env)
+}
+
+// altered changes the tally of one disk.
+func altered(serial string, change func(t *storage.Tally)) func(map[string]storage.Tally) {
+	return func(all map[string]storage.Tally) {
+		t := all[serial]
+		change(&t)
+		all[serial] = t
+	}
+}
+
+// Nothing armed, nothing written: in every profile, and the report says so.
+func TestStorageReadsWhereNothingIsArmed(t *testing.T) {
+	for _, name := range []string{"quick", "deep", "soak"} {
+		b := newStorageBench(t, name)
+		r := b.run(t)
+
+		if r.Verdict != core.Pass || len(r.Findings) > 0 || len(r.SubSteps) != 3 {
+			t.Errorf("%s: %+v", name, r)
+		}
+
+		if want := "2 of 2 disks; 2 read (38.0 GiB, 0.8 %), write NOT tested; no disk was armed; USB storage sdb NOT tested"; r.Coverage != want {
+			t.Errorf("%s: %s", name, r.Coverage)
+		}
+
+		for _, d := range b.asked.Job.Disks {
+			if d.Write || d.Override {
+				t.Errorf("%s: %+v is to be written", name, d)
+			}
+		}
+
+		if b.asked.Job.Plan.Share != map[string]float64{"quick": 0.02, "deep": 1, "soak": 1}[name] {
+			t.Errorf("%s: %+v", name, b.asked.Job.Plan)
+		}
+	}
+}
+
+// Arming alone writes nothing either: the profile must say destructive.
+func TestStorageOfAProfileThatReadsOnly(t *testing.T) {
+	b := newStorageBench(t, "quick", turning)
+	r := b.run(t)
+
+	found := find(r, "storage/not-destructive")
+	if r.Verdict != core.Pass || len(found) != 1 || found[0].Severity != core.Warning || found[0].Part.Serial != turning || b.asked.Job.Destructive {
+		t.Errorf("%+v", r)
+	}
+
+	if !strings.Contains(r.Coverage, "write NOT tested") || b.asked.Job.Disks[1].Write || b.asked.Job.Disks[0].Write {
+		t.Errorf("%s: %+v", r.Coverage, b.asked.Job.Disks)
+	}
+}
+
+func TestStorageWritesWhatIsArmed(t *testing.T) {
+	b := newStorageBench(t, "soak", turning)
+	b.Config["Storage.protect"] = "S9 5000c500a0000001"
+	b.Overrides = []string{core.WipeFlag(turning)}
+	begun := time.Now()
+	r := b.run(t)
+
+	if r.Verdict != core.Pass || len(r.Findings) > 0 {
+		t.Errorf("%+v", r)
+	}
+
+	if want := "2 of 2 disks; 1 written and verified (20.0 GiB, 0.5 %); 1 read (19.0 GiB, 2.0 %), write NOT tested; USB storage sdb NOT tested"; r.Coverage != want {
+		t.Error(r.Coverage)
+	}
+
+	job := b.asked.Job
+	if !job.Destructive || !job.BlankOnly || !slices.Equal(job.Protected, []string{"S9", "5000c500a0000001"}) || job.Plan.Passes != 2 || job.Plan.Discard != "discard" ||
+		len(job.Expected) != 2 || b.asked.OverrideUntil.Sub(begun) < 14*time.Minute || b.asked.OverrideUntil.Sub(begun) > 16*time.Minute {
+		t.Errorf("%+v", b.asked)
+	}
+
+	for _, d := range job.Disks {
+		armed := d.Serial == turning
+		if d.Write != armed || d.Override != armed || d.Spins != armed || d.Depth < 4 || d.Group == "" || d.Block != 512 {
+			t.Errorf("%+v", d)
+		}
+	}
+
+	if len(b.kept["disks.json"]) == 0 {
+		t.Error("the curves were not kept")
+	}
+
+	values := map[string]float64{}
+
+	for _, s := range r.Measurements {
+		values[s.Key] = s.Value
+
+		if err := catalogue.Check(s.Key, s.Unit); err != nil || !wire.ValidKey(s.Key) {
+			t.Errorf("%s: %v", s.Key, err)
+		}
+	}
+
+	for key, want := range map[string]float64{
+		"disk/" + strings.ToLower(turning) + "/verified_bytes": 20 * storageGiB, "disk/" + strings.ToLower(turning) + "/miscompares_count": 0, "disk/" + strings.ToLower(flash) + "/slowest_request_milliseconds": 8,
+	} {
+		if values[key] != want {
+			t.Errorf("%s is %v", key, values[key])
+		}
+	}
+
+	if rate := values["disk/"+strings.ToLower(turning)+"/write_mibps"]; rate < 341 || rate > 342 {
+		t.Errorf("written at %v MiB/s", rate)
+	}
+
+	models := 0
+
+	for key := range values {
+		if strings.HasSuffix(key, "/model_read_mibps") {
+			models++
+		}
+	}
+
+	if models != 2 {
+		t.Errorf("%d models in %v", models, values)
+	}
+}
+
+// Each thing that is wrong has its code, verdict and part.
+func TestWhatStorageFindsWrong(t *testing.T) {
+	wrong := func(kind storage.Kind) func(map[string]storage.Tally) {
+		return altered(turning, func(t *storage.Tally) {
+			t.Mark.Wrong = []storage.Wrong{{Kind: kind, Offset: 4096 * 1000, Length: 4096, Text: "as it is"}}
+			t.Mark.Wrongs = 1
+		})
+	}
+	refused := func(code string) func(map[string]storage.Tally) {
+		return altered(turning, func(t *storage.Tally) {
+			*t = storage.Tally{ID: t.ID, Name: t.Name, Serial: t.Serial, Refused: []storage.Reason{{Code: code, Evidence: "as it is"}}}
+		})
+	}
+	took := func(most time.Duration) func(t *storage.Tally) {
+		return func(t *storage.Tally) { t.Reads.Add(most) }
+	}
+	slow := func(n int) func(map[string]storage.Tally) {
+		return altered(turning, func(t *storage.Tally) {
+			t.Slow = map[string][]storage.Point{"read": slices.Repeat([]storage.Point{{Offset: 5 * storageGiB, MiBps: 12}}, n)}
+		})
+	}
+
+	for name, c := range map[string]struct {
+		change   func(map[string]storage.Tally)
+		code     string // empty: nothing
+		severity core.Severity
+		verdict  core.Verdict
+	}{
+		"nothing":              {func(map[string]storage.Tally) {}, "", "", core.Pass},
+		"unreadable":           {wrong(storage.ReadError), "storage/read-error", core.Critical, core.Fail},
+		"unwritable":           {wrong(storage.WriteError), "storage/write-error", core.Critical, core.Fail},
+		"corrupt":              {wrong(storage.Corrupt), "storage/corrupt", core.Critical, core.Fail},
+		"dropped":              {wrong(storage.Dropped), "storage/dropped-write", core.Critical, core.Fail},
+		"misplaced":            {wrong(storage.Misplaced), "storage/misplaced-write", core.Critical, core.Fail},
+		"swapped":              {wrong(storage.Swapped), "storage/swapped-blocks", core.Critical, core.Fail},
+		"wrapped":              {wrong(storage.Wrapped), "storage/fake-capacity", core.Critical, core.Fail},
+		"crossed":              {wrong(storage.Crossed), "storage/crossed-disks", core.Critical, core.Fail},
+		"unsteady":             {wrong(storage.Unsteady), "storage/unsteady-read", core.Critical, core.Fail},
+		"vanished":             {wrong(storage.Vanished), "storage/vanished", core.Critical, core.Fail},
+		"gave up":              {wrong(storage.Unfinished), "storage/not-tested", core.Critical, core.Error},
+		"not finished":         {altered(turning, func(t *storage.Tally) { t.Over = false }), "storage/not-tested", core.Critical, core.Error},
+		"foreign data":         {refused(problem.StorageForeignData), "storage/foreign-data", core.Critical, core.Fail},
+		"an override too late": {refused(problem.StorageOverrideOver), "storage/override-over", core.Critical, core.Fail},
+		"refused":              {refused(problem.StorageInUse), "storage/in-use", core.Critical, core.Error},
+		"blind": {altered(turning, func(t *storage.Tally) {
+			t.Over = false
+			t.Mark.Wrong = []storage.Wrong{{Kind: storage.Unfinished, Code: problem.StorageCanary, Text: "as it is"}}
+		}), "storage/canary-missed", core.Critical, core.Error},
+		"no lease any more": {altered(turning, func(t *storage.Tally) {
+			t.Over = false
+			t.Mark.Wrong = []storage.Wrong{{Kind: storage.Unfinished, Code: problem.StorageNoLease, Text: "as it is"}}
+		}), "storage/no-lease", core.Critical, core.Error},
+		"6 s on a disk that turns":  {altered(turning, took(6*time.Second)), "storage/slow-request", core.Warning, core.Pass},
+		"4 s on a disk that turns":  {altered(turning, took(4*time.Second)), "", "", core.Pass},
+		"20 s on a disk that turns": {altered(turning, took(20*time.Second)), "storage/slow-request", core.Critical, core.Fail},
+		"2 s on flash":              {altered(flash, took(2*time.Second)), "storage/slow-request", core.Warning, core.Pass},
+		"4 slow zones":              {slow(4), "storage/slow-zones", core.Warning, core.Pass},
+		"3 slow zones":              {slow(3), "", "", core.Pass},
+		"not discarded":             {altered(turning, func(t *storage.Tally) { t.Discard = "NOT discarded: input/output error" }), "storage/not-discarded", core.Info, core.Pass},
+	} {
+		b := newStorageBench(t, "deep", turning)
+		b.change = c.change
+		r := b.run(t)
+
+		if r.Verdict != c.verdict {
+			t.Errorf("%s: %s %+v", name, r.Verdict, r.Findings)
+		}
+
+		if c.code == "" {
+			if len(r.Findings) > 0 {
+				t.Errorf("%s: %+v", name, r.Findings)
+			}
+
+			continue
+		}
+
+		found := find(r, c.code)
+		if len(found) != 1 || found[0].Severity != c.severity || found[0].Stage != core.Storage || found[0].Evidence == "" || found[0].Next == "" ||
+			found[0].Part.Serial != turning && found[0].Part.Serial != flash {
+			t.Errorf("%s: %+v", name, r.Findings)
+		}
+
+		bad := slices.IndexFunc(r.SubSteps, func(s core.SubStep) bool { return s.Part.Serial == turning })
+		if c.verdict != core.Pass && (bad < 0 || r.SubSteps[bad].Verdict != c.verdict) {
+			t.Errorf("%s: %+v", name, r.SubSteps)
+		}
+	}
+}
+
+// On virtual machines how fast it goes says nothing of the disk.
+func TestStorageOfAVirtualMachineIsNotJudgedBySpeed(t *testing.T) {
+	b := newStorageBench(t, "quick")
+	b.machine, b.Disks = machines.Open(t, "qemu-lab-server-1.7.3"), nil
+	b.change = altered("LAB-SATA-0001", func(t *storage.Tally) {
+		t.Reads.Add(time.Minute)
+		t.Slow = map[string][]storage.Point{"read": make([]storage.Point, 9)}
+	})
+
+	r := b.run(t)
+	if r.Verdict != core.Pass || len(find(r, "storage/slow-request")) != 1 || len(find(r, "storage/slow-zones")) != 1 {
+		t.Errorf("%+v", r)
+	}
+
+	for _, f := range r.Findings {
+		if f.Severity != core.Info {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// A disk at whose gates the test stopped says why; of the others it is said that they
+// were not tested.
+func TestOneRefusalStopsTheTestOfAllDisks(t *testing.T) {
+	b := newStorageBench(t, "deep", turning)
+	b.change = func(all map[string]storage.Tally) {
+		all[turning] = storage.Tally{ID: turning, Name: "sda", Serial: turning, Refused: []storage.Reason{{Code: problem.StorageForeignData, Evidence: "it holds ext4 (filesystem) at 1080"}}}
+		all[flash] = storage.Tally{ID: flash, Name: "nvme0n1", Serial: flash}
+	}
+
+	r := b.run(t)
+	if r.Verdict != core.Fail || len(r.Findings) != 2 || !strings.Contains(r.Coverage, "0 of 2 disks; 2 NOT tested") {
+		t.Errorf("%+v", r)
+	}
+
+	for _, s := range r.SubSteps {
+		if s.Verdict == core.Pass {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// Two disks with one serial number, as namespaces of one NVMe controller have, are two
+// disks: each is tested, and armed neither.
+func TestDisksThatShareASerialNumber(t *testing.T) {
+	b := newStorageBench(t, "quick")
+	b.machine = machines.Open(t, "supermicro-x11dpi-n-3.3")
+	b.Disks = []core.ExpectedDisk{{Serial: "PHYF93400124480BGN", WWN: "55cd2e4150d4e1a0", Armed: true}}
+	b.Config["Storage.mode"] = "destructive"
+
+	// The second takes the first one's serial number: words 10-19 of IDENTIFY DEVICE.
+	first, err := b.machine.Disks.SCSI("sda")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	identity, err := disk.ATAOver(first).Do(disk.ATARequest{Command: 0xec, Count: 1, In: 512})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := b.machine.Disks.Edit("sdb", "85080e0000000100000000000000ec00", func(data []byte) []byte {
+		data = slices.Clone(data)
+		copy(data[20:40], identity.Data[20:40])
+		data[510] = 0 // no checksum
+
+		return data
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	b.run(t)
+
+	ids := map[string]bool{}
+
+	for _, d := range b.asked.Job.Disks {
+		if ids[d.ID] || d.Write != (d.Serial == "PHYF93400124480BGN") {
+			t.Errorf("%+v", d)
+		}
+
+		ids[d.ID] = true
+	}
+
+	if !ids["sda"] || !ids["sdb"] || len(ids) != 6 {
+		t.Errorf("%v", ids)
+	}
+}
+
+func TestDisksThatStorageCannotTest(t *testing.T) {
+	b := newStorageBench(t, "quick")
+	b.Disks = append(b.Disks, core.ExpectedDisk{Serial: "GONE1", WWN: "5000c500a0000009"})
+
+	r := b.run(t)
+	if found := find(r, "storage/expected-disk-missing"); r.Verdict != core.Error || len(found) != 1 || found[0].Part.Serial != "GONE1" {
+		t.Errorf("%+v", r)
+	}
+
+	// 520-byte sectors: the kernel gives such a disk no size, or a strange one.
+	b = newStorageBench(t, "quick")
+	target, err := fs.ReadLink(b.machine.Machine().Root, "sys/block/sda")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	b.files["sys/block/sda/queue/logical_block_size"] = &fstest.MapFile{Data: []byte("520\n")}
+	b.files["sys/"+strings.TrimPrefix(target, "../")+"/queue/logical_block_size"] = &fstest.MapFile{Data: []byte("520\n")}
+
+	r = b.run(t)
+	if found := find(r, "storage/sector-size"); r.Verdict != core.Error || len(found) != 1 || found[0].Part.Serial != turning || !strings.Contains(found[0].Next, "sg_format") {
+		t.Errorf("%+v", r)
+	}
+
+	if len(b.asked.Job.Disks) != 1 {
+		t.Errorf("%+v", b.asked.Job.Disks)
+	}
+}
+
+// A lowered maximum address: GET NATIVE MAX ADDRESS EXT tells of 2^20 sectors more than
+// IDENTIFY DEVICE does.
+func TestADiskThatHidesAPart(t *testing.T) {
+	b := newStorageBench(t, "quick")
+	b.machine.Disks.Set(disk.Exchange{
+		Disk: "sda", SCSI: "85072000000000000000000000007800", Status: 2, Sense: "7201001d0000000e090c01000000d1af01be00d04050",
+	})
+
+	r := b.run(t)
+	if found := find(r, "storage/hidden-area"); r.Verdict != core.Pass || len(found) != 1 || found[0].Severity != core.Warning || found[0].Part.Serial != turning {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAMachineWithoutDisks(t *testing.T) {
+	b := newStorageBench(t, "quick")
+	b.machine, b.Disks = machines.Open(t, "azw-mini-s12-adln.m6s"), nil
+	m := b.machine.Machine()
+	m.Root = fstest.MapFS{}
+
+	r := stage.Storage(m, func(*slog.Logger) drill.Starter { return worker.Runner{} }, b.test)(t.Context(), b.Env)
+	if r.Verdict != core.Skip || r.SkipReason == "" || b.calls > 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestStorageSettingsThatMakeNoSense(t *testing.T) {
+	for key, value := range map[string]string{"Storage.passes": "x", "Storage.random": "soon"} {
+		b := newStorageBench(t, "quick")
+		b.Config[key] = value
+
+		if r := b.run(t); r.Verdict != core.Error || b.calls > 0 || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Evidence, key) {
+			t.Errorf("%s: %+v", key, r)
+		}
+	}
+}
+
+// The scale of a profile shortens how much is tested.
+func TestAScaledStorage(t *testing.T) {
+	b := newStorageBench(t, "deep")
+	b.Scale = 0.01
+	b.run(t)
+
+	if p := b.asked.Job.Plan; p.Share != 0.01 || p.Random != 600*time.Millisecond || p.Edge != 1<<20 {
+		t.Errorf("%+v", p)
+	}
+}
+
+// What a worker's end says of the test.
+func TestAStorageWorkerThatEndsBadly(t *testing.T) {
+	for reason, verdict := range map[worker.Reason]core.Verdict{worker.Hung: core.Fail, worker.CanaryMissed: core.Error, worker.Broken: core.Error} {
+		b := newStorageBench(t, "quick")
+		b.exit = worker.Exit{Reason: reason, Worker: "disks"}
+
+		if r := b.run(t); r.Verdict != verdict || len(find(r, "worker/"+string(reason))) != 1 {
+			t.Errorf("%s: %+v", reason, r)
+		}
+	}
+}
+
+// A stage that is stopped says what was wrong until then, and nothing of what was not
+// tested yet.
+func TestAStorageThatIsStopped(t *testing.T) {
+	for corrupt, want := range map[bool]core.Verdict{false: core.Error, true: core.Fail} {
+		ctx, stop := context.WithCancelCause(t.Context())
+		b := newStorageBench(t, "deep", turning)
+		b.change = altered(turning, func(t *storage.Tally) {
+			t.Over = false
+
+			if corrupt {
+				t.Mark.Wrong, t.Mark.Wrongs = []storage.Wrong{{Kind: storage.Corrupt, Length: 4096, Text: "1 bit"}}, 1
+			}
+
+			stop(errors.New("a part is too hot"))
+		})
+
+		r := b.runIn(ctx)
+		if r.Verdict != want || len(find(r, "stage/interrupted")) != 1 || len(find(r, "storage/not-tested")) > 0 {
+			t.Errorf("%v: %+v", corrupt, r)
+		}
+	}
+}
+
+// Progress, speed and checkpoints are told while it works, and a later process goes on
+// from what was kept.
+func TestStorageTellsAndGoesOn(t *testing.T) {
+	b := newStorageBench(t, "deep", turning)
+	b.hear = func(told func(storage.Tally)) {
+		tally := storage.Tally{ID: turning, Name: "sda", Serial: turning, Wrote: true, Step: "write", Done: 25, Total: 100, Mark: storage.Mark{Step: 2, Piece: 7}}
+		told(tally)
+
+		tally.Bytes.Written = 512 << 20
+		time.Sleep(time.Millisecond)
+		told(tally)
+	}
+
+	b.run(t)
+
+	if len(b.states) == 0 || b.done[0] != 0.25 {
+		t.Fatalf("%d states, progress %v", len(b.states), b.done)
+	}
+
+	if i := slices.IndexFunc(b.samples, func(s core.Sample) bool {
+		return s.Key == "disk/"+strings.ToLower(turning)+"/write_mibps" && s.Value > 0
+	}); i < 0 {
+		t.Errorf("%+v", b.samples)
+	}
+
+	later := newStorageBench(t, "deep", turning)
+	later.Resume = b.states[0]
+	later.run(t)
+
+	job := later.asked.Job
+	i := slices.IndexFunc(job.Disks, func(d storage.Disk) bool { return d.Serial == turning })
+
+	if job.Seed != b.asked.Job.Seed || job.Disks[i].Resume == nil || job.Disks[i].Resume.Piece != 7 || job.Disks[1-i].Resume != nil {
+		t.Errorf("%+v", job)
+	}
+}
+
+func TestLinksOfControllers(t *testing.T) {
+	b := newStorageBench(t, "quick")
+	b.machine = machines.Open(t, "supermicro-ssg-6029p-e1cr12h-3.4")
+	b.Disks = nil
+	b.files = fstest.MapFS{
+		"sys/bus/pci/devices/0000:18:00.0/current_link_speed": {Data: []byte("5.0 GT/s PCIe\n")},
+		"sys/bus/pci/devices/0000:18:00.0/current_link_width": {Data: []byte("4\n")},
+	}
+	b.run(t)
+
+	if most := b.asked.Job.Most["0000:18:00.0"]; most != 7 { // 2000 MB/s for disks of 280
+		t.Errorf("%v", b.asked.Job.Most)
+	}
+}
+
+// What is kept for people is whole JSON.
+func TestStorageKeepsItsCurves(t *testing.T) {
+	b := newStorageBench(t, "quick")
+	b.run(t)
+
+	var back map[string]storage.Tally
+	if err := json.Unmarshal(b.kept["disks.json"], &back); err != nil || len(back) != 2 {
+		t.Errorf("%v: %s", err, b.kept["disks.json"])
+	}
+}

@@ -1,0 +1,286 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vetting/agent/blockdev"
+	"vetting/core/diskguard"
+	"vetting/core/problem"
+)
+
+// tellEach is how often it is told how a disk is.
+const tellEach = 2 * time.Second
+
+// crew tests all the disks of a job. Its fields are set before it begins.
+type crew struct {
+	Job
+
+	layer   blockdev.Layer
+	reader  func(d Disk) (r reader, inUse bool, err error)
+	live    bool // the system runs in memory
+	look    Look // nil: nothing is written
+	now     func() time.Time
+	pattern *pattern
+	buffer  func(size int) ([]byte, error)
+	free    func([]byte)
+	lane    func(name string) lane
+	tell    func(Tally)
+
+	lease atomic.Int64
+}
+
+type reader interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// lane is how it is seen that a thread does not hang.
+type lane interface {
+	Tick()
+	End()
+}
+
+// run tests the disks. First of all those that are to be written are opened: where one
+// of them may not be, nothing is tested at all, so that the operator hears of it at
+// once and nobody waits hours for the others.
+func (c *crew) run(ctx context.Context) {
+	c.lease.Store(c.Lease)
+
+	exams, ok := c.open(ctx)
+	defer func() {
+		for _, x := range exams {
+			x.close()
+		}
+	}()
+
+	if !ok {
+		for _, x := range exams {
+			c.tell(x.told(true))
+		}
+
+		return
+	}
+
+	over, stopTelling := context.WithCancel(ctx)
+
+	var telling, work sync.WaitGroup
+
+	telling.Go(func() {
+		for pause(over, tellEach) {
+			for _, x := range exams {
+				c.tell(x.told(false))
+			}
+		}
+	})
+
+	places := c.places()
+
+	for _, x := range exams {
+		if x.reader == nil {
+			continue // it could not be opened, and says so
+		}
+
+		work.Go(func() {
+			if place := places[x.Group]; place != nil {
+				select {
+				case place <- struct{}{}:
+					defer func() { <-place }()
+				case <-ctx.Done():
+					return
+				}
+			}
+
+			l := c.lane("disk " + x.Name)
+			defer l.End()
+
+			x.moved = l.Tick
+			x.run(ctx)
+		})
+	}
+
+	work.Wait()
+	stopTelling()
+	telling.Wait()
+
+	for _, x := range exams {
+		c.tell(x.told(true))
+	}
+}
+
+// places are the seats of each controller.
+func (c *crew) places() map[string]chan struct{} {
+	places := map[string]chan struct{}{}
+
+	for group, most := range c.Most {
+		if most > 0 {
+			places[group] = make(chan struct{}, most)
+		}
+	}
+
+	return places
+}
+
+// opened is an exam and what it has open.
+type opened struct {
+	*exam
+
+	close func()
+}
+
+// open opens all disks. It returns false when one that is to be written may not be.
+func (c *crew) open(ctx context.Context) (exams []opened, ok bool) {
+	exams = make([]opened, len(c.Disks))
+	refused := make([]bool, len(c.Disks))
+
+	var work sync.WaitGroup
+
+	for i, d := range c.Disks {
+		work.Go(func() {
+			l := c.lane("opening " + d.Name)
+			defer l.End()
+
+			exams[i], refused[i] = c.openOne(ctx, d, l)
+		})
+	}
+
+	work.Wait()
+
+	ok = true
+	for _, r := range refused {
+		ok = ok && !r
+	}
+
+	return exams, ok
+}
+
+func (c *crew) openOne(ctx context.Context, d Disk, l lane) (o opened, refused bool) {
+	x := &exam{
+		Disk: d, plan: c.Plan, seed: c.Seed, pattern: c.pattern, buffer: c.buffer, free: c.free, moved: l.Tick,
+		stop: func() {}, // replaced when it runs
+	}
+	o = opened{x, func() {}}
+
+	if !d.Write {
+		r, inUse, err := c.reader(d)
+		x.begin()
+
+		if err != nil {
+			x.wrong(Wrong{Kind: Unfinished, Text: err.Error(), Code: problem.StorageNotTested})
+
+			return o, false
+		}
+
+		x.reader, x.tally.InUse = r, inUse
+		o.close = func() { _ = r.Close() } // nothing was written
+
+		return o, false
+	}
+
+	device, err := blockdev.Open(ctx, c.layer, c.request(d, l.Tick))
+	if err != nil {
+		x.begin()
+		x.tally.Refused = reasons(err)
+
+		return o, true
+	}
+
+	x.reader, x.writer = device, device
+	x.begin()
+	x.tally.Found = foundWords(device.Found())
+	x.adopt(device.Disk())
+
+	o.close = func() { _ = device.Close() } // what was written was flushed, and verified
+
+	return o, false
+}
+
+// adopt takes over what the open disk is, which counts more than what was known before.
+func (e *exam) adopt(d diskguard.Disk) {
+	e.Name, e.Bytes, e.Block = d.Name, int64(d.SizeBytes), d.Block
+	e.tally.Name = d.Name
+	e.curves = map[act]*curve{actRead: newCurve(e.Bytes), actWrite: newCurve(e.Bytes)}
+	e.tally.Total = bytesOf(e.plan.steps(e.Bytes, true))
+}
+
+func (c *crew) request(d Disk, moved func()) blockdev.Request {
+	r := blockdev.Request{
+		Serial: d.Serial, Probe: c.prober(moved), Now: c.now, Lease: func() time.Time { return since(c.lease.Load()) },
+		Standing: blockdev.Standing{Destructive: c.Destructive, Live: c.live, Expected: c.Expected, Protected: c.Protected},
+	}
+
+	if d.Override {
+		r.Override = diskguard.Override{Given: true, Until: since(c.OverrideUntil)}
+	}
+
+	return r
+}
+
+// reasons are the words of an open that did not come about.
+func reasons(err error) (list []Reason) {
+	var refused *blockdev.Refused
+
+	switch {
+	case errors.As(err, &refused):
+		for _, r := range refused.Decision.Reasons {
+			list = append(list, Reason{r.Code, r.Evidence})
+		}
+	case errors.Is(err, blockdev.ErrAbsent):
+		list = append(list, Reason{problem.StorageMissing, err.Error()})
+	case errors.Is(err, blockdev.ErrProbe):
+		list = append(list, Reason{problem.StorageNotProbed, err.Error()})
+	default:
+		list = append(list, Reason{problem.StorageNotExclusive, err.Error()})
+	}
+
+	return list
+}
+
+func foundWords(p diskguard.Probe) string {
+	if len(p.Signatures) > 0 {
+		return strings.Join(p.Signatures, ", ")
+	}
+
+	if p.Foreign > 0 {
+		return fmt.Sprintf("%d of %d samples were not blank", p.Foreign, p.Samples)
+	}
+
+	return fmt.Sprintf("%d samples, blank or of an earlier test", p.Samples)
+}
+
+// canary plants faults in blocks in memory and looks whether each is found.
+func (c *crew) canary() bool {
+	var block [BlockSize]byte
+
+	s := Stamp{Seed: c.Seed, Disk: 1, Offset: 1 << 30, Pass: 1}
+	c.pattern.block(block[:], s)
+
+	if !c.pattern.right(block[:], s) {
+		return false
+	}
+
+	elsewhere := s
+	elsewhere.Offset += BlockSize
+
+	if c.pattern.right(block[:], elsewhere) {
+		return false
+	}
+
+	for _, at := range []int{atBody, BlockSize / 2, atSum - 1, atSum} {
+		block[at] ^= 0x08
+
+		if c.pattern.right(block[:], s) {
+			return false
+		}
+
+		block[at] ^= 0x08
+	}
+
+	return c.pattern.right(block[:], s)
+}

@@ -1,0 +1,169 @@
+package storage_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"vetting/core/diskguard"
+)
+
+var errIO = errors.New("input/output error")
+
+// fake is a disk with a fault. Its requests take time that does not pass.
+type fake struct {
+	size   int64
+	serial string
+	wwn    string
+	name   string
+
+	// The faults; each may be nil.
+	place     func(offset int64) int64 // where a block of a write goes; negative: nowhere
+	from      func(offset int64) int64 // where a block of a read comes from
+	damage    func(offset int64, b []byte)
+	readFails func(offset int64) bool
+	writeFail func(offset int64) bool
+	takes     func(offset int64) time.Duration
+	gone      func(requests int) bool
+
+	mu       sync.Mutex // guards the rest
+	data     []byte
+	requests int
+	written  int
+	outside  int
+	discards int
+	flushes  int
+}
+
+func newFake(size int64) *fake {
+	return &fake{size: size, data: make([]byte, size), serial: "F1", wwn: "5000c500a0000001", name: "sda"}
+}
+
+func (f *fake) begin(offset int64) error {
+	f.mu.Lock()
+	f.requests++
+	n := f.requests
+	f.mu.Unlock()
+
+	took := 5 * time.Millisecond
+	if f.takes != nil {
+		took = f.takes(offset)
+	}
+
+	time.Sleep(took) // of synctest
+
+	if f.gone != nil && f.gone(n) {
+		return errors.New("no such device")
+	}
+
+	return nil
+}
+
+func (f *fake) ReadAt(p []byte, offset int64) (int, error) {
+	if err := f.begin(offset); err != nil {
+		return 0, err
+	}
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	for at := 0; at < len(p); at += 4096 {
+		end := min(at+4096, len(p))
+		here := offset + int64(at)
+
+		if f.readFails != nil && f.readFails(here) {
+			return at, fmt.Errorf("reading at %d: %w", here, errIO)
+		}
+
+		if f.from != nil {
+			here = f.from(here)
+		}
+
+		if here+int64(end-at) > int64(len(f.data)) {
+			return at, errors.New("behind the end")
+		}
+
+		copy(p[at:end], f.data[here:])
+
+		if f.damage != nil {
+			f.damage(offset+int64(at), p[at:end])
+		}
+	}
+
+	return len(p), nil
+}
+
+func (f *fake) WriteAt(p []byte, offset int64) (int, error) {
+	if err := f.begin(offset); err != nil {
+		return 0, err
+	}
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	f.written++
+
+	if offset < 0 || offset+int64(len(p)) > f.size {
+		f.outside++
+
+		return 0, errors.New("behind the end")
+	}
+
+	for at := 0; at < len(p); at += 4096 {
+		here := offset + int64(at)
+		if f.writeFail != nil && f.writeFail(here) {
+			return at, fmt.Errorf("writing at %d: %w", here, errIO)
+		}
+
+		if f.place != nil {
+			here = f.place(here)
+		}
+
+		if here >= 0 {
+			copy(f.data[here:here+4096], p[at:])
+		}
+	}
+
+	return len(p), nil
+}
+
+func (f *fake) Flush() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	f.flushes++
+
+	return nil
+}
+
+func (f *fake) Discard(offset, length int64, _ bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	f.discards++
+	clear(f.data[offset : offset+length])
+
+	return nil
+}
+
+// slowly is how long requests take of a disk that is quick while it is looked at.
+func (f *fake) slowly(int64) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	if f.requests < 140 {
+		return 5 * time.Millisecond
+	}
+
+	return 500 * time.Millisecond
+}
+
+func (f *fake) Close() error { return nil }
+
+func (f *fake) Look() (diskguard.Opened, error) {
+	return diskguard.Opened{Exclusive: true, Number: "8:0", Serial: f.serial, WWN: f.wwn, SizeBytes: uint64(f.size), Block: 512}, nil
+}
+
+func (f *fake) blank() bool { return bytes.Equal(f.data, make([]byte, len(f.data))) }

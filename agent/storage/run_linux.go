@@ -1,0 +1,142 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"sync"
+	"time"
+
+	"vetting/agent/worker"
+)
+
+// silence is how long a disk may take for one request: the kernel itself gives up
+// after half a minute, and tries again a few times.
+const silence = 3 * time.Minute
+
+// leaseEach is how often the worker hears until when it may write.
+const leaseEach = time.Second
+
+// Starter starts workers; worker.Runner is one.
+type Starter interface {
+	Start(ctx context.Context, spec worker.Spec, hear func(worker.Message)) *worker.Process
+}
+
+// Test is a test of disks. All fields are set but OverrideUntil and Told.
+type Test struct {
+	Workers Starter
+	Job     Job
+	// Lease returns until when the run may write, OverrideUntil until when its
+	// overrides count; both by the clock of the wall.
+	Lease         func() time.Time
+	OverrideUntil time.Time
+	// Told gets how a disk stands, every few seconds. It is called from one goroutine
+	// and must not block.
+	Told func(Tally)
+}
+
+// Report is what came of it.
+type Report struct {
+	Tallies map[string]Tally // by the ID of the disk
+	Exit    worker.Exit
+	Took    time.Duration
+}
+
+// Key names a disk in a Report.
+func (t *Tally) Key() string { return cmp.Or(t.ID, t.Serial, t.Name) }
+
+// Run tests disks until all are done, or ctx ends.
+func Run(ctx context.Context, t Test) Report {
+	var mu sync.Mutex // guards r while the worker lives
+
+	r := Report{Tallies: map[string]Tally{}}
+	begin := time.Now()
+	t.Job.Lease, t.Job.OverrideUntil = boot(t.Lease()), boot(t.OverrideUntil)
+
+	p := t.Workers.Start(ctx, worker.Spec{Kind: WorkerKind, Name: "disks", Config: t.Job, Silence: silence}, func(m worker.Message) {
+		if m.Type != worker.Event || m.Kind != EventTally {
+			return
+		}
+
+		var tally Tally
+		if m.Decode(&tally) != nil {
+			return // its end tells that the worker broke the rules
+		}
+
+		mu.Lock()
+		r.Tallies[tally.Key()] = tally
+		mu.Unlock()
+
+		if t.Told != nil {
+			t.Told(tally)
+		}
+	})
+
+	var orders sync.WaitGroup
+
+	orders.Go(func() {
+		ticker := time.NewTicker(leaseEach)
+		defer ticker.Stop()
+
+		for {
+			select {
+			case <-p.Over():
+				return
+			case <-ticker.C:
+				_ = p.Send(Order{Lease: boot(t.Lease())}) // one that is over is waited for below
+			}
+		}
+	})
+
+	exit := p.Wait()
+	orders.Wait()
+
+	mu.Lock()
+	defer mu.Unlock()
+
+	return Report{Tallies: maps.Clone(r.Tallies), Exit: exit, Took: time.Since(begin)}
+}
+
+// boot is a moment of the wall clock by the one that cannot be set.
+func boot(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+
+	return boottime() + int64(time.Until(at))
+}
+
+// Save is a checkpoint of marks, as long as it fits.
+func Save(seed uint64, tallies map[string]Tally, room int) []byte {
+	kept := checkpoint{Seed: seed, Disks: map[string]Mark{}}
+
+	for key := range tallies {
+		t := tallies[key]
+		m := t.Mark
+		m.Wrong = m.Wrong[:min(4, len(m.Wrong))]
+		kept.Disks[key] = m
+	}
+
+	raw, err := json.Marshal(kept)
+	if err != nil || len(raw) > room {
+		return nil
+	}
+
+	return raw
+}
+
+type checkpoint struct {
+	Seed  uint64          `json:"seed"`
+	Disks map[string]Mark `json:"disks"`
+}
+
+// Load reads a checkpoint.
+func Load(raw []byte) (seed uint64, marks map[string]Mark, ok bool) {
+	var kept checkpoint
+	if len(raw) == 0 || json.Unmarshal(raw, &kept) != nil {
+		return 0, nil, false
+	}
+
+	return kept.Seed, kept.Disks, true
+}
