@@ -25,6 +25,15 @@ func Examine(ctx context.Context, d Disk, plan Plan, seed uint64, r io.ReaderAt,
 	return e.told(true)
 }
 
+// ExamineIn tests one disk by writing, with buffers of a kind.
+func ExamineIn(ctx context.Context, d Disk, plan Plan, seed uint64, w Medium, buffer func(int) ([]byte, error), free func([]byte)) Tally {
+	e := &exam{Disk: d, plan: plan, seed: seed, pattern: newPattern(), reader: w, writer: w, moved: func() {}, stop: func() {}, buffer: buffer, free: free}
+	e.begin()
+	e.run(ctx)
+
+	return e.told(true)
+}
+
 // Fill makes the blocks of a disk.
 func Fill(b []byte, serial string, seed uint64, offset int64, pass uint32) {
 	newPattern().fill(b, Stamp{Seed: seed, Disk: diskID(serial), Offset: uint64(offset), Pass: pass})
