@@ -83,6 +83,10 @@ func TestE2E(t *testing.T) {
 		failsByItsOwnReports(t, rack, machine)
 	})
 
+	t.Run("only armed disks are written", func(t *testing.T) {
+		writesWhatIsArmed(t, rack, lab.Sample(lab.BIOS, 11))
+	})
+
 	t.Run("no run", func(t *testing.T) {
 		t.Run("an unregistered machine is not answered", func(t *testing.T) {
 			t.Parallel()
@@ -151,8 +155,9 @@ type subject struct {
 }
 
 // plug puts a machine into the rack. Its last words are logged when the test
-// has failed; its disks must be untouched at the end in any case.
-func plug(t *testing.T, rack *lab.Rack, machine lab.Machine) subject {
+// has failed; its disks, but those that are to be written, must be untouched at the
+// end in any case.
+func plug(t *testing.T, rack *lab.Rack, machine lab.Machine, written ...string) subject {
 	t.Helper()
 
 	guests, err := rack.Add(machine)
@@ -168,7 +173,7 @@ func plug(t *testing.T, rack *lab.Rack, machine lab.Machine) subject {
 		cancel()
 		guest.PowerOff()
 
-		if err := guest.Untouched(); err != nil {
+		if err := guest.Untouched(written...); err != nil {
 			t.Error(err)
 		}
 

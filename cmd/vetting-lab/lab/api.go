@@ -79,6 +79,11 @@ func (a *API) Retry(ctx context.Context, id core.RunID) error {
 	return a.call(ctx, "runs.retry", string(id), nil, nil)
 }
 
+// OverrideWipe has Storage run again and pass over what the probe found on disks.
+func (a *API) OverrideWipe(ctx context.Context, id core.RunID, reason string, serials ...string) error {
+	return a.call(ctx, "runs.override-wipe", string(id), route.WipeOverride{Serials: serials, Reason: reason}, nil)
+}
+
 // Run returns a run as it stands.
 func (a *API) Run(ctx context.Context, id core.RunID) (run route.Run, err error) {
 	err = a.call(ctx, "runs.get", string(id), nil, &run)

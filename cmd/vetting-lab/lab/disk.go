@@ -22,8 +22,10 @@ type Bus string
 
 // The buses.
 const (
-	SATA Bus = "sata"
-	NVMe Bus = "nvme"
+	SATA   Bus = "sata"
+	NVMe   Bus = "nvme"
+	VirtIO Bus = "virtio"
+	USB    Bus = "usb"
 )
 
 // Disk is a disk of a machine. Its image is sparse, so the size is free.
@@ -33,6 +35,7 @@ type Disk struct {
 	Serial string
 	WWN    uint64 // SATA only; 0: none
 	Bytes  int64
+	Blank  bool // nothing is on it, and no machine boots from it
 }
 
 const block = 4096
@@ -91,6 +94,10 @@ func (d Disk) create(path string) error {
 func (d Disk) fill(file *os.File) error {
 	if err := file.Truncate(d.Bytes); err != nil {
 		return fmt.Errorf("sizing disk %s: %w", d.Serial, err)
+	}
+
+	if d.Blank {
+		return file.Sync()
 	}
 
 	for at, content := range map[int64][]byte{0: bootSector(), espStart * sectorSize: systemPartition()} {

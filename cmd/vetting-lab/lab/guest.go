@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -178,19 +179,36 @@ func (g *Guest) PullSecond(ctx context.Context, out bool) error {
 	return g.Monitor(ctx, "set_link", map[string]any{"name": "net1", "up": !out})
 }
 
-// Untouched returns an error that names each disk on which something was
-// written since it was made. The machine must be off.
-func (g *Guest) Untouched() error {
+// Touched names the disks on which something was written since they were made, by
+// their serial numbers, in order. The machine must be off.
+func (g *Guest) Touched() (serials []string, err error) {
 	now, err := g.fingerprints()
+	if err != nil {
+		return nil, err
+	}
+
+	for i, disk := range g.Disks {
+		if now[i] != g.before[i] {
+			serials = append(serials, disk.Serial)
+		}
+	}
+
+	return serials, nil
+}
+
+// Untouched returns an error that names each disk on which something was
+// written since it was made, but those that were to be. The machine must be off.
+func (g *Guest) Untouched(but ...string) error {
+	touched, err := g.Touched()
 	if err != nil {
 		return err
 	}
 
 	var faults []error
 
-	for i, disk := range g.Disks {
-		if now[i] != g.before[i] {
-			faults = append(faults, fmt.Errorf("disk %s of machine %s was written to", disk.Serial, g.Name))
+	for _, serial := range touched {
+		if !slices.Contains(but, serial) {
+			faults = append(faults, fmt.Errorf("disk %s of machine %s was written to", serial, g.Name))
 		}
 	}
 

@@ -81,6 +81,10 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 		args = append(args, "-device", "pcie-root-port,id=rootport,bus=pcie.0,chassis=1")
 	}
 
+	if slices.ContainsFunc(m.Disks, func(d Disk) bool { return d.Bus == USB }) {
+		args = append(args, "-device", "qemu-xhci,id=xhci")
+	}
+
 	for i, disk := range m.Disks {
 		args = append(args, disk.arguments(i, diskPath(dir, i))...)
 	}
@@ -136,9 +140,16 @@ func diskPath(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf(
 
 func (d Disk) arguments(i int, path string) []string {
 	drive := fmt.Sprintf("if=none,id=disk%d,format=raw,discard=ignore,file=%s", i, path)
-	device := fmt.Sprintf("nvme,id=nvme%d,drive=disk%d,serial=%s,bootindex=%d", i, i, d.Serial, i+2)
+	var device string
 
-	if d.Bus == SATA {
+	switch d.Bus {
+	case NVMe:
+		device = fmt.Sprintf("nvme,id=nvme%d,drive=disk%d,serial=%s,bootindex=%d", i, i, d.Serial, i+2)
+	case VirtIO:
+		device = fmt.Sprintf("virtio-blk-pci,id=virtio%d,drive=disk%d,serial=%s,bootindex=%d", i, i, d.Serial, i+2)
+	case USB:
+		device = fmt.Sprintf("usb-storage,id=usb%d,bus=xhci.0,drive=disk%d,serial=%s,bootindex=%d", i, i, d.Serial, i+2)
+	case SATA:
 		device = fmt.Sprintf("ide-hd,id=sata%d,drive=disk%d,bus=ide.%d,serial=%s,bootindex=%d", i, i, i, d.Serial, i+2)
 		if d.Model != "" {
 			device += ",model=" + d.Model

@@ -28,6 +28,10 @@ func (m Machine) Spec() string {
 		if disk.Model != "" {
 			fmt.Fprintf(&b, "    model: %s\n", disk.Model)
 		}
+
+		if disk.WWN != 0 {
+			fmt.Fprintf(&b, "    wwn: %q\n", fmt.Sprintf("%016x", disk.WWN))
+		}
 	}
 
 	fmt.Fprintf(&b, "nics:\n  - mac: %s\n", m.MAC)
