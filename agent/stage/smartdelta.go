@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vetting/agent/probe"
+	"vetting/agent/smartctl"
 	"vetting/core"
 )
 
@@ -31,12 +32,17 @@ func TakeCounters(m probe.Machine, drive probe.Drive) (Counters, error) {
 		return Counters{}, fmt.Errorf("reading counters of %s: %w", drive.Name, err)
 	}
 
+	return countersOf(p, drive.Disk)
+}
+
+// countersOf reads the counters of a disk, and gives it back.
+func countersOf(p patient, d core.Disk) (Counters, error) {
 	now, err := p.read()
 	if err = errors.Join(err, p.Close()); err != nil {
-		return Counters{}, fmt.Errorf("reading counters of %s: %w", drive.Name, err)
+		return Counters{}, fmt.Errorf("reading counters of %s: %w", d.Name, err)
 	}
 
-	return Counters{At: time.Now(), part: probe.DiskPart(drive.Disk), values: now.values, limits: p.rules(false)}, nil
+	return Counters{At: time.Now(), part: probe.DiskPart(d), values: now.values, limits: p.rules(false)}, nil
 }
 
 // Since tells what grew since an earlier moment of the same disk, and how bad that is:
@@ -58,14 +64,16 @@ func (c Counters) Since(before Counters) (findings []core.Finding) {
 
 // DiskCounters returns the Watch that compares the counters of all disks after Storage
 // and after Burn with those at the end of SMART, so that whatever grew in between
-// counts too; where nothing is known from then, with those before the stage.
-func DiskCounters(m probe.Machine) Watch {
-	return (&counting{machine: m, known: map[string]Counters{}}).watch
+// counts too; where nothing is known from then, with those before the stage. Disks behind
+// RAID controllers are asked through smartctl; nil: the image has none.
+func DiskCounters(m probe.Machine, tool smartctl.Run) Watch {
+	return (&counting{machine: m, tool: tool, known: map[string]Counters{}}).watch
 }
 
 // counting keeps the counters of each disk from stage to stage.
 type counting struct {
 	machine probe.Machine
+	tool    smartctl.Run
 
 	mu    sync.Mutex // guards known
 	known map[string]Counters
@@ -91,7 +99,7 @@ func (c *counting) watch(ctx context.Context, name core.StageName, env Env, _ co
 
 // begin takes the counters of all disks, or of those that are not known.
 func (c *counting) begin(ctx context.Context, env Env, anew bool) {
-	drives, _ := c.machine.Disks() //nolint:errcheck // who does not answer has no counters
+	drives := c.disks(ctx)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,17 +112,25 @@ func (c *counting) begin(ctx context.Context, env Env, anew bool) {
 
 	for i, r := range c.take(ctx, drives) {
 		if r.err == nil {
-			c.known[identity(drives[i])] = r.Counters
+			c.known[identity(drives[i].Drive)] = r.Counters
 		} else {
 			env.Log.Debug("disk has no counters", slog.String("error", r.err.Error()))
 		}
 	}
 }
 
+// disks are those that may count, also behind RAID controllers. Who does not answer has
+// no counters; what is missed by that is told where they are compared.
+func (c *counting) disks(ctx context.Context) []subject {
+	drives, _ := c.machine.Disks() //nolint:errcheck // see above
+
+	return subjects(ctx, c.machine, c.tool, drives)
+}
+
 // without leaves out the disks that are known.
-func without(drives []probe.Drive, known map[string]Counters) (rest []probe.Drive) {
+func without(drives []subject, known map[string]Counters) (rest []subject) {
 	for _, d := range drives {
-		if _, ok := known[identity(d)]; !ok {
+		if _, ok := known[identity(d.Drive)]; !ok {
 			rest = append(rest, d)
 		}
 	}
@@ -133,15 +149,21 @@ type taken struct {
 }
 
 // take asks disks all at once.
-func (c *counting) take(ctx context.Context, drives []probe.Drive) []taken {
+func (c *counting) take(ctx context.Context, drives []subject) []taken {
 	all := make([]taken, len(drives))
 
 	var work sync.WaitGroup
 
 	for i, d := range drives {
 		work.Go(func() {
-			if all[i].err = ctx.Err(); all[i].err == nil {
-				all[i].Counters, all[i].err = TakeCounters(c.machine, d)
+			all[i].err = ctx.Err()
+
+			switch {
+			case all[i].err != nil:
+			case d.member != nil:
+				all[i].Counters, all[i].err = countersOf(openRAID(ctx, *d.member, d.Drive), d.Disk)
+			default:
+				all[i].Counters, all[i].err = TakeCounters(c.machine, d.Drive)
 			}
 		})
 	}
@@ -154,14 +176,14 @@ func (c *counting) take(ctx context.Context, drives []probe.Drive) []taken {
 // compare takes the counters again. A disk that does not answer any more, or is not
 // there, was not compared.
 func (c *counting) compare(ctx context.Context, env Env) (seen Seen) {
-	drives, _ := c.machine.Disks() //nolint:errcheck // who does not answer is told below
+	drives := c.disks(ctx)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
 	now := map[string]taken{}
 	for i, r := range c.take(ctx, drives) {
-		now[identity(drives[i])] = r
+		now[identity(drives[i].Drive)] = r
 	}
 
 	if ctx.Err() != nil || len(c.known) == 0 {

@@ -129,7 +129,7 @@ func TestWhatDisksCountMeanwhileIsJudged(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			for i, seen := range around(t, stage.DiskCounters(r.Machine()), c.stages...) {
+			for i, seen := range around(t, stage.DiskCounters(r.Machine(), nil), c.stages...) {
 				result := stage.Merge(core.Result{Verdict: core.Pass}, seen)
 
 				if i != c.at || c.code == "" {
@@ -158,7 +158,7 @@ func TestWhatDisksCountMeanwhileIsJudged(t *testing.T) {
 func TestADiskThatTellsNoCountersAnyMoreIsNoPass(t *testing.T) {
 	r := machines.Open(t, nvmeMachine)
 	machine := r.Machine()
-	watch := stage.DiskCounters(machine)
+	watch := stage.DiskCounters(machine, nil)
 
 	synctest.Test(t, func(t *testing.T) {
 		end := watch(t.Context(), core.Burn, newBench(nil).Env, func(error) {})

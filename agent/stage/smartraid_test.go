@@ -195,3 +195,27 @@ func TestARAIDControllerWithoutSmartctlIsNoPass(t *testing.T) {
 		t.Errorf("%s, %+v", result.Verdict, found)
 	}
 }
+
+// TestDisksBehindARAIDControllerAreComparedAfterBurn: their counters grow like those of
+// others.
+func TestDisksBehindARAIDControllerAreComparedAfterBurn(t *testing.T) {
+	tool := &fakeTool{answers: map[string][]string{
+		"megaraid,4": {edited(t, "ata"), pending(t)}, "megaraid,5": {edited(t, "scsi")},
+	}}
+
+	seen := around(t, stage.DiskCounters(machines.Open(t, raidMachine).Machine(), tool.Run), core.SMART, core.Burn)
+	if found := seen[1].Findings; len(found) != 1 || found[0].Code != "smart/increase" || found[0].Part.Serial != "ZL2MADE4" ||
+		!strings.Contains(seen[1].SubSteps[0].Summary, "2 of 2 disks") {
+		t.Errorf("%+v", seen[1])
+	}
+
+	// A disk that is pulled.
+	tool = &fakeTool{answers: map[string][]string{"megaraid,4": {edited(t, "ata")}}}
+	watch := stage.DiskCounters(machines.Open(t, raidMachine).Machine(), tool.Run)
+	around(t, watch, core.SMART)
+	delete(tool.answers, "megaraid,4")
+
+	if seen := around(t, watch, core.Burn); len(seen[0].Errors) != 1 || seen[0].Errors[0].Code != "smart/not-compared" {
+		t.Errorf("%+v", seen[0])
+	}
+}

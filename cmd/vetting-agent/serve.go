@@ -197,20 +197,21 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 	m.watchers = append(m.watchers, faults.Run, sensors.Run)
 
 	look := probe.Machine{Root: m.root, Bus: disk.System{}, Ports: probe.System{}, BMC: &ipmi.System{}}
+	raid := smartctl.Find(m.root)
 
 	return agent.Config{
 		Seed: seed, Identity: identity, BootID: bootID, Kernel: kernel,
 		Stages: map[core.StageName]stage.Func{
 			core.InventoryCheck: stage.InventoryCheck(look, func(ctx context.Context) error { return wait(ctx, m.settled) }),
 			core.Firmware:       stage.Firmware(look),
-			core.SMART:          stage.SMARTThrough(look, smartctl.Find(m.root)),
+			core.SMART:          stage.SMARTThrough(look, raid),
 			core.CPUStress:      stage.CPUStress(look, workforce, writeSys),
 			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),
 			core.Storage:        stage.Storage(look, workforce, storage.Run),
 			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log)}),
 			core.Burn:           stage.Burn(look, workforce, burn.Run),
 		},
-		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look)}, Bring: faults.Bring,
+		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look, raid)}, Bring: faults.Bring,
 		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,
 		Version: version(), IP: lease.Addr.Addr().String(), MAC: lease.MAC, StateDir: initd.StateDir,
 		PowerOff: m.powerOff(lease.MAC), OpenDoor: m.openDoor(lease), SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,
