@@ -89,9 +89,12 @@ func look(_ context.Context, r io.ReaderAt, size int64, sector int) (found stora
 	return found, nil
 }
 
+// small is how large the disks of a machine are.
+const small = 8 * mib
+
 // machine has two armed disks and one that is not.
 func machine() (shelf, storage.Job) {
-	s := shelf{newFake(size), newFake(size), newFake(size)}
+	s := shelf{newFake(small), newFake(small), newFake(small)}
 	job := storage.Job{
 		Plan: storage.Plan{Share: 1, Edge: mib, Passes: 1}, Seed: seed, Destructive: true, BlankOnly: true, Lease: int64(time.Hour), OverrideUntil: int64(time.Hour),
 	}
@@ -99,8 +102,8 @@ func machine() (shelf, storage.Job) {
 	for i, f := range s {
 		f.name, f.serial, f.wwn = "sd"+string(rune('a'+i)), "F"+string(rune('1'+i)), "5000c500a000000"+string(rune('1'+i))
 		armed := i < 2
-		job.Expected = append(job.Expected, core.ExpectedDisk{Serial: f.serial, WWN: f.wwn, SizeBytes: size, Armed: armed})
-		job.Disks = append(job.Disks, storage.Disk{Name: f.name, Serial: f.serial, Bytes: size, Block: 512, Depth: 2, Write: armed})
+		job.Expected = append(job.Expected, core.ExpectedDisk{Serial: f.serial, WWN: f.wwn, SizeBytes: small, Armed: armed})
+		job.Disks = append(job.Disks, storage.Disk{Name: f.name, Serial: f.serial, Bytes: small, Block: 512, Depth: 2, Write: armed})
 	}
 
 	return s, job
@@ -152,7 +155,7 @@ func TestArmedDisksAreWrittenAndOthersRead(t *testing.T) {
 			t.Errorf("%+v", tally)
 		}
 
-		if armed := i < 2; (f.written > 0) != armed || tally.Wrote != armed || armed != (tally.Mark.Verified >= size) || f.blank() == armed {
+		if armed := i < 2; (f.written > 0) != armed || tally.Wrote != armed || armed != (tally.Mark.Verified >= small) || f.blank() == armed {
 			t.Errorf("%s: written %d: %+v", f.name, f.written, tally)
 		}
 	}
@@ -202,7 +205,7 @@ func TestAnOverrideLetsForeignDataGo(t *testing.T) {
 	job.Disks[1].Override = true
 
 	tallies, _ := crew(t, s, job, look, nil)
-	if tally := tallies["F2"]; !tally.Over || tally.Mark.Verified < size || len(tally.Refused) > 0 || tally.Found == "" || s[2].written > 0 {
+	if tally := tallies["F2"]; !tally.Over || tally.Mark.Verified < small || len(tally.Refused) > 0 || tally.Found == "" || s[2].written > 0 {
 		t.Errorf("%+v", tally)
 	}
 }
@@ -272,7 +275,7 @@ func TestATestWithoutALeaseGivesUp(t *testing.T) {
 		t.Errorf("after %v: %+v", took, tally)
 	}
 
-	if tallies["F3"].Mark.Read < size {
+	if tallies["F3"].Mark.Read < small {
 		t.Errorf("the disk that is only read: %+v", tallies["F3"])
 	}
 }
@@ -310,7 +313,7 @@ func TestATwinThatComesMeanwhile(t *testing.T) {
 	var n atomic.Int32
 
 	s[2].takes = func(int64) time.Duration {
-		if n.Add(1) == 10 {
+		if n.Add(1) == 4 {
 			s.rename(2, "F1")
 		}
 

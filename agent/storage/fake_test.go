@@ -153,7 +153,7 @@ func (f *fake) slowly(int64) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 
-	if f.requests < 140 {
+	if f.requests < 130 {
 		return 5 * time.Millisecond
 	}
 
