@@ -141,7 +141,8 @@ func TestWhatNoFrameHas(t *testing.T) {
 	}{
 		"nothing wrong": {row(0, 1, 2, 3), 0}, "one is missing": {row(0, 2, 3), 2}, "one came twice": {row(0, 1, 1, 2), 2},
 		"two have changed places": {row(0, 2, 1, 3), 2}, "one of another row": {slices.Concat(row(0), foreign, row(2)), 1},
-		"zeros": {make([]byte, 2*load.FrameSize), 2},
+		"one of another row of the same noise": {slices.Concat(row(0), frame(load.NewNoise(13, load.BodySize), 1), row(2)), 1},
+		"zeros":                                {make([]byte, 2*load.FrameSize), 2},
 	} {
 		for _, piece := range []int{len(c.bytes), 1000, 1<<17 + 7} {
 			check := load.NewChecker(noise)

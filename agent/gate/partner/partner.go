@@ -43,7 +43,7 @@ type Link struct {
 // The bounds of what machines may cost. Whoever comes when all places are taken waits
 // for one and is not turned away.
 const (
-	maxFlows    = 768 // at once; each has a buffer of 128 KiB at most
+	maxFlows    = 768 // at once; each has a buffer of 128 KiB at most, and iperf3 one of a MiB
 	maxPerAddr  = 48  // connections of one address at once
 	ticketTime  = 15 * time.Minute
 	firstWord   = 10 * time.Second // to say what is wanted

@@ -3,6 +3,7 @@ package load
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"sync"
 )
 
 // What a frame is made of: a head of HeadSize bytes and a body. All numbers are
@@ -80,11 +81,36 @@ func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 const (
 	turns    = 64   // bodies before they come again
 	turnStep = 4096 // bytes between their beginnings
+	noises   = 8    // that there are; each is 380 KiB
 )
 
-// Noise is what bodies are cut from. It is made once, from the seed, so that neither
-// end spends its time on making noise; which body a frame has follows from its number,
-// and what its checksum must be is known beforehand. Safe for concurrent use.
+// made are the noises, each made when it is first wanted and never changed.
+var made = func() (all [noises]func() []byte) { //nolint:gochecknoglobals // as above
+	for i := range all {
+		all[i] = sync.OnceValue(func() []byte { return makeNoise(uint64(i)) }) //nolint:gosec // under noises
+	}
+
+	return all
+}()
+
+func makeNoise(which uint64) []byte {
+	b := make([]byte, (turns-1)*turnStep+(BodySize+7)/8*8)
+	state := which ^ 0x9e3779b97f4a7c15
+
+	for at := 0; at < len(b); at += 8 {
+		state ^= state << 13
+		state ^= state >> 7
+		state ^= state << 17
+		binary.LittleEndian.PutUint64(b[at:], state)
+	}
+
+	return b
+}
+
+// Noise is what the bodies of a row are cut from. It is made once, so that neither end
+// spends its time or memory on making noise; which body a frame has follows from the
+// row's seed and its number, and what its checksum must be is known beforehand. Rows
+// that share a noise are told apart by their heads. Safe for concurrent use.
 type Noise struct {
 	seed  uint64
 	size  int
@@ -92,21 +118,9 @@ type Noise struct {
 	sums  [turns]uint32
 }
 
-// NewNoise makes the noise of a row with bodies of size bytes, BodySize at most.
+// NewNoise returns the noise of a row with bodies of size bytes, BodySize at most.
 func NewNoise(seed uint64, size int) *Noise {
-	n := &Noise{seed: seed, size: size, bytes: make([]byte, (turns-1)*turnStep+(size+7)/8*8)}
-	state := seed ^ 0x9e3779b97f4a7c15
-
-	if state == 0 {
-		state = 1
-	}
-
-	for at := 0; at < len(n.bytes); at += 8 {
-		state ^= state << 13
-		state ^= state >> 7
-		state ^= state << 17
-		binary.LittleEndian.PutUint64(n.bytes[at:], state)
-	}
+	n := &Noise{seed: seed, size: size, bytes: made[seed%noises]()}
 
 	for turn := range n.sums {
 		n.sums[turn] = Checksum(n.body(turn))
@@ -115,7 +129,7 @@ func NewNoise(seed uint64, size int) *Noise {
 	return n
 }
 
-// Seed is what the noise was made from.
+// Seed is that of the row.
 func (n *Noise) Seed() uint64 { return n.seed }
 
 func (n *Noise) body(turn int) []byte { return n.bytes[turn*turnStep:][:n.size] }
