@@ -122,6 +122,7 @@ type iperfTest struct {
 
 	streams []net.Conn
 	bytes   []atomic.Uint64
+	again   []uint64 // segments that were sent again
 	begun   time.Time
 }
 
@@ -271,7 +272,7 @@ func (t *iperfTest) gather() error {
 		}
 	}
 
-	t.bytes = make([]atomic.Uint64, len(t.streams))
+	t.bytes, t.again = make([]atomic.Uint64, len(t.streams)), make([]uint64, len(t.streams))
 
 	return nil
 }
@@ -293,11 +294,21 @@ func (p *Partner) iperfMove(t *iperfTest) error {
 
 	close(ended)
 
-	for _, conn := range t.streams {
-		_ = conn.SetDeadline(time.Now().Add(drainTime)) // what is under way may come
+	for i, conn := range t.streams {
+		if t.params.Reverse {
+			// A client that waits for the rest of a block hears nothing else: it needs an end.
+			_, t.again[i] = resent(conn)
+			_ = conn.Close()
+		} else {
+			_ = conn.SetDeadline(time.Now().Add(drainTime)) // what is under way may come
+		}
 	}
 
 	group.Wait()
+
+	for _, conn := range t.streams {
+		_ = conn.Close() // as iperf3 does
+	}
 
 	switch {
 	case err != nil:
@@ -359,15 +370,14 @@ func (t *iperfTest) exchange() error {
 		results.Retransmits = 1
 	}
 
-	for i, conn := range t.streams {
+	for i := range t.streams {
 		s := iperfStream{ID: i + 1, Bytes: t.bytes[i].Load(), Retransmits: -1, EndTime: took}
 		if i > 0 { // as iperf3 counts: 1, 3, 4, …
 			s.ID = i + 2
 		}
 
 		if t.params.Reverse {
-			_, again := resent(conn)
-			s.Retransmits = int64(again) //nolint:gosec // of one test
+			s.Retransmits = int64(t.again[i]) //nolint:gosec // of one test
 		}
 
 		results.Streams = append(results.Streams, s)
