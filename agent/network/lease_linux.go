@@ -25,6 +25,7 @@ type Lease struct {
 	MAC       core.MAC
 	Addr      netip.Prefix
 	Server    netip.Addr // where to boot from (siaddr), else the DHCP server
+	DHCP      netip.Addr // who gave it (server identifier)
 	Router    netip.Addr // not valid: none
 	Duration  time.Duration
 }
@@ -42,7 +43,7 @@ type Connection struct {
 
 	log     *slog.Logger
 	granted *nclient4.Lease
-	admit   func(Lease) error // refuses a lease; nil: none is
+	admit   func(Lease) error // refuses an offer, and what comes of it; nil: none is
 	only    bool              // an address and nothing else: no route beyond the network
 }
 
@@ -50,6 +51,7 @@ const (
 	poll         = 100 * time.Millisecond
 	carrierWait  = 15 * time.Second
 	exchangeTime = 2 * time.Second
+	otherOffers  = 1500 * time.Millisecond // that an admitted one may come in, after one that is not
 	retryTime    = time.Second
 	retryMost    = 15 * time.Second
 )
@@ -161,8 +163,55 @@ func (c *Connection) renew(ctx context.Context) error {
 
 func (c *Connection) acquire(ctx context.Context) error {
 	return c.exchange(func(client *nclient4.Client) (*nclient4.Lease, error) {
-		return client.Request(ctx, vendor())
+		if c.admit == nil {
+			return client.Request(ctx, vendor())
+		}
+
+		offer, err := c.offer(ctx, client)
+		if err != nil {
+			return nil, err
+		}
+
+		return client.RequestFromOffer(ctx, offer, vendor())
 	})
+}
+
+// offer asks who has an address and waits for an offer that is admitted. Whoever made
+// another one hears no more of us (RFC 2131, section 3.1): it keeps the address.
+func (c *Connection) offer(ctx context.Context, client *nclient4.Client) (*dhcpv4.DHCPv4, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	discover, err := dhcpv4.NewDiscovery(client.InterfaceAddr(), vendor(), dhcpv4.WithOption(dhcpv4.OptMaxMessageSize(nclient4.MaxMessageSize)))
+	if err != nil {
+		return nil, fmt.Errorf("making a question for an address: %w", err)
+	}
+
+	var refused error
+
+	offer, err := client.SendAndRead(ctx, client.RemoteAddr(), discover, func(m *dhcpv4.DHCPv4) bool {
+		if m.MessageType() != dhcpv4.MessageTypeOffer {
+			return false
+		}
+
+		lease, err := leaseOf(m)
+		if err != nil {
+			return false // a proxy's, who has no addresses
+		}
+
+		if err = c.admit(lease); err != nil && refused == nil {
+			refused = err
+
+			time.AfterFunc(otherOffers, cancel)
+		}
+
+		return err == nil
+	})
+	if err != nil && refused != nil {
+		return nil, refused
+	}
+
+	return offer, err
 }
 
 func vendor() dhcpv4.Modifier {
@@ -198,8 +247,8 @@ func (c *Connection) exchange(ask func(*nclient4.Client) (*nclient4.Lease, error
 	lease.Interface, lease.MAC = c.Lease.Interface, c.Lease.MAC
 
 	if c.admit != nil {
-		if err := c.admit(lease); err != nil {
-			return err
+		if err := c.admit(lease); err != nil { // another one than was offered
+			return errors.Join(err, client.Release(granted))
 		}
 	}
 
@@ -253,6 +302,8 @@ func leaseOf(ack *dhcpv4.DHCPv4) (Lease, error) {
 	} else if server, ok := address(ack.ServerIdentifier()); ok {
 		lease.Server = server
 	}
+
+	lease.DHCP, _ = address(ack.ServerIdentifier())
 
 	for _, router := range ack.Router() {
 		if via, ok := address(router); ok {

@@ -236,7 +236,7 @@ func TestLease(t *testing.T) {
 
 	// No mask, no siaddr, no router, no time: what is left is enough.
 	poor := ack(dhcpv4.WithYourIP(ip("10.77.0.50")), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ip("10.77.0.9"))))
-	want = network.Lease{Addr: netip.MustParsePrefix("10.77.0.50/24"), Server: netip.MustParseAddr("10.77.0.9"), Duration: time.Hour}
+	want = network.Lease{Addr: netip.MustParsePrefix("10.77.0.50/24"), Server: netip.MustParseAddr("10.77.0.9"), DHCP: netip.MustParseAddr("10.77.0.9"), Duration: time.Hour}
 
 	if got, err := network.LeaseOf(poor); err != nil || !cmp.Equal(want, got, same) {
 		t.Errorf("%+v %v", got, err)
@@ -281,11 +281,20 @@ func TestBroadcast(t *testing.T) {
 
 // TestSameNetwork: a port that is cabled to elsewhere gets no address of there.
 func TestSameNetwork(t *testing.T) {
-	boot := network.Lease{Interface: "eth0", Addr: netip.MustParsePrefix("10.77.0.50/24")}
+	server := netip.MustParseAddr("10.77.0.1")
+	boot := network.Lease{Interface: "eth0", Addr: netip.MustParsePrefix("10.77.0.50/24"), Server: server, DHCP: server}
 
 	for addr, ok := range map[string]bool{"10.77.0.51/24": true, "10.77.0.50/24": false, "10.77.1.51/24": false, "10.77.0.51/16": false, "192.168.1.7/24": false} {
-		if err := network.SameNetwork(boot, network.Lease{Addr: netip.MustParsePrefix(addr)}); (err == nil) != ok {
+		if err := network.SameNetwork(boot, network.Lease{Addr: netip.MustParsePrefix(addr), Server: server, DHCP: server}); (err == nil) != ok || !ok && !errors.Is(err, network.ErrElsewhere) {
 			t.Errorf("%s: %v", addr, err)
+		}
+	}
+
+	// Another LAN may have the same private range.
+	other, addr := netip.MustParseAddr("10.77.0.254"), netip.MustParsePrefix("10.77.0.51/24")
+	for _, lease := range []network.Lease{{Addr: addr, Server: other, DHCP: server}, {Addr: addr, Server: server, DHCP: other}, {Addr: addr}} {
+		if err := network.SameNetwork(boot, lease); !errors.Is(err, network.ErrElsewhere) {
+			t.Errorf("%+v: %v", lease, err)
 		}
 	}
 }

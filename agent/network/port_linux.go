@@ -67,16 +67,22 @@ func (a *Addresses) Address(ctx context.Context, port string) (addr netip.Addr, 
 	}, nil
 }
 
-// errElsewhere: a port is cabled to another network.
-var errElsewhere = errors.New("it is cabled to another network than the one that the machine booted from")
+// ErrElsewhere says that a port is cabled to another network.
+var ErrElsewhere = errors.New("it is cabled to another network than the one that the machine booted from")
 
-// sameNetwork refuses a lease of another network: what is there is nobody's to test.
+// sameNetwork refuses a lease of another network: what is there is nobody's to test. A
+// private range may be in use twice, so that the addresses must be those of the same
+// server, too.
 func sameNetwork(boot, lease Lease) error {
-	if boot.Addr.Masked() != lease.Addr.Masked() || boot.Addr.Addr() == lease.Addr.Addr() {
-		return fmt.Errorf("%w: it was offered %s", errElsewhere, lease.Addr)
+	switch {
+	case boot.Addr.Masked() != lease.Addr.Masked() || boot.Addr.Addr() == lease.Addr.Addr():
+		return fmt.Errorf("%w: it was offered %s there", ErrElsewhere, lease.Addr)
+	case boot.Server != lease.Server || boot.DHCP != lease.DHCP:
+		return fmt.Errorf("%w: it was offered %s there, by the DHCP server %s, to boot from %s; the machine booted from %s, by %s",
+			ErrElsewhere, lease.Addr, lease.DHCP, lease.Server, boot.Server, boot.DHCP)
+	default:
+		return nil
 	}
-
-	return nil
 }
 
 // keepApart has each port answer ARP for its own address alone, and ask in its own
