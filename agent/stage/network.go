@@ -35,13 +35,17 @@ const (
 // Wires is what the stage needs of the running system.
 type Wires interface {
 	// Address gives a port an address on the test network, until drop is called; the port
-	// that the machine booted from has one and keeps it. The error says why there is none.
+	// that the machine booted from has one and keeps it. The error says why there is none;
+	// it is ErrElsewhere where the port is known to be cabled to another network.
 	Address(ctx context.Context, port string) (addr string, drop func(), err error)
 	// Measure tests a port that has an address, with the appliance's partner.
 	Measure(ctx context.Context, t traffic.Ticket, port, addr string, s traffic.Schedule, o Observer) *traffic.Report
 	// Neighbour waits until the switch behind a port announces itself, or ctx ends.
 	Neighbour(ctx context.Context, port string) (string, error)
 }
+
+// ErrElsewhere says that a port is cabled to another network than the test network.
+var ErrElsewhere = errors.New("another network")
 
 // Observer hears how a test goes; both are called from several goroutines.
 type Observer struct {
@@ -99,6 +103,7 @@ type netPort struct {
 	before, after probe.PortState
 	report        *traffic.Report // nil: it was not tested
 	untested      string          // why not
+	away          error           // of the appliance, before the test had begun
 	neighbour     string          // the switch and its port, where it told
 	spoilt        uint64          // frames that were altered in tests that broke off
 }
@@ -150,10 +155,8 @@ func (x *netExam) test(ctx context.Context, i int) {
 		return
 	}
 
-	addr, drop, err := x.wires.Address(ctx, p.nic.Name)
+	addr, drop, err := x.address(ctx, p)
 	if err != nil {
-		p.untested = "it has no address on the test network: " + err.Error()
-
 		return
 	}
 	defer drop()
@@ -161,7 +164,7 @@ func (x *netExam) test(ctx context.Context, i int) {
 	for try := 1; ; try++ {
 		ticket, err := x.ticket(ctx)
 		if err != nil && p.report == nil {
-			p.untested = "the appliance's throughput partner does not take part: " + err.Error()
+			p.away = err
 		}
 
 		if err != nil {
@@ -179,6 +182,32 @@ func (x *netExam) test(ctx context.Context, i int) {
 
 		p.spoilt += p.report.Bad()
 	}
+}
+
+// address gets the port an address. That there is none may be the port's affair or the
+// appliance's, so that the appliance is waited for and asked again. Where there is none,
+// the port has the reason.
+func (x *netExam) address(ctx context.Context, p *netPort) (addr string, drop func(), err error) {
+	addr, drop, err = x.wires.Address(ctx, p.nic.Name)
+	if err == nil || ctx.Err() != nil {
+		return addr, drop, err
+	}
+
+	if !errors.Is(err, ErrElsewhere) {
+		if _, away := x.ticket(ctx); away != nil {
+			p.away = away
+
+			return "", nil, away
+		}
+
+		if addr, drop, err = x.wires.Address(ctx, p.nic.Name); err == nil {
+			return addr, drop, nil
+		}
+	}
+
+	p.untested = "it has no address on the test network: " + err.Error()
+
+	return "", nil, err
 }
 
 const (
@@ -199,6 +228,10 @@ func (x *netExam) ticket(ctx context.Context) (traffic.Ticket, error) {
 
 	for {
 		ticket, err := x.env.Ticket(ctx)
+		if err == nil {
+			x.away = false
+		}
+
 		if err == nil || x.away {
 			return ticket, err
 		}
@@ -419,6 +452,8 @@ func (x *netExam) subSteps(findings []core.Finding) (steps []core.SubStep) {
 		switch {
 		case !p.before.Link:
 			step.Verdict, step.Summary = core.Skip, "no link: no cable, or nothing at its other end"
+		case p.away != nil:
+			step.Verdict, step.Summary = core.Error, "NOT tested: "+partnerless(p.away)
 		case p.untested != "":
 			step.Verdict, step.Summary = core.Unmeasurable, "NOT tested: "+p.untested
 		default:

@@ -35,12 +35,15 @@ type netBench struct {
 	refused error                   // why a port has no address
 	dropped int                     // addresses given back
 	asked   traffic.Schedule
+
+	address func(port string, try int) error // why a port has no address, by its name and question; nil: refused
+	tries   map[string]int                   // questions for an address
 }
 
 func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s + "\n")} }
 
 func newNetBench() *netBench {
-	b := &netBench{bench: newBench(map[string]string{}), files: fstest.MapFS{}, change: func(*traffic.Report) {}, during: func() {}, stats: map[string]uint64{}}
+	b := &netBench{bench: newBench(map[string]string{}), files: fstest.MapFS{}, change: func(*traffic.Report) {}, during: func() {}, tries: map[string]int{}, stats: map[string]uint64{}}
 	b.BootMAC = "52:54:00:00:00:01"
 	b.Ticket = func(context.Context) (traffic.Ticket, error) { return traffic.Ticket{}, nil }
 	b.port = probe.Port{Driver: "ixgbe", SpeedMbps: 10000, MaxSpeedMbps: 10000}
@@ -75,7 +78,13 @@ func (b *netBench) Port(name string) (probe.Port, error) {
 func (b *netBench) Statistics(string) (map[string]uint64, error) { return b.stats, nil }
 
 // Address, Measure and Neighbour stand for the running system.
-func (b *netBench) Address(context.Context, string) (string, func(), error) {
+func (b *netBench) Address(_ context.Context, port string) (string, func(), error) {
+	b.tries[port]++
+
+	if b.address != nil {
+		return "10.77.0.50", func() { b.dropped++ }, b.address(port, b.tries[port])
+	}
+
 	return "10.77.0.50", func() { b.dropped++ }, b.refused
 }
 
@@ -215,7 +224,7 @@ func netCases() map[string]netCase {
 				b.Ticket = func(context.Context) (traffic.Ticket, error) {
 					return traffic.Ticket{}, errors.New("traffic refused with 404")
 				}
-			}, verdict: core.Error, code: "network/nothing-tested",
+			}, verdict: core.Error, code: "network/partner-away",
 		},
 		"no link at all": {setup: put("carrier", "0"), verdict: core.Error, code: "network/nothing-tested"},
 		"a canary that is missed": {
@@ -376,22 +385,78 @@ func TestPortsThatAreNearTheLimits(t *testing.T) {
 
 // TestAnUntestedPortBesideATestedOne is told and does not pass for a good one.
 func TestAnUntestedPortBesideATestedOne(t *testing.T) {
-	b := newNetBench()
-	b.files["sys/class/net/eth1/carrier"] = text("1")
-	given := 0
-	inner := b.Ticket
-	b.Ticket = func(ctx context.Context) (traffic.Ticket, error) {
-		if given++; given >= 2 {
-			return traffic.Ticket{}, errors.New("no ticket")
+	for reason, err := range map[string]error{"another network": fmt.Errorf("%w: it was offered 192.168.1.7", stage.ErrElsewhere), "no answer": errors.New("no answer")} {
+		b := newNetBench()
+		b.files["sys/class/net/eth1/carrier"] = text("1")
+		b.address = func(port string, _ int) error {
+			if port == "eth1" {
+				return err
+			}
+
+			return nil
 		}
 
-		return inner(ctx)
+		r := b.run(t)
+		if found := find(r, "network/port-untested"); r.Verdict != core.Pass || len(found) != 1 || !strings.Contains(found[0].Evidence, reason) || r.SubSteps[1].Verdict != core.Unmeasurable ||
+			!strings.Contains(r.Coverage, "1 of 2 ports with a link tested") || !strings.Contains(r.Coverage, "eth1 NOT tested") {
+			t.Errorf("%s: %+v", reason, r)
+		}
+	}
+}
+
+// TestAnApplianceThatIsLostOnTheWay makes an error, and no pass with what was tested
+// until then, whether the port had an address by then or not.
+func TestAnApplianceThatIsLostOnTheWay(t *testing.T) {
+	for name, silent := range map[string]bool{"no ticket": false, "no address": true} {
+		b := newNetBench()
+		b.files["sys/class/net/eth1/carrier"] = text("1")
+		given := 0
+		b.Ticket = func(context.Context) (traffic.Ticket, error) {
+			if given++; given > 1 {
+				return traffic.Ticket{}, errors.New("nobody is there")
+			}
+
+			return traffic.Ticket{}, nil
+		}
+		b.address = func(port string, _ int) error {
+			if silent && port == "eth1" {
+				return errors.New("no answer")
+			}
+
+			return nil
+		}
+
+		r := b.run(t)
+		found := find(r, "network/partner-away")
+
+		if r.Verdict != core.Error || len(found) != 1 || found[0].Part.Slot != "eth1" || len(find(r, "network/port-untested")) != 0 || r.SubSteps[0].Verdict != core.Pass ||
+			r.SubSteps[1].Verdict != core.Error || !strings.Contains(r.Coverage, "eth1 NOT tested") {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestAnApplianceThatComesBack is waited for, and asked for an address again.
+func TestAnApplianceThatComesBack(t *testing.T) {
+	b := newNetBench()
+	asked := 0
+	b.Ticket = func(context.Context) (traffic.Ticket, error) {
+		if asked++; asked < 5 {
+			return traffic.Ticket{}, errors.New("nobody is there")
+		}
+
+		return traffic.Ticket{}, nil
+	}
+	b.address = func(_ string, try int) error {
+		if try == 1 {
+			return errors.New("no answer")
+		}
+
+		return nil
 	}
 
-	r := b.run(t)
-	if r.Verdict != core.Pass || len(find(r, "network/port-untested")) != 1 || r.SubSteps[1].Verdict != core.Unmeasurable ||
-		!strings.Contains(r.Coverage, "1 of 2 ports with a link tested") || !strings.Contains(r.Coverage, "eth1 NOT tested") {
-		t.Errorf("%+v", r)
+	if r := b.run(t); r.Verdict != core.Pass || len(r.Findings) != 0 || b.tries["eth0"] != 2 {
+		t.Errorf("%v %+v", b.tries, r)
 	}
 }
 

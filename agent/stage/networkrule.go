@@ -105,8 +105,18 @@ func (x *netExam) untestedPort(p *netPort) []core.Finding {
 	return []core.Finding{wired("network/port-untested", "", p.part, "%s has a link; %s", p.nic.Name, p.untested)}
 }
 
-// brokenOff says why a test did not come to its end.
+// partnerless says that the appliance did not take part in a test that was to begin.
+func partnerless(err error) string {
+	return "the appliance's throughput partner does not take part: " + err.Error()
+}
+
+// brokenOff says why a test did not come to its end, or not even began: a port that could
+// not be tested since the appliance was away is no port that is cabled to elsewhere.
 func (x *netExam) brokenOff(p *netPort) []core.Finding {
+	if p.away != nil {
+		return []core.Finding{wired("network/partner-away", "", p.part, "%s has a link and was NOT tested; %s", p.nic.Name, partnerless(p.away))}
+	}
+
 	if p.report == nil || p.report.Err == nil {
 		return nil
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"runtime"
@@ -19,6 +21,9 @@ type wires struct{ addresses *network.Addresses }
 // Address gives a port an address on the test network.
 func (w wires) Address(ctx context.Context, port string) (string, func(), error) {
 	addr, drop, err := w.addresses.Address(ctx, port)
+	if errors.Is(err, network.ErrElsewhere) {
+		err = fmt.Errorf("%w: %w", stage.ErrElsewhere, err)
+	}
 
 	return addr.String(), drop, err
 }
