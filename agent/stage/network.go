@@ -104,12 +104,21 @@ type netPort struct {
 	report        *traffic.Report // nil: it was not tested
 	untested      string          // why not
 	away          error           // of the appliance, before the test had begun
+	addressed     bool            // it is on the test network
 	neighbour     string          // the switch and its port, where it told
 	spoilt        uint64          // frames that were altered in tests that broke off
 }
 
 // tested reports whether the port came to the end of its test.
 func (p *netPort) tested() bool { return p.report != nil && p.report.Err == nil }
+
+// managing reports whether the port leads to the machine's own BMC, as far as is known:
+// BMCs are USB devices of a standard class (CDC, RNDIS), whose drivers hardly any adapter
+// for cables uses, and what is behind them has no address of the test network. They come
+// and go with what the BMC does.
+func (p *netPort) managing() bool {
+	return !p.addressed && slices.Contains([]string{"cdc_eem", "cdc_ether", "cdc_ncm", "cdc_subset", "rndis_host"}, p.nic.Driver)
+}
 
 // line is the speed that the port is measured against, in Mbit/s; 0: it has none.
 func (p *netPort) line() int { return p.before.SpeedMbps }
@@ -160,6 +169,8 @@ func (x *netExam) test(ctx context.Context, i int) {
 		return
 	}
 	defer drop()
+
+	p.addressed = true
 
 	for try := 1; ; try++ {
 		ticket, err := x.ticket(ctx)
@@ -431,6 +442,8 @@ func (x *netExam) coverage() string {
 
 	if x.virtual {
 		parts = append(parts, "speed NOT judged on a virtual host")
+	} else {
+		parts = append(parts, x.unjudged()...)
 	}
 
 	return strings.Join(parts, "; ")

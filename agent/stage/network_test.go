@@ -26,9 +26,10 @@ import (
 type netBench struct {
 	*bench
 
-	files fstest.MapFS
-	port  probe.Port // what the driver of eth0 says
-	stats map[string]uint64
+	files  fstest.MapFS
+	port   probe.Port // what the driver of eth0 says
+	second probe.Port // that of eth1; without a driver: nothing
+	stats  map[string]uint64
 
 	change  func(r *traffic.Report) // what comes of the test
 	during  func()                  // what happens meanwhile
@@ -68,6 +69,10 @@ func newNetBench() *netBench {
 
 // Port and Statistics answer for the drivers.
 func (b *netBench) Port(name string) (probe.Port, error) {
+	if name == "eth1" && b.second.Driver != "" {
+		return b.second, nil
+	}
+
 	if name != "eth0" {
 		return probe.Port{}, errors.New("no such driver")
 	}
@@ -294,6 +299,18 @@ func netCases() map[string]netCase {
 				r.Up.Appliance.OthersMbps = 5000
 			}, verdict: core.Pass, code: "network/limited-by-appliance",
 		},
+		"others at the same time, beside whom there was more than enough left": {
+			change: func(_ *netBench, r *traffic.Report) {
+				slower(&r.Up, 40)
+				r.Up.Appliance.LinkMbps, r.Up.Appliance.OthersMbps = 100_000, 20_000
+			}, verdict: core.Fail, code: "network/slow", severity: core.Critical, virtual: core.Info,
+		},
+		"others at the same time, who left more than was used": {
+			change: func(_ *netBench, r *traffic.Report) {
+				slower(&r.Up, 20)
+				r.Up.Appliance.OthersMbps = 5000
+			}, verdict: core.Pass, code: "network/slow", severity: core.Warning, virtual: core.Info,
+		},
 		"an appliance that has much to do": {
 			change: func(_ *netBench, r *traffic.Report) {
 				slower(&r.Up, 40)
@@ -380,6 +397,82 @@ func TestPortsThatAreNearTheLimits(t *testing.T) {
 		if r := b.run(t); r.Verdict != core.Pass || len(r.Findings) != 0 {
 			t.Errorf("%s: %s %+v", name, r.Verdict, r.Findings)
 		}
+	}
+}
+
+// TestSpeedThatIsNotJudged is told, unless the port was fast enough all the same.
+func TestSpeedThatIsNotJudged(t *testing.T) {
+	for percent, told := range map[float64]bool{40: true, 95: false} {
+		for reason, change := range map[string]func(f *traffic.Flow){
+			"a CPU of the appliance": func(f *traffic.Flow) { f.Appliance.BusiestCPU = 99 },
+			"is not known":           func(f *traffic.Flow) { f.Appliance.LinkMbps = 0 },
+		} {
+			b := newNetBench()
+			b.change = func(r *traffic.Report) {
+				slower(&r.Down, percent)
+				change(&r.Down)
+			}
+
+			r := b.run(t)
+			if r.Verdict != core.Pass || len(find(r, "network/slow")) != 0 || strings.Contains(r.Coverage, "eth0 speed NOT judged: receiving: ") != told || told && !strings.Contains(r.Coverage, reason) {
+				t.Errorf("%s, %v %%: %s %q", reason, percent, r.Verdict, r.Coverage)
+			}
+		}
+	}
+}
+
+// TestThePortOfABMC is told and not judged by what its BMC makes of it; one of the same
+// kind that is on the test network is a port like any other.
+func TestThePortOfABMC(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		b := newNetBench()
+		b.Config[profile.NetworkExpect] = "1000"
+		b.files["sys/class/net/eth1/carrier"], b.files["sys/class/net/eth1/duplex"] = text("1"), text("half")
+		b.files["sys/class/net/eth1/speed"] = text("10")
+		b.second = probe.Port{Driver: "rndis_host"}
+		b.address = func(port string, _ int) error {
+			if port == "eth1" {
+				b.files["sys/class/net/eth1/carrier_changes"] = text("9")
+
+				if !on {
+					return errors.New("no answer")
+				}
+			}
+
+			return nil
+		}
+
+		r := b.run(t)
+		if on {
+			if r.Verdict != core.Fail || len(find(r, "network/flap")) != 1 || len(find(r, "network/half-duplex")) != 1 {
+				t.Errorf("on the test network: %+v", r)
+			}
+
+			continue
+		}
+
+		if r.Verdict != core.Pass || len(r.Findings) != 1 || r.Findings[0].Code != "network/port-untested" || r.Findings[0].Severity != core.Info || !strings.Contains(r.Coverage, "eth1 NOT tested") {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestAPortOfElsewhereMayFlap: what others do with it is nobody's fault.
+func TestAPortOfElsewhereMayFlap(t *testing.T) {
+	b := newNetBench()
+	b.files["sys/class/net/eth1/carrier"] = text("1")
+	b.address = func(port string, _ int) error {
+		if port == "eth1" {
+			b.files["sys/class/net/eth1/carrier_changes"] = text("9")
+
+			return stage.ErrElsewhere
+		}
+
+		return nil
+	}
+
+	if r := b.run(t); r.Verdict != core.Pass || len(find(r, "network/flap")) != 0 {
+		t.Errorf("%+v", r)
 	}
 }
 

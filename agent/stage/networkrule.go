@@ -30,6 +30,10 @@ const (
 	fewEchoes    = 50 // are no measure of one in a hundred
 )
 
+// untestedRule tells of ports that were not tested, those of BMCs among them, of which
+// there is nothing else to say.
+const untestedRule = "network-untested"
+
 // nothingWired is the code of a stage that tested no port.
 const nothingWired = "network/nothing-tested"
 
@@ -42,7 +46,7 @@ type netRule struct {
 
 func netRules() []netRule {
 	return []netRule{
-		{"network-untested", false, (*netExam).untestedPort},
+		{untestedRule, false, (*netExam).untestedPort},
 		{"network-broken", false, (*netExam).brokenOff},
 		{"network-corruption", false, (*netExam).corrupted},
 		{"network-speed", false, (*netExam).speed},
@@ -70,7 +74,7 @@ func (x *netExam) findings(ended bool) (all []core.Finding) {
 		}
 
 		for _, rule := range netRules() {
-			if p.before.Link && (!rule.whole || p.tested()) {
+			if p.before.Link && (!rule.whole || p.tested()) && (!p.managing() || rule.id == untestedRule) {
 				all = append(all, rule.judge(x, p)...)
 			}
 		}
@@ -100,6 +104,11 @@ func (x *netExam) soft(severity core.Severity) core.Severity {
 func (x *netExam) untestedPort(p *netPort) []core.Finding {
 	if p.untested == "" {
 		return nil
+	}
+
+	if p.managing() {
+		return []core.Finding{wired("network/port-untested", core.Info, p.part, "%s is a USB device of the driver %s, as BMCs are that have a network to their machine; %s",
+			p.nic.Name, p.nic.Driver, p.untested)}
 	}
 
 	return []core.Finding{wired("network/port-untested", "", p.part, "%s has a link; %s", p.nic.Name, p.untested)}
@@ -184,8 +193,10 @@ func (x *netExam) duplex(p *netPort) []core.Finding {
 	return []core.Finding{wired("network/half-duplex", x.soft(""), p.part, "%s sends and receives by turns, at %d Mbit/s", p.nic.Name, p.line())}
 }
 
+// flapped judges ports that were tested: what others do at the far end of a cable that
+// leads elsewhere is nobody's fault.
 func (x *netExam) flapped(p *netPort) []core.Finding {
-	if p.after.Changes <= p.before.Changes {
+	if !p.addressed || p.after.Changes <= p.before.Changes {
 		return nil
 	}
 
@@ -258,24 +269,61 @@ func (p *netPort) ways() []netWay {
 	return []netWay{{"sending", &r.Up, false}, {"receiving", &r.Down, false}, {"sending while receiving", &r.BothUp, true}, {"receiving while sending", &r.BothDown, true}}
 }
 
-// left is what the appliance's side left of a port's rate, in Mbit/s, and why it was less
-// than the whole; judged says whether the port can be held to it at all.
-func (p *netPort) left(f *traffic.Flow) (mbps float64, why string, judged bool) {
+// hold says how a port is held to a rate.
+type hold int
+
+const (
+	notHeld   hold = iota
+	looseHeld      // what falls short may be due to those who share the appliance's link
+	held
+)
+
+// left is what the appliance's side left of a port's rate, in Mbit/s, why it was less than
+// the whole, and how the port is held to it.
+func (p *netPort) left(f *traffic.Flow) (mbps float64, why string, by hold) {
 	a := f.Appliance
 	mbps = float64(p.line())
+	free := float64(a.LinkMbps) - a.OthersMbps
 
 	switch {
-	case a.LinkMbps > 0 && a.OthersMbps > float64(a.LinkMbps)*othersShare/100:
-		return min(mbps, float64(a.LinkMbps)-a.OthersMbps), fmt.Sprintf("%.0f of the appliance's %d Mbit/s went to others", a.OthersMbps, a.LinkMbps), false
 	case a.BusiestCPU >= busyCPU:
-		return mbps, fmt.Sprintf("a CPU of the appliance was busy for %.0f %% of the time", a.BusiestCPU), false
+		return mbps, fmt.Sprintf("a CPU of the appliance was busy for %.0f %% of the time", a.BusiestCPU), notHeld
 	case a.LinkMbps == 0:
-		return mbps, "the speed of the appliance's test NIC is not known", false
+		return mbps, "the speed of the appliance's test NIC is not known", notHeld
+	case a.OthersMbps > float64(a.LinkMbps)*othersShare/100 && free < mbps:
+		return max(free, 0), fmt.Sprintf("%.0f of the appliance's %d Mbit/s went to others", a.OthersMbps, a.LinkMbps), looseHeld
 	case a.LinkMbps < p.line():
-		return float64(a.LinkMbps), fmt.Sprintf("the appliance's test NIC runs at %d Mbit/s", a.LinkMbps), true
+		return float64(a.LinkMbps), fmt.Sprintf("the appliance's test NIC runs at %d Mbit/s", a.LinkMbps), held
 	default:
-		return mbps, "", true
+		return mbps, "", held
 	}
+}
+
+// unjudged says of which ports' speeds nothing is known, since they did not reach what is
+// enough and it is not for them to answer for.
+func (x *netExam) unjudged() (words []string) {
+	for _, p := range x.ports {
+		if !p.tested() || p.line() == 0 {
+			continue
+		}
+
+		var names []string
+
+		reason := ""
+
+		for _, way := range p.ways() {
+			most, why, by := p.left(way.flow)
+			if enough, _ := demanded(most, way.together); by == notHeld && 100*way.flow.Mbps() < enough*most {
+				names, reason = append(names, way.name), why
+			}
+		}
+
+		if len(names) > 0 {
+			words = append(words, fmt.Sprintf("%s speed NOT judged: %s: %s", p.nic.Name, strings.Join(names, ", "), reason))
+		}
+	}
+
+	return words
 }
 
 // demanded is which share of a rate is enough, and below which it is a defect.
@@ -299,18 +347,18 @@ func (x *netExam) goodput(p *netPort) (found []core.Finding) {
 	}
 
 	for _, way := range p.ways() {
-		most, _, judged := p.left(way.flow)
+		most, _, by := p.left(way.flow)
 		enough, least := demanded(most, way.together)
 		share := 100 * way.flow.Mbps() / max(most, 1)
 
-		if !judged || share >= enough {
+		if by == notHeld || share >= enough {
 			continue
 		}
 
 		severity, busy := core.Warning, ""
 		if way.flow.BusiestCPU >= busyCPU { // what is slow then may be the machine, and not its port
 			busy = fmt.Sprintf("; a CPU of the machine was busy for %.0f %% of the time", way.flow.BusiestCPU)
-		} else if share < least {
+		} else if share < least && by == held {
 			severity = core.Critical
 		}
 
@@ -361,7 +409,7 @@ func (x *netExam) datagramLoss(p *netPort) (found []core.Finding) {
 		}
 
 		severity := x.soft("")
-		if _, why, judged := p.left(way.flow); !judged && p.line() > 0 && why != "" || way.d.Dropped > 0 {
+		if _, _, by := p.left(way.flow); by != held && p.line() > 0 || way.d.Dropped > 0 {
 			severity = core.Info
 		}
 
