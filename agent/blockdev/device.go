@@ -24,7 +24,7 @@ type Standing struct {
 // Prober looks at a disk for somebody's data. It only reads.
 type Prober func(ctx context.Context, r io.ReaderAt, disk diskguard.Disk) (diskguard.Probe, error)
 
-// Request is a wish to write to a disk. All fields are set but Override.
+// Request is a wish to write to a disk. All fields are set but Override and Moved.
 type Request struct {
 	Serial   string // as it is armed
 	Standing Standing
@@ -33,6 +33,9 @@ type Request struct {
 	// Lease returns until when the run may write; it is asked before every write.
 	Lease func() time.Time
 	Now   func() time.Time
+	// Moved is called every second while the disks are looked at, which may take minutes
+	// where one of them does not answer; nil: nobody asks. Safe for concurrent use.
+	Moved func()
 }
 
 // Refused says that a disk is not opened, or not written to any more, and why.
@@ -56,11 +59,18 @@ var ErrAbsent = errors.New("no such disk is there")
 // ErrProbe means that the disk could not be looked at for somebody's data.
 var ErrProbe = errors.New("looking for data")
 
+// ErrLook means that the disk, while it was written, could not be looked at again. That
+// says nothing of the write, which was not tried.
+var ErrLook = errors.New("looking again")
+
 // ErrOutside means that a write was outside the disk, or not of whole blocks.
 var ErrOutside = errors.New("outside the armed range")
 
 // lookAgain is how often the disk is looked at while it is written.
 const lookAgain = 30 * time.Second
+
+// lookPatience is for how long a look may take and still counts as one that goes on.
+const lookPatience = 15 * time.Minute
 
 // Device is an armed disk that is open for writing. Safe for concurrent use.
 type Device struct {
@@ -144,7 +154,13 @@ func confirm(ctx context.Context, layer Layer, request Request, handle Handle) (
 
 // look finds the disk among all that are there.
 func look(layer Layer, request *Request, age time.Duration) (*diskguard.Facts, error) {
-	disks, err := layer.Survey(age)
+	var (
+		disks []diskguard.Disk
+		err   error
+	)
+
+	during(request.Moved, func() { disks, err = layer.Survey(age) })
+
 	if err != nil {
 		return nil, fmt.Errorf("looking at the disks: %w", err)
 	}
@@ -160,6 +176,37 @@ func look(layer Layer, request *Request, age time.Duration) (*diskguard.Facts, e
 		Now: request.Now(), Lease: request.Lease(), Destructive: s.Destructive, Live: s.Live, Expected: s.Expected, Protected: s.Protected,
 		Override: request.Override, Disk: disks[i], Others: slices.Delete(slices.Clone(disks), i, i+1),
 	}, nil
+}
+
+// during calls moved every second while something is under way.
+func during(moved, do func()) {
+	if moved == nil {
+		do()
+
+		return
+	}
+
+	var ticking sync.WaitGroup
+
+	over := make(chan struct{})
+
+	ticking.Go(func() {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+
+		for range lookPatience / time.Second {
+			select {
+			case <-over:
+				return
+			case <-ticker.C:
+				moved()
+			}
+		}
+	})
+
+	do()
+	close(over)
+	ticking.Wait()
 }
 
 func readProbe(ctx context.Context, layer Layer, request *Request, disk diskguard.Disk) (probe diskguard.Probe, err error) {
@@ -189,14 +236,25 @@ func (d *Device) Found() diskguard.Probe { return d.probe }
 // ReadAt reads whole blocks.
 func (d *Device) ReadAt(p []byte, offset int64) (int, error) { return d.handle.ReadAt(p, offset) }
 
-// WriteAt writes whole blocks, if the run still may. ErrNoLease, ErrOutside or a
-// *Refused when nothing was written.
+// WriteAt writes whole blocks, if the run still may. ErrNoLease, ErrLook, ErrOutside or
+// a *Refused when nothing was written.
 func (d *Device) WriteAt(p []byte, offset int64) (int, error) {
+	n, _, err := d.WriteTimed(p, offset)
+
+	return n, err
+}
+
+// WriteTimed is WriteAt, and says how long the disk took for it: without the time that
+// other disks take to be looked at.
+func (d *Device) WriteTimed(p []byte, offset int64) (n int, took time.Duration, err error) {
 	if err := d.may(offset, int64(len(p))); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 
-	return d.handle.WriteAt(p, offset)
+	begin := time.Now()
+	n, err = d.handle.WriteAt(p, offset)
+
+	return n, time.Since(begin), err
 }
 
 // Discard gives a range up, if the run still may write.
@@ -250,17 +308,29 @@ func (d *Device) may(offset, length int64) error {
 	return nil
 }
 
+// look finds the disk again, and asks what is open.
+func (d *Device) look(age time.Duration) (*diskguard.Facts, error) {
+	facts, err := look(d.layer, &d.request, age)
+	if err != nil {
+		return nil, err
+	}
+
+	opened, err := d.handle.Look()
+	facts.Opened = &opened
+
+	return facts, err
+}
+
 // check looks at the disk while it is written. Its content is ours by now; all else
 // must be as it was. d.mu is held.
 func (d *Device) check() error {
-	facts, err := look(d.layer, &d.request, lookAgain/2)
-	if err == nil {
-		facts.Opened = new(diskguard.Opened)
-		*facts.Opened, err = d.handle.Look()
+	facts, err := d.look(lookAgain / 2)
+	if err != nil {
+		facts, err = d.look(0) // a disk says once that it, or its link, was reset
 	}
 
 	if err != nil {
-		d.over = fmt.Errorf("looking again at %s: %w", d.disk.Name, err)
+		d.over = fmt.Errorf("%w at %s: %w", ErrLook, d.disk.Name, err)
 
 		return d.over
 	}

@@ -21,6 +21,7 @@ const (
 	reserveReadKeys    = 0x00
 	reserveReadHolder  = 0x01
 	reserveLength      = 256
+	scsiUnitAttention  = 0x06 // sense key
 	reserveHeader      = 8
 	reserveKey         = 8
 	nvmeReportLength   = 4096
@@ -52,7 +53,13 @@ func ReadReservation(dev SCSI) (r Reservation, err error) {
 func reserveIn(dev SCSI, action byte) (length int, err error) {
 	const what = "reading reservations"
 
-	reply, err := dev.Execute(SCSIRequest{CDB: []byte{scsiReserveIn, action, 0, 0, 0, 0, 0, reserveLength >> 8, reserveLength & 0xff, 0}, In: reserveLength})
+	request := SCSIRequest{CDB: []byte{scsiReserveIn, action, 0, 0, 0, 0, 0, reserveLength >> 8, reserveLength & 0xff, 0}, In: reserveLength}
+
+	reply, err := dev.Execute(request)
+	if err == nil && reply.Status != 0 && ParseSense(reply.Sense).Key == scsiUnitAttention {
+		reply, err = dev.Execute(request) // it told once that it was reset (SAM-6 §5.14)
+	}
+
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", what, err)
 	}

@@ -32,6 +32,28 @@ func (s shared) Execute(req disk.SCSIRequest) (disk.SCSIReply, error) {
 
 func (shared) Close() error { return nil }
 
+// reset is a disk that tells first that it was reset.
+type reset struct {
+	shared
+
+	asked *int
+}
+
+func (r reset) Execute(req disk.SCSIRequest) (disk.SCSIReply, error) {
+	if *r.asked++; *r.asked == 1 {
+		return disk.SCSIReply{Status: 2, Sense: []byte{0x70, 0, 0x06, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29, 0, 0, 0, 0, 0}}, nil
+	}
+
+	return r.shared.Execute(req)
+}
+
+func TestADiskThatWasResetIsAskedAgain(t *testing.T) {
+	dev := reset{shared{keys: "0000000100000000", holder: "0000000100000000"}, new(int)}
+	if got, err := disk.ReadReservation(dev); err != nil || !got.None() || *dev.asked != 3 {
+		t.Errorf("%+v, %v, asked %d times", got, err, *dev.asked)
+	}
+}
+
 func TestReservationsOfSCSIDisks(t *testing.T) {
 	const none = "0000000100000000"
 

@@ -28,10 +28,16 @@ const (
 // direct is a file that is written around the page cache, as a disk is.
 type direct struct{ fd int }
 
-func (d direct) ReadAt(p []byte, offset int64) (int, error)  { return unix.Pread(d.fd, p, offset) }
-func (d direct) WriteAt(p []byte, offset int64) (int, error) { return unix.Pwrite(d.fd, p, offset) }
-func (d direct) Flush() error                                { return unix.Fdatasync(d.fd) }
-func (d direct) Discard(int64, int64, bool) error            { return errors.ErrUnsupported }
+func (d direct) ReadAt(p []byte, offset int64) (int, error) { return unix.Pread(d.fd, p, offset) }
+func (d direct) WriteTimed(p []byte, offset int64) (n int, took time.Duration, err error) {
+	begin := time.Now()
+	n, err = unix.Pwrite(d.fd, p, offset)
+
+	return n, time.Since(begin), err
+}
+
+func (d direct) Flush() error                     { return unix.Fdatasync(d.fd) }
+func (d direct) Discard(int64, int64, bool) error { return errors.ErrUnsupported }
 
 // cost is what a test of the whole file took.
 type cost struct{ wall, cpu time.Duration }

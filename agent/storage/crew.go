@@ -183,7 +183,8 @@ func (c *crew) openOne(ctx context.Context, d Disk, l lane) (o opened, refused b
 		return o, false
 	}
 
-	device, err := blockdev.Open(ctx, c.layer, c.request(d, l.Tick))
+	// The lane is that of the opening, and later that of the test.
+	device, err := blockdev.Open(ctx, c.layer, c.request(d, func() { x.moved() }))
 	if err != nil {
 		x.begin()
 		x.tally.Refused = reasons(err)
@@ -212,6 +213,7 @@ func (e *exam) adopt(d diskguard.Disk) {
 func (c *crew) request(d Disk, moved func()) blockdev.Request {
 	r := blockdev.Request{
 		Serial: d.Serial, Probe: c.prober(moved), Now: c.now, Lease: func() time.Time { return since(c.lease.Load()) },
+		Moved:    moved,
 		Standing: blockdev.Standing{Destructive: c.Destructive, Live: c.live, Expected: c.Expected, Protected: c.Protected},
 	}
 

@@ -20,7 +20,13 @@ import (
 // shelf is a machine with fakes for disks.
 type shelf []*fake
 
-func (s shelf) Survey(time.Duration) (disks []diskguard.Disk, err error) {
+func (s shelf) Survey(age time.Duration) (disks []diskguard.Disk, err error) {
+	for _, f := range s {
+		if age > 0 && f.answers > 0 {
+			time.Sleep(f.answers) // of synctest
+		}
+	}
+
 	for i, f := range s {
 		f.mu.Lock()
 		disks = append(disks, diskguard.Disk{
@@ -323,6 +329,62 @@ func TestATwinThatComesMeanwhile(t *testing.T) {
 	tallies, _ := crew(t, s, job, look, nil)
 	if tally := tallies["F1"]; tally.Over || !slices.ContainsFunc(tally.Mark.Wrong, func(w storage.Wrong) bool { return w.Code == "storage/same-serial" }) {
 		t.Errorf("%+v", tally)
+	}
+}
+
+// While disks are written all of them are looked at again: one that takes its time to
+// answer says nothing of the others.
+func TestADiskThatAnswersLateSlowsNoOther(t *testing.T) {
+	s, job := machine()
+	s[2].answers = 20 * time.Second
+	s[0].takes = func(int64) time.Duration { return 5 * time.Second }
+	s[1].takes = s[0].takes
+
+	for i := range job.Disks {
+		job.Disks[i].Depth = 1 // the clock stands still while somebody waits for a lock
+	}
+
+	tallies, _ := crew(t, s, job, look, nil)
+
+	for _, serial := range []string{"F1", "F2"} {
+		if tally := tallies[serial]; !tally.Over || len(tally.Mark.Wrong) > 0 || tally.Writes.Total == 0 || tally.Writes.Most != 5*time.Second {
+			t.Errorf("%s: the slowest write %v: %+v", serial, tally.Writes.Most, tally.Mark)
+		}
+	}
+
+	if s[0].looks < 2 {
+		t.Error("it was not looked at again")
+	}
+}
+
+// A disk that does not say who it is, while it is written, has not failed a write.
+func TestAQuestionWithoutAnAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		mute func(looks int) bool
+		gone bool
+		kind storage.Kind // empty: nothing is wrong
+	}{
+		"once":           {func(n int) bool { return n == 2 }, false, ""},
+		"for ever":       {func(n int) bool { return n > 1 }, false, storage.Unfinished},
+		"nor read":       {func(n int) bool { return n > 1 }, true, storage.Vanished},
+		"always answers": {nil, false, ""},
+	} {
+		s, job := machine()
+		f := s[0]
+		f.takes = func(int64) time.Duration { return 5 * time.Second }
+		f.mute = c.mute
+		f.readFails = func(int64) bool { return c.gone && f.looks > 1 }
+
+		tallies, _ := crew(t, s, job, look, nil)
+		tally := tallies["F1"]
+
+		if found := kinds(tally); c.kind == "" && (!tally.Over || len(found) > 0) || c.kind != "" && (len(found) != 1 || found[c.kind] != 1 || tally.Over) {
+			t.Errorf("%s: %+v", name, tally.Mark.Wrong)
+		}
+
+		if c.kind == storage.Unfinished && tally.Mark.Wrong[0].Code != "storage/not-tested" {
+			t.Errorf("%s: %+v", name, tally.Mark.Wrong)
+		}
 	}
 }
 

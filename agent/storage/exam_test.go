@@ -145,9 +145,10 @@ func TestFaultsOfDisksAreNamed(t *testing.T) {
 				return offset
 			}
 		}, storage.Dropped, 0, 0, "blank"},
-		"an unreadable block": {func(f *fake) { f.readFails = func(offset int64) bool { return offset == a } }, storage.ReadError, 0, a, "reading at"},
-		"an unwritable block": {func(f *fake) { f.writeFail = func(offset int64) bool { return offset == a } }, storage.WriteError, 1, 5 * mib, "writing at"},
-		"vanishing":           {func(f *fake) { f.gone = func(n int) bool { return n > 30 } }, storage.Vanished, 1, 0, "cannot be read either"},
+		"no write that arrives": {func(f *fake) { f.place = func(int64) int64 { return -1 } }, storage.Dropped, 0, 0, "blank"},
+		"an unreadable block":   {func(f *fake) { f.readFails = func(offset int64) bool { return offset == a } }, storage.ReadError, 0, a, "reading at"},
+		"an unwritable block":   {func(f *fake) { f.writeFail = func(offset int64) bool { return offset == a } }, storage.WriteError, 1, 5 * mib, "writing at"},
+		"vanishing":             {func(f *fake) { f.gone = func(n int) bool { return n > 30 } }, storage.Vanished, 1, 0, "cannot be read either"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(size)
@@ -178,6 +179,27 @@ func TestFaultsOfDisksAreNamed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The planted faults must be found.
+func TestADiskThatHidesWhatIsWrongIsNotTested(t *testing.T) {
+	f := newFake(size)
+	f.damage = func(offset int64, p []byte) { storage.Fill(p, f.serial, seed, offset, 1) }
+
+	if tally := examine(t, f, full(), nil); tally.Over || len(tally.Mark.Wrong) != 1 || tally.Mark.Wrong[0].Code != "storage/canary-missed" {
+		t.Errorf("%+v", tally.Mark.Wrong)
+	}
+}
+
+// A disk of less than a block has nothing to read at random.
+func TestADiskOfNoBlock(t *testing.T) {
+	f := newFake(2048)
+
+	synctest.Test(t, func(t *testing.T) {
+		if tally := storage.Examine(t.Context(), target(f), storage.Plan{Share: 1, Random: time.Second}, seed, f, nil); len(tally.Mark.Wrong) > 0 {
+			t.Errorf("%+v", tally)
+		}
+	})
 }
 
 // A disk that cannot be read for long stretches is given up soon: each failure may take

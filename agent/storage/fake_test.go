@@ -27,10 +27,13 @@ type fake struct {
 	writeFail func(offset int64) bool
 	takes     func(offset int64) time.Duration
 	gone      func(requests int) bool
+	mute      func(looks int) bool
+	answers   time.Duration // to be looked at again
 
 	mu       sync.Mutex // guards the rest
 	data     []byte
 	requests int
+	looks    int
 	written  int
 	outside  int
 	discards int
@@ -129,6 +132,13 @@ func (f *fake) WriteAt(p []byte, offset int64) (int, error) {
 	return len(p), nil
 }
 
+func (f *fake) WriteTimed(p []byte, offset int64) (n int, took time.Duration, err error) {
+	begin := time.Now()
+	n, err = f.WriteAt(p, offset)
+
+	return n, time.Since(begin), err
+}
+
 func (f *fake) Flush() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -163,6 +173,15 @@ func (f *fake) slowly(int64) time.Duration {
 func (f *fake) Close() error { return nil }
 
 func (f *fake) Look() (diskguard.Opened, error) {
+	f.mu.Lock()
+	f.looks++
+	n := f.looks
+	f.mu.Unlock()
+
+	if f.mute != nil && f.mute(n) {
+		return diskguard.Opened{}, errors.New("unit attention")
+	}
+
 	return diskguard.Opened{Exclusive: true, Number: "8:0", Serial: f.serial, WWN: f.wwn, SizeBytes: uint64(f.size), Block: 512}, nil
 }
 
