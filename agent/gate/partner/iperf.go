@@ -26,11 +26,14 @@ const (
 	iperfExchangeResults = 13
 	iperfDisplayResults  = 14
 	iperfServerError     = 0xfe // -2; two numbers follow: iperf3's own, and errno
+	iperfAccessDenied    = 0xff // -1: it is to come again later
 
 	iperfCookie        = 37 // 36 letters and digits and a zero
 	iperfMaxJSON       = 64 << 10
 	iperfMaxStreams    = 32
-	iperfMaxBlock      = 1 << 20
+	iperfMaxBlock      = 1 << 20   // of the client
+	iperfBlock         = 128 << 10 // ours at most; TCP has no blocks
+	iperfMaxPlaces     = 128       // streams at once of all clients, each with a block; a machine under test has places of its own
 	iperfTimeSlack     = 30 * time.Second
 	iperfUnimplemented = 13 // IEUNIMP
 )
@@ -119,6 +122,7 @@ type iperfTest struct {
 	params iperfParams
 	joins  chan net.Conn // its streams
 	over   chan struct{} // closed at the end
+	places int           // guarded by Partner.mu
 
 	streams []net.Conn
 	bytes   []atomic.Uint64
@@ -149,14 +153,11 @@ func (p *Partner) iperf(ctx context.Context, conn net.Conn, word []byte, inside 
 
 	defer p.iperfLeave(string(cookie), test)
 
-	select {
-	case p.flows <- struct{}{}:
-		defer func() { <-p.flows }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if !p.iperfPlace(test, 1) {
+		return errors.Join(errIperfFull, test.tell(iperfAccessDenied))
 	}
 
-	return p.iperfServe(test)
+	return p.iperfServe(ctx, test)
 }
 
 // ofCookie reports whether these may be letters of a cookie of iperf3.
@@ -185,10 +186,29 @@ func (p *Partner) iperfTest(cookie string, conn net.Conn) (test *iperfTest, mine
 	return test, true
 }
 
+// errIperfFull says that a client of iperf3 was turned away.
+var errIperfFull = fmt.Errorf("%d streams of iperf3 are under way", iperfMaxPlaces)
+
+// iperfPlace gives a test places for streams, unless others have them.
+func (p *Partner) iperfPlace(test *iperfTest, n int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	if p.iperfPlaces+n > iperfMaxPlaces {
+		return false
+	}
+
+	p.iperfPlaces += n
+	test.places += n
+
+	return true
+}
+
 func (p *Partner) iperfLeave(cookie string, test *iperfTest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
+	p.iperfPlaces -= test.places
 	delete(p.iperfs, cookie)
 	close(test.over)
 }
@@ -218,7 +238,7 @@ func (p *Partner) iperfJoin(ctx context.Context, test *iperfTest, conn net.Conn)
 }
 
 // iperfServe goes through a test from the parameters to the results.
-func (p *Partner) iperfServe(t *iperfTest) error {
+func (p *Partner) iperfServe(ctx context.Context, t *iperfTest) error {
 	if err := t.tell(iperfParamExchange); err != nil {
 		return err
 	}
@@ -235,7 +255,11 @@ func (p *Partner) iperfServe(t *iperfTest) error {
 		return err
 	}
 
-	if err := t.gather(); err != nil {
+	if !p.iperfPlace(t, t.params.Parallel-1) {
+		return errors.Join(errIperfFull, t.tell(iperfAccessDenied))
+	}
+
+	if err := t.gather(ctx); err != nil {
 		return err
 	}
 
@@ -255,7 +279,7 @@ func (p *Partner) iperfServe(t *iperfTest) error {
 }
 
 // gather has the client open its streams.
-func (t *iperfTest) gather() error {
+func (t *iperfTest) gather(ctx context.Context) error {
 	if err := t.tell(iperfCreateStreams); err != nil {
 		return err
 	}
@@ -269,6 +293,8 @@ func (t *iperfTest) gather() error {
 			t.streams = append(t.streams, conn)
 		case <-wait.C:
 			return fmt.Errorf("waiting for the streams of iperf3: %d of %d came", len(t.streams), t.params.Parallel)
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 
@@ -325,7 +351,7 @@ const drainTime = 200 * time.Millisecond
 
 // move sends or takes one stream.
 func (t *iperfTest) move(i int, conn net.Conn, ended <-chan struct{}) {
-	room := make([]byte, t.params.Length)
+	room := make([]byte, min(t.params.Length, iperfBlock))
 
 	for {
 		var (

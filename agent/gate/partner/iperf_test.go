@@ -129,6 +129,73 @@ func TestIperf3IsOffUnlessToldSo(t *testing.T) {
 	}
 }
 
+// iperfConn is the control connection of a client whose cookie ends with a letter, and
+// what it was answered first.
+func iperfConn(t *testing.T, port, letter string) (net.Conn, byte) {
+	t.Helper()
+
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() { _ = conn.Close() })
+
+	_, _ = io.WriteString(conn, strings.Repeat("a", 35)+letter+"\x00")
+
+	return conn, state(t, conn)
+}
+
+// state reads what iperf3 is told.
+func state(t *testing.T, conn net.Conn) byte {
+	t.Helper()
+
+	var one [1]byte
+	if _, err := io.ReadFull(conn, one[:]); err != nil {
+		t.Fatal(err)
+	}
+
+	return one[0]
+}
+
+// wants tells the parameters of a test.
+func wants(conn net.Conn, text string) {
+	_, _ = conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...))
+}
+
+// TestIperf3HasItsBounds: clients of all addresses together have no more than a number of
+// streams, and who comes then is sent away; what has ended makes room.
+func TestIperf3HasItsBounds(t *testing.T) {
+	const exchange, create, denied = 9, 10, 0xff
+
+	port := open(t, true)
+
+	for range 2 * partner.IperfMaxPlaces { // each gives back what it had
+		conn, first := iperfConn(t, port, "z")
+		if first != exchange {
+			t.Fatalf("it was answered %d", first)
+		}
+
+		wants(conn, `{"udp":true}`)
+
+		_, _ = io.Copy(io.Discard, conn) // why, and then it is hung up on
+		_ = conn.Close()
+	}
+
+	for i := range partner.IperfMaxPlaces / 32 {
+		conn, _ := iperfConn(t, port, strconv.Itoa(i))
+		wants(conn, `{"tcp":true,"time":1,"parallel":32,"len":1048576}`)
+
+		if got := state(t, conn); got != create {
+			t.Fatalf("client %d was answered %d", i, got)
+		}
+	}
+
+	if _, got := iperfConn(t, port, "y"); got != denied {
+		t.Errorf("one too many was answered %d", got)
+	}
+}
+
 // FuzzIperf3: whatever comes instead of iperf3's messages, bounds are kept.
 func FuzzIperf3(f *testing.F) {
 	message := func(text string) []byte {

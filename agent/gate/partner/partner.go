@@ -43,7 +43,7 @@ type Link struct {
 // The bounds of what machines may cost. Whoever comes when all places are taken waits
 // for one and is not turned away.
 const (
-	maxFlows    = 768 // at once; each has a buffer of 128 KiB at most, and iperf3 one of a MiB
+	maxFlows    = 768 // at once; each has a buffer of 128 KiB at most
 	maxPerAddr  = 48  // connections of one address at once
 	ticketTime  = 15 * time.Minute
 	firstWord   = 10 * time.Second // to say what is wanted
@@ -63,6 +63,8 @@ type Partner struct {
 	ofRun   map[core.RunID]*ticket
 	perAddr map[string]int        // guarded by mu
 	iperfs  map[string]*iperfTest // guarded by mu: by their cookies
+
+	iperfPlaces int // guarded by mu: that they have
 }
 
 // ticket lets one session of a run use the partner.
