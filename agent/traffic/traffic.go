@@ -179,7 +179,7 @@ func (c *Client) open(ctx context.Context, ask *load.Ask) (net.Conn, load.Start,
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 
-	_ = conn.SetDeadline(time.Now().Add(4 * c.patience())) // where many come at once, one waits for a place
+	_ = conn.SetDeadline(time.Now().Add(4 * c.patience())) // a connection that is closed says so below
 
 	if start, err = c.greet(conn, ask); err != nil {
 		_ = conn.Close()
@@ -207,8 +207,17 @@ func (c *Client) greet(conn net.Conn, ask *load.Ask) (start load.Start, err erro
 		return start, err
 	}
 
-	if err := load.ReadLine(conn, &start); err != nil {
-		return start, fmt.Errorf("asking the partner: %w", err)
+	for { // where many come at once, one waits for a place, for as long as the partner says so
+		start = load.Start{}
+		if err := load.ReadLine(conn, &start); err != nil {
+			return start, fmt.Errorf("asking the partner: %w", err)
+		}
+
+		if !start.Queued {
+			break
+		}
+
+		_ = conn.SetDeadline(time.Now().Add(4 * c.patience())) // as above
 	}
 
 	if start.Refused != "" {

@@ -383,6 +383,78 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
+// TestWhoeverIsInTheQueue waits for as long as the partner says so, and gets a place then;
+// with a run that ends meanwhile there is nothing to wait for.
+func TestWhoeverIsInTheQueue(t *testing.T) {
+	for _, ends := range []bool{false, true} {
+		r := newRig(t, func(c *partner.Config) { c.Places, c.Recheck = 1, time.Millisecond })
+		r.client.Patience = time.Minute
+
+		ctx, free := context.WithCancel(t.Context())
+		begun := make(chan struct{})
+		first := *r.client
+		first.Moved = func(int) {
+			select {
+			case <-begun:
+			default:
+				close(begun)
+			}
+		}
+
+		over := make(chan struct{})
+
+		go func() {
+			defer close(over)
+
+			_, _ = first.Stream(ctx, traffic.Plan{Down: true, Frames: 1 << 39}) // until it is called off
+		}()
+
+		<-begun
+
+		waits := &waiting{told: make(chan struct{}), enough: 5}
+		r.client.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := r.cable.dial(ctx, network, addr)
+			waits.Conn = conn
+
+			return waits, err
+		}
+
+		go func() {
+			<-waits.told
+
+			if ends {
+				r.over.Store(true)
+			} else {
+				free()
+			}
+		}()
+
+		s, err := r.client.Stream(t.Context(), traffic.Plan{Frames: 3})
+		if !ends && (err != nil || s.Frames != 3 || s.Bad != 0) || ends && err == nil {
+			t.Errorf("the run ends %t: %+v %v", ends, s, err)
+		}
+
+		free()
+		<-over
+	}
+}
+
+// waiting counts how often somebody goes on waiting.
+type waiting struct {
+	net.Conn
+
+	enough int
+	told   chan struct{} // closed after enough times
+}
+
+func (w *waiting) SetDeadline(t time.Time) error {
+	if w.enough--; w.enough == 0 {
+		close(w.told)
+	}
+
+	return w.Conn.SetDeadline(t)
+}
+
 // TestTheAppliancesSide: what went over the card for others is told, what went for
 // this test is not.
 func TestTheAppliancesSide(t *testing.T) {

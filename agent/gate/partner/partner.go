@@ -30,8 +30,11 @@ type Config struct {
 	IPerf3 bool
 	// Patience is how long a machine may neither send nor take anything; 0 is 20 s.
 	Patience time.Duration
-	// Recheck is how often it is asked whether the run still goes on; 0 is 5 s.
+	// Recheck is how often it is asked whether the run still goes on, and how often who waits
+	// for a place is told so; 0 is 5 s.
 	Recheck time.Duration
+	// Places are how many tests go on at once; 0 is 768.
+	Places int
 }
 
 // Link is a network card and what it has moved since it is up.
@@ -92,12 +95,16 @@ func New(c Config) *Partner {
 		c.Recheck = 5 * time.Second
 	}
 
+	if c.Places == 0 {
+		c.Places = maxFlows
+	}
+
 	if c.Has == nil {
 		c.Has = func(net.Addr) bool { return true }
 	}
 
 	return &Partner{
-		Config: c, flows: make(chan struct{}, maxFlows), doors: make(chan struct{}, maxGreeters),
+		Config: c, flows: make(chan struct{}, c.Places), doors: make(chan struct{}, maxGreeters),
 		tickets: map[string]*ticket{}, ofRun: map[core.RunID]*ticket{}, perAddr: map[string]int{}, iperfs: map[string]*iperfTest{},
 	}
 }

@@ -95,17 +95,76 @@ func (p *Partner) receive(ctx context.Context, conn net.Conn) {
 
 	inside()
 
-	select {
-	case p.flows <- struct{}{}:
+	err = p.place(ctx, f)
+	if err == nil {
 		defer func() { <-p.flows }()
-	case <-ctx.Done():
-		return
+
+		err = p.flow(ctx, f)
 	}
 
-	if err := p.flow(ctx, f); err != nil {
+	if err != nil {
 		p.Log.Debug("a network test broke off", slog.String("remote", host), slog.String("run", string(f.ticket.run)),
 			slog.String("kind", f.ask.Kind), slog.String("error", err.Error()))
 	}
+}
+
+// place waits for a place, and tells the machine meanwhile that it is in the queue, for as
+// long as its run goes on.
+func (p *Partner) place(ctx context.Context, f *flow) error {
+	select {
+	case p.flows <- struct{}{}:
+		return nil
+	default:
+	}
+
+	tick := time.NewTicker(p.Recheck)
+	defer tick.Stop()
+
+	for placed := false; ; {
+		select {
+		case p.flows <- struct{}{}:
+			placed = true
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+
+		_ = f.conn.SetWriteDeadline(time.Now().Add(p.Patience)) // a connection that is closed says so below
+
+		err := p.goesOn(ctx, f.ticket)
+		if err != nil {
+			err = errors.Join(err, load.WriteLine(f.conn, load.Start{Refused: overWords}))
+		} else if !placed {
+			err = load.WriteLine(f.conn, load.Start{Queued: true})
+		}
+
+		switch {
+		case err != nil && placed:
+			<-p.flows
+
+			return err
+		case err != nil:
+			return err
+		case placed:
+			return f.conn.SetWriteDeadline(time.Time{})
+		}
+	}
+}
+
+// overWords tell a machine that its ticket is of no use any more.
+const overWords = "The run of this ticket is over, or another boot has taken it over."
+
+// goesOn returns an error when the run of a ticket has ended, or has another one.
+func (p *Partner) goesOn(ctx context.Context, t *ticket) error {
+	if _, err := p.Authorise(ctx, t.run, t.token); err != nil {
+		return err
+	}
+
+	if !p.valid(t) {
+		return errStranger
+	}
+
+	return nil
 }
 
 // flow is one test under way.
@@ -164,7 +223,7 @@ func (p *Partner) greet(ctx context.Context, conn net.Conn, inside func()) (*flo
 	}
 
 	if _, err := p.Authorise(ctx, f.ticket.run, f.ticket.token); err != nil {
-		return nil, errors.Join(err, load.WriteLine(conn, load.Start{Refused: "The run of this ticket is over, or another boot has taken it over."}))
+		return nil, errors.Join(err, load.WriteLine(conn, load.Start{Refused: overWords}))
 	}
 
 	return f, conn.SetDeadline(time.Time{})
@@ -201,7 +260,7 @@ func (p *Partner) attend(ctx context.Context, f *flow, done <-chan struct{}) {
 		case <-tick.C:
 		}
 
-		if _, err := p.Authorise(ctx, f.ticket.run, f.ticket.token); err != nil || !p.valid(f.ticket) {
+		if p.goesOn(ctx, f.ticket) != nil {
 			_ = f.conn.Close()
 
 			return

@@ -109,8 +109,10 @@ func (a *Ask) Validate() error {
 	}
 }
 
-// Start answers an ask.
+// Start answers an ask; any number that say that it is queued may come before the one that
+// begins it.
 type Start struct {
+	Queued  bool   `json:"queued,omitempty"`  // all places are taken; another one follows
 	Port    int    `json:"port,omitempty"`    // of the partner's address, UDP
 	Refused string `json:"refused,omitempty"` // a sentence: why nothing comes of it
 }
