@@ -53,7 +53,7 @@ func TestRunBringsAllStagesHomeAndPowersOff(t *testing.T) {
 			t.Error(diff)
 		}
 
-		if diff := cmp.Diff([]core.ExpectedDisk{{Serial: "S1", Armed: true}}, got.Disks); diff != "" {
+		if diff := cmp.Diff([]core.ExpectedDisk{{Serial: "S1", Armed: true}, {Serial: "S2", Known: true}}, got.Disks); diff != "" {
 			t.Error(diff)
 		}
 

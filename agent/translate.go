@@ -45,7 +45,7 @@ func mac(m core.MAC) string {
 }
 
 func expectedDisk(d wire.ExpectedDisk) core.ExpectedDisk {
-	return core.ExpectedDisk{Serial: d.Serial, WWN: d.WWN, Model: d.Model, SizeBytes: d.SizeBytes, Armed: d.Armed}
+	return core.ExpectedDisk{Serial: d.Serial, WWN: d.WWN, Model: d.Model, SizeBytes: d.SizeBytes, Armed: d.Armed, Known: d.Known}
 }
 
 func sample(s core.Sample) wire.Sample {

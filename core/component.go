@@ -174,4 +174,7 @@ type ExpectedDisk struct {
 	Model     string `json:"model,omitempty"`
 	SizeBytes uint64 `json:"size_bytes,omitempty"`
 	Armed     bool   `json:"armed"`
+	// Known: neither the spec nor the armed disks name it, an earlier inventory alone
+	// does. It may have been taken out since.
+	Known bool `json:"known,omitempty"`
 }

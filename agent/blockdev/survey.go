@@ -64,7 +64,7 @@ func survey(m probe.Machine, drive probe.Drive) diskguard.Disk {
 	dir := path.Join(blockDevices, drive.Name)
 	d := diskguard.Disk{
 		Name: drive.Name, Number: text(m.Root, dir+"/dev"), Serial: drive.Serial, WWN: drive.WWN, Model: drive.Model,
-		SizeBytes: drive.SizeBytes, Block: drive.LogicalBlock, Transport: drive.Transport, Volume: drive.RAID, Paths: slices.Clone(drive.OtherPaths),
+		SizeBytes: drive.SizeBytes, Block: drive.LogicalBlock, Transport: drive.Transport, Volume: drive.RAID, Network: drive.Network, Zoned: drive.Zoned, Paths: slices.Clone(drive.OtherPaths),
 		Removable: drive.Removable || text(m.Root, dir+"/removable") != "0",
 	}
 
@@ -76,45 +76,27 @@ func survey(m probe.Machine, drive probe.Drive) diskguard.Disk {
 		d.Unknown = append(d.Unknown, "the kernel does not say whether it is read-only")
 	}
 
-	target := link(m.Root, dir)
-
 	switch {
-	case target == "":
+	case link(m.Root, dir) == "":
 		d.Unknown = append(d.Unknown, "the kernel does not say how it is attached")
-	case strings.Contains(target, "/session"):
-		d.Network = "iSCSI"
-	case strings.Contains(target, "/rport-"):
-		d.Network = "Fibre Channel or another fabric"
 	case drive.Transport == "nvme":
-		d = nvme(m.Root, d, target)
+		d = nvme(m, d)
 	}
 
 	return reserved(m.Bus, d)
 }
 
 // nvme looks at the controllers through which a namespace is reached.
-func nvme(root fs.FS, d diskguard.Disk, target string) diskguard.Disk {
-	controllers := []string{path.Base(path.Dir(target))}
-
-	// With the kernel's own multipath the disk hangs on a subsystem, which has links to
-	// its controllers.
-	if strings.Contains(target, "/nvme-subsystem/") {
-		controllers = slices.DeleteFunc(names(root, path.Dir(target)), func(name string) bool {
-			return !strings.HasPrefix(name, "nvme") || strings.Trim(name[4:], "0123456789") != ""
-		})
-	}
+func nvme(m probe.Machine, d diskguard.Disk) diskguard.Disk {
+	controllers := m.Controllers(d.Name)
 
 	if len(controllers) > 1 {
 		d.Paths = append(d.Paths, controllers...)
 	}
 
 	for _, c := range controllers {
-		switch transport := text(root, path.Join("sys/class/nvme", c, "transport")); transport {
-		case "pcie":
-		case "":
+		if text(m.Root, path.Join("sys/class/nvme", c, "transport")) == "" {
 			d.Unknown = append(d.Unknown, "the kernel does not say how controller "+c+" is reached")
-		default:
-			d.Network = "nvme/" + transport
 		}
 	}
 

@@ -55,6 +55,7 @@ func TestWhatASurveySees(t *testing.T) {
 		files fstest.MapFS
 		bad   func(d diskguard.Disk) bool // the sign that it was seen
 	}{
+		"host-managed zones":   {fstest.MapFS{vda + "queue/zoned": file("host-managed\n")}, func(d diskguard.Disk) bool { return d.Zoned }},
 		"mounted":              {fstest.MapFS{"proc/self/mountinfo": file(mountinfo + "30 1 254:0 / /data rw - ext4 /dev/vda rw\n")}, func(d diskguard.Disk) bool { return slices.Equal(d.Mounts, []string{"/data"}) }},
 		"a mounted partition":  {fstest.MapFS{"proc/self/mountinfo": file(mountinfo + "30 1 254:1 / /data rw shared:1 - ext4 /dev/vda1 rw\n")}, func(d diskguard.Disk) bool { return slices.Equal(d.Mounts, []string{"/data"}) }},
 		"btrfs":                {fstest.MapFS{"proc/self/mountinfo": file(mountinfo + "30 1 0:44 / /data rw - btrfs /dev/vda1 rw\n")}, func(d diskguard.Disk) bool { return slices.Equal(d.Mounts, []string{"/data"}) }},

@@ -35,7 +35,7 @@ func claimReply(r core.ClaimReply) wire.ClaimReply {
 			return wire.Stage{Name: wire.StageName(n), Config: settings(r.Profile.Config, n)}
 		}),
 		ExpectedDisks: each(r.Disks, func(d core.ExpectedDisk) wire.ExpectedDisk {
-			return wire.ExpectedDisk{Serial: d.Serial, WWN: d.WWN, Model: d.Model, SizeBytes: d.SizeBytes, Armed: d.Armed}
+			return wire.ExpectedDisk{Serial: d.Serial, WWN: d.WWN, Model: d.Model, SizeBytes: d.SizeBytes, Armed: d.Armed, Known: d.Known}
 		}),
 		HeartbeatIntervalS: wire.InSeconds(r.HeartbeatInterval),
 		OverrideFlags:      r.Overrides,

@@ -36,6 +36,10 @@ type Drive struct {
 	RAID     bool   // a volume of a RAID controller that hides its disks
 	Driver   string // of the SCSI host, as "megaraid_sas"; empty: there is none, or it does not say
 	Host     int    // its number
+	// Network is how the disk is reached over a network: "iSCSI", "nvme/tcp"; empty: it
+	// is in this machine.
+	Network string
+	Zoned   bool // its zones are the host's to manage: most of it cannot be written at will
 }
 
 // raidDriver reports whether a driver is one of RAID controllers: a disk behind it that
@@ -53,6 +57,47 @@ func (m Machine) host(target string) (number int, driver string) {
 	}
 
 	return number, driver
+}
+
+// network is how a disk is reached over a network, by its place in the device tree:
+// sessions of iSCSI, remote ports of Fibre Channel, the transport of NVMe controllers.
+func (m Machine) network(d Drive, target string) string {
+	switch {
+	case strings.Contains(target, "/session"):
+		return "iSCSI"
+	case strings.Contains(target, "/rport-"):
+		return "Fibre Channel or another fabric"
+	case d.Driver == "ib_srp":
+		return "SRP"
+	case d.Transport != "nvme":
+		return ""
+	}
+
+	for _, c := range m.Controllers(d.Name) {
+		if transport := m.text(path.Join("sys/class/nvme", c, "transport")); transport != "" && transport != "pcie" {
+			return "nvme/" + transport
+		}
+	}
+
+	return ""
+}
+
+// Controllers are the NVMe controllers through which a namespace is reached.
+func (m Machine) Controllers(name string) []string {
+	target := m.link(path.Join(blockDevices, name))
+	if target == "" {
+		return nil
+	}
+
+	// With the kernel's own multipath the disk hangs on a subsystem, which has links to
+	// its controllers.
+	if strings.Contains(target, "/nvme-subsystem/") {
+		return slices.DeleteFunc(m.entries(path.Dir(target)), func(name string) bool {
+			return !strings.HasPrefix(name, "nvme") || strings.Trim(name[4:], "0123456789") != ""
+		})
+	}
+
+	return []string{path.Base(path.Dir(target))}
 }
 
 // Generic is the generic device of a RAID controller itself, "/dev/sg3", on a SCSI host;
@@ -156,6 +201,7 @@ func (m Machine) drive(name string) (Drive, error) {
 	}
 
 	d.Host, d.Driver = m.host(target)
+	d.Network, d.Zoned = m.network(d, target), m.text(dir+"/queue/zoned") == "host-managed"
 
 	switch d.Transport {
 	case "nvme":

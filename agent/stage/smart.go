@@ -150,11 +150,14 @@ func smartResult(env Env, exams []exam) core.Result {
 		result        core.Result
 		tested, disks int
 		sticks        []string
+		remote        []string
 	)
 
 	for _, e := range exams {
 		switch {
 		case e.volume: // its disks count
+		case e.drive.Network != "" && e.verdict == core.Unmeasurable:
+			remote = append(remote, e.drive.Name)
 		case e.drive.Transport == "usb" && e.verdict == core.Unmeasurable:
 			sticks = append(sticks, e.drive.Name)
 		default:
@@ -174,8 +177,13 @@ func smartResult(env Env, exams []exam) core.Result {
 
 	for _, want := range env.Disks {
 		if !slices.ContainsFunc(exams, func(e exam) bool { return isExpected(want, e.drive.Disk) }) {
-			disks++
 			result.Findings = append(result.Findings, missingDisk(want))
+
+			if want.Known {
+				continue // nobody asks for it: it may have been taken out
+			}
+
+			disks++
 			result.SubSteps = append(result.SubSteps, core.SubStep{
 				Name: want.Serial, Part: core.Part{Kind: "disk", Model: want.Model, Serial: want.Serial}, Verdict: core.Error,
 				Summary: "not found, NOT tested", Progress: 1,
@@ -183,7 +191,7 @@ func smartResult(env Env, exams []exam) core.Result {
 		}
 	}
 
-	result.Coverage = smartCoverage(tested, disks, sticks, testLength(env))
+	result.Coverage = smartCoverage(tested, disks, sticks, testLength(env)) + remoteCoverage(remote)
 	result.Verdict, result.SkipReason = smartVerdict(result, tested, disks)
 
 	return result
@@ -193,9 +201,28 @@ func missingDisk(want core.ExpectedDisk) core.Finding {
 	return core.Finding{
 		Code: "smart/expected-disk-missing", Severity: core.Warning, Title: "An expected disk could not be tested: it is not there",
 		Part:     core.Part{Kind: "disk", Model: want.Model, Serial: want.Serial},
-		Evidence: fmt.Sprintf("no disk with serial %q or WWN %q answers", want.Serial, want.WWN),
+		Evidence: noSuchDisk(want),
 		Next:     "Check the disk, its slot and its cable.",
 	}
+}
+
+// remoteCoverage names disks that are reached over a network: they are not the machine's.
+func remoteCoverage(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+
+	return "; reached over a network: " + strings.Join(names, " ") + " NOT tested"
+}
+
+// noSuchDisk says who asks for a disk that is not there.
+func noSuchDisk(want core.ExpectedDisk) string {
+	text := fmt.Sprintf("no disk with serial %q or WWN %q answers", want.Serial, want.WWN)
+	if want.Known {
+		text += "; it was there when the host was last looked at, and is neither armed nor in its spec"
+	}
+
+	return text
 }
 
 func smartCoverage(tested, disks int, sticks []string, length disk.Length) string {

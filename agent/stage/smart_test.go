@@ -98,6 +98,27 @@ func TestUSBStorageIsTold(t *testing.T) {
 	}
 }
 
+// TestSMARTLeavesDisksOnANetworkAlone: others may have them in use.
+func TestSMARTLeavesDisksOnANetworkAlone(t *testing.T) {
+	result := play(t, "ibm-3931")
+
+	found := find(result, "smart/networked")
+	if result.Verdict != core.Skip || len(found) != 16 || found[0].Severity != core.Info || !strings.Contains(result.Coverage, "; reached over a network: sda") {
+		t.Errorf("%s, %s: %d found", result.Verdict, result.Coverage, len(found))
+	}
+}
+
+// TestADiskThatIsNotThereAnyMore warns where only an earlier inventory knows it, and is no
+// error.
+func TestADiskThatIsNotThereAnyMore(t *testing.T) {
+	before, after := play(t, storageHost), play(t, storageHost, core.ExpectedDisk{Serial: "GONE1", Known: true})
+
+	found := find(after, "smart/expected-disk-missing")
+	if before.Verdict != after.Verdict || before.Coverage != after.Coverage || len(found) != 1 || found[0].Severity != core.Warning {
+		t.Errorf("%s, %s: %+v", before.Verdict, after.Verdict, after.Findings)
+	}
+}
+
 // TestAnExpectedDiskThatIsMissing is an error, whatever the others are.
 func TestAnExpectedDiskThatIsMissing(t *testing.T) {
 	result := play(t, sataMachine, core.ExpectedDisk{Serial: "GONE1", Model: "X", WWN: "5000c500aaaaaaaa"})

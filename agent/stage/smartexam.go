@@ -134,6 +134,10 @@ func (x examination) run(ctx context.Context) exam {
 
 // open finds the way to the disk.
 func (x examination) open(ctx context.Context) (patient, error) {
+	if x.Network != "" {
+		return nil, fmt.Errorf("it is reached by %s, and others may have it in use", x.Network)
+	}
+
 	if x.member != nil {
 		return openRAID(ctx, *x.member, x.Drive), nil
 	}
@@ -169,7 +173,15 @@ func (x examination) unreadable(cause error) exam {
 
 	e := exam{drive: x.Drive, part: finding.Part, verdict: core.Unmeasurable, summary: "NOT tested: " + cause.Error()}
 
-	expected := slices.ContainsFunc(x.env.Disks, func(want core.ExpectedDisk) bool { return isExpected(want, x.Disk) })
+	if x.Network != "" {
+		finding.Code, finding.Severity, finding.Title = "smart/networked", core.Info, "A disk that is reached over a network was NOT tested"
+		finding.Next = "Test it on the machine that it is in."
+		e.findings = []core.Finding{finding}
+
+		return e
+	}
+
+	expected := slices.ContainsFunc(x.env.Disks, func(want core.ExpectedDisk) bool { return !want.Known && isExpected(want, x.Disk) })
 	if expected {
 		e.verdict = core.Error
 	}

@@ -19,6 +19,7 @@ import (
 	"vetting/agent/storage"
 	"vetting/core"
 	"vetting/core/diskguard"
+	"vetting/core/problem"
 	"vetting/core/profile"
 )
 
@@ -90,9 +91,16 @@ type storageExam struct {
 
 // aside is why a drive is not tested.
 type aside struct {
-	code string // empty: it need not be
-	why  string
+	code     string // empty: it need not be
+	severity core.Severity
+	why      string
 }
+
+// mine reports whether the disk is one that is to be tested.
+func (a aside) mine() bool { return a.code != "" && a.severity != core.Info }
+
+// leastDisk is the smallest disk that is tested: of a few blocks.
+const leastDisk = 16 << 10
 
 // told is what was told of a disk last.
 type told struct {
@@ -189,13 +197,21 @@ func (x *storageExam) armed(d core.Disk) bool {
 // leaveOut says which disks are not tested. An armed one goes to the gates whatever it
 // is, which say what is in the way.
 func (x *storageExam) leaveOut(d probe.Drive) (why aside, out bool) {
+	armed := x.armed(d.Disk) && x.write
+
 	switch {
+	case d.Network != "" && !armed:
+		return aside{problem.StorageNetworked, core.Info, "reached by " + d.Network + ": others may have it in use"}, true
 	case d.SizeBytes == 0 || d.LogicalBlock%512 != 0 || d.LogicalBlock < 512:
-		return aside{badSectors, fmt.Sprintf("%d bytes, sectors of %d", d.SizeBytes, d.LogicalBlock)}, true
-	case x.armed(d.Disk) && x.write:
+		return aside{badSectors, "", fmt.Sprintf("%d bytes, sectors of %d", d.SizeBytes, d.LogicalBlock)}, true
+	case d.SizeBytes < leastDisk:
+		return aside{notTestedDisk, "", fmt.Sprintf("%d bytes are no disk", d.SizeBytes)}, true
+	case armed:
 		return why, false
 	case d.Transport == "usb" || d.Removable:
-		return aside{"", "removable or on USB"}, true
+		return aside{"", "", "removable or on USB"}, true
+	case d.Zoned:
+		return aside{problem.StorageZoned, core.Warning, "its zones are the host's to manage"}, true
 	default:
 		return why, false
 	}
@@ -407,13 +423,17 @@ func (x *storageExam) verdict(findings []core.Finding) (verdict core.Verdict, sk
 		}
 	}
 
+	if verdict == core.Pass && x.count() == 0 {
+		return core.Skip, "the machine has no disks of its own"
+	}
+
 	return verdict, ""
 }
 
 // count is how many disks are to be tested.
 func (x *storageExam) count() (n int) {
 	for i := range x.drives {
-		if why, out := x.left[i]; !out || why.code != "" {
+		if why, out := x.left[i]; !out || why.mine() {
 			n++
 		}
 	}

@@ -303,7 +303,9 @@ func TestWhatStorageFindsWrong(t *testing.T) {
 		"2 s on flash":              {altered(flash, took(2*time.Second)), "storage/slow-request", core.Warning, core.Pass},
 		"4 slow zones":              {slow(4), "storage/slow-zones", core.Warning, core.Pass},
 		"3 slow zones":              {slow(3), "", "", core.Pass},
-		"not discarded":             {altered(turning, func(t *storage.Tally) { t.Discard = "NOT discarded: input/output error" }), "storage/not-discarded", core.Info, core.Pass},
+		"not discarded":             {altered(turning, func(t *storage.Tally) { t.Discard = "NOT discarded: input/output error" }), "storage/not-discarded", core.Warning, core.Pass},
+		"no discards":               {altered(turning, func(t *storage.Tally) { t.Discard = storage.CannotDiscard }), "storage/not-discarded", core.Info, core.Pass},
+		"nothing told":              {func(all map[string]storage.Tally) { delete(all, turning) }, "storage/not-tested", core.Critical, core.Error},
 	} {
 		b := newStorageBench(t, "deep", turning)
 		b.change = c.change
@@ -331,6 +333,47 @@ func TestWhatStorageFindsWrong(t *testing.T) {
 		if c.verdict != core.Pass && (bad < 0 || r.SubSteps[bad].Verdict != c.verdict) {
 			t.Errorf("%s: %+v", name, r.SubSteps)
 		}
+	}
+}
+
+// A secure discard was asked for by name: without it the work is not done.
+func TestASecureDiscardThatDidNotHappen(t *testing.T) {
+	b := newStorageBench(t, "deep", turning)
+	b.Config["Storage.finish"] = "secure"
+	b.change = altered(turning, func(t *storage.Tally) { t.Discard = storage.CannotDiscard })
+
+	r := b.run(t)
+	if found := find(r, "storage/not-discarded"); r.Verdict != core.Error || len(found) != 1 || found[0].Severity != core.Critical {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A disk that only an earlier inventory knows may have been taken out.
+func TestADiskThatWasTakenOut(t *testing.T) {
+	b := newStorageBench(t, "quick")
+	b.Disks = append(b.Disks, core.ExpectedDisk{Serial: "GONE1", Known: true})
+
+	r := b.run(t)
+	if found := find(r, "storage/expected-disk-missing"); r.Verdict != core.Pass || len(found) != 1 || found[0].Severity != core.Warning {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What is reached over a network is not read, and not the machine's.
+func TestStorageLeavesDisksOnANetworkOut(t *testing.T) {
+	b := newStorageBench(t, "quick")
+	b.machine, b.Disks = machines.Open(t, "ibm-3931"), nil
+
+	r := b.run(t)
+
+	found := find(r, "storage/networked")
+	if r.Verdict != core.Skip || len(found) == 0 || found[0].Severity != core.Info || !strings.Contains(found[0].Evidence, "NOT tested: reached by") ||
+		!strings.Contains(r.Coverage, "; reached over a network: sda") || !strings.HasPrefix(r.Coverage, "0 of 0 disks") {
+		t.Errorf("%s %s %d findings, %+v", r.Verdict, r.Coverage, len(r.Findings), found[:min(1, len(found))])
+	}
+
+	if len(b.asked.Job.Disks) > 0 || b.calls > 0 {
+		t.Errorf("%d are read", len(b.asked.Job.Disks))
 	}
 }
 

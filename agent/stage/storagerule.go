@@ -63,6 +63,7 @@ func (x *storageExam) findings(ended bool) (all []core.Finding) {
 
 	if ended {
 		all = append(all, x.absent()...)
+		all = append(all, x.untold()...)
 	}
 
 	return append(all, x.aside()...)
@@ -245,7 +246,31 @@ func (x *storageExam) discard(t *storage.Tally, part core.Part) []core.Finding {
 		return nil
 	}
 
-	return []core.Finding{stored(problem.StorageNotErased, "", part, "%s", t.Discard)}
+	severity := core.Warning
+
+	switch {
+	case x.plan.Discard == "secure":
+		severity = core.Critical // it was asked for by name
+	case strings.HasPrefix(t.Discard, storage.CannotDiscard):
+		severity = core.Info // many disks that turn know nothing of it
+	}
+
+	return []core.Finding{stored(problem.StorageNotErased, severity, part, "%s", t.Discard)}
+}
+
+// untold are disks of the job of which the worker never said anything.
+func (x *storageExam) untold() (found []core.Finding) {
+	for i, d := range x.drives {
+		if _, out := x.left[i]; out {
+			continue
+		}
+
+		if _, told := x.report.Tallies[x.keys[i]]; !told {
+			found = append(found, stored(notTestedDisk, "", probe.DiskPart(d.Disk), "the worker told nothing of it"))
+		}
+	}
+
+	return found
 }
 
 // absent are disks that are expected, or armed, and not there.
@@ -261,8 +286,12 @@ func (x *storageExam) absent() (found []core.Finding) {
 			continue
 		}
 
-		found = append(found, stored(problem.StorageMissing, "", core.Part{Kind: "disk", Model: want.Model, Serial: want.Serial},
-			"no disk with serial %q or WWN %q answers", want.Serial, want.WWN))
+		severity := core.Critical
+		if want.Known {
+			severity = core.Warning // nobody asks for it: it may have been taken out
+		}
+
+		found = append(found, stored(problem.StorageMissing, severity, core.Part{Kind: "disk", Model: want.Model, Serial: want.Serial}, "%s", noSuchDisk(want)))
 	}
 
 	return found
@@ -274,7 +303,7 @@ func (x *storageExam) aside() (found []core.Finding) {
 		part := probe.DiskPart(d.Disk)
 
 		if why := x.left[i]; why.code != "" {
-			found = append(found, stored(why.code, "", part, "%s", why.why))
+			found = append(found, stored(why.code, why.severity, part, "NOT tested: %s", why.why))
 		}
 
 		if d.NativeBytes > d.SizeBytes && d.SizeBytes > 0 {
@@ -297,6 +326,7 @@ func ourDiskFaults() []string {
 		problem.StorageRemovable, problem.StorageNetworked, problem.StorageVolume, problem.StorageReadOnly, problem.StorageReserved,
 		problem.StorageUnknown, problem.StorageSectorSize, problem.StorageKit, problem.StorageTwin, problem.StorageInUse, problem.StorageNotProbed,
 		problem.StorageNotExclusive, problem.StorageChanged, problem.StorageCanary, problem.StorageNotTested, problem.StorageMissing,
+		problem.StorageZoned, problem.StorageNotErased,
 	}
 
 	for _, reason := range worker.Reasons() {
@@ -356,19 +386,22 @@ func (x *storageExam) coverage() string {
 		text += "; no disk was armed"
 	}
 
-	var sticks []string
-
-	for i, d := range x.drives {
-		if why, out := x.left[i]; out && why.code == "" {
-			sticks = append(sticks, d.Name)
-		}
-	}
-
-	if len(sticks) > 0 {
+	if sticks := x.leftOut(""); len(sticks) > 0 {
 		text += "; USB storage " + strings.Join(sticks, " ") + " NOT tested"
 	}
 
-	return text
+	return text + remoteCoverage(x.leftOut(problem.StorageNetworked))
+}
+
+// leftOut names the disks that are not tested for a reason.
+func (x *storageExam) leftOut(code string) (names []string) {
+	for i, d := range x.drives {
+		if why, out := x.left[i]; out && why.code == code {
+			names = append(names, d.Name)
+		}
+	}
+
+	return names
 }
 
 // portion writes how much of something was moved, passes and all.
@@ -410,10 +443,14 @@ func (x *storageExam) subSteps() (steps []core.SubStep) {
 		steps = append(steps, step)
 	}
 
+	for _, f := range x.untold() {
+		steps = append(steps, core.SubStep{Name: f.Part.Slot, Part: f.Part, Verdict: core.Error, Summary: "NOT tested: " + f.Evidence, Progress: 1})
+	}
+
 	for i, d := range x.drives {
 		if why, out := x.left[i]; out {
 			verdict := core.Skip
-			if why.code != "" {
+			if why.mine() && why.severity == "" {
 				verdict = core.Error
 			}
 

@@ -648,7 +648,7 @@ func (e *exam) finish(ctx context.Context, steps []step) {
 
 	// What is wrong stays where it is, for who looks into it.
 	if e.writer != nil && clean && e.plan.Discard != "" && ctx.Err() == nil {
-		e.discard(steps)
+		e.discard(ctx, steps)
 	}
 
 	e.mu.Lock()
@@ -658,7 +658,10 @@ func (e *exam) finish(ctx context.Context, steps []step) {
 	e.tally.Over = true
 }
 
-func (e *exam) discard(steps []step) {
+// CannotDiscard is the outcome where a disk knows no discards.
+const CannotDiscard = "not discarded: the disk cannot"
+
+func (e *exam) discard(ctx context.Context, steps []step) {
 	const stretch = 1 << 30
 
 	outcome := e.plan.Discard + "ed"
@@ -669,13 +672,13 @@ func (e *exam) discard(steps []step) {
 	for _, s := range []*step{&steps[0], &steps[len(steps)-1]} {
 		for _, span := range s.pieces.spans {
 			for at := int64(0); at < span.length; at += stretch {
-				err := e.writer.Discard(span.offset+at, min(stretch, span.length-at), e.plan.Discard == "secure")
+				err := e.giveUp(ctx, span.offset+at, min(stretch, span.length-at))
 				e.moved()
 
 				if err != nil {
 					outcome = "NOT discarded: " + err.Error()
 					if errors.Is(err, errors.ErrUnsupported) {
-						outcome = "not discarded: the disk cannot"
+						outcome = CannotDiscard
 					}
 
 					e.mu.Lock()
@@ -692,6 +695,22 @@ func (e *exam) discard(steps []step) {
 	defer e.mu.Unlock()
 
 	e.tally.Discard = outcome
+}
+
+// giveUp discards a range, and waits for the lease where there is none.
+func (e *exam) giveUp(ctx context.Context, offset, length int64) error {
+	for waited := time.Duration(0); ; waited += leasePoll {
+		err := e.writer.Discard(offset, length, e.plan.Discard == "secure")
+		if !errors.Is(err, blockdev.ErrNoLease) || waited >= leasePatience {
+			return err
+		}
+
+		e.moved()
+
+		if !pause(ctx, leasePoll) {
+			return err
+		}
+	}
 }
 
 // told is how the test stands, and at its end the curves.

@@ -191,6 +191,16 @@ func TestADiskThatHidesWhatIsWrongIsNotTested(t *testing.T) {
 	}
 }
 
+// The lease is waited for at the end, too.
+func TestADiscardWaitsForTheLease(t *testing.T) {
+	f := newFake(size)
+	f.refuses = 30
+
+	if tally := examine(t, f, full(), nil); tally.Discard != "discarded" || !f.blank() {
+		t.Errorf("%q", tally.Discard)
+	}
+}
+
 // A disk of less than a block has nothing to read at random.
 func TestADiskOfNoBlock(t *testing.T) {
 	f := newFake(2048)

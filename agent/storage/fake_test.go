@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"vetting/agent/blockdev"
 	"vetting/core/diskguard"
 )
 
@@ -28,6 +29,7 @@ type fake struct {
 	takes     func(offset int64) time.Duration
 	gone      func(requests int) bool
 	mute      func(looks int) bool
+	refuses   int           // discards for which there is no lease
 	answers   time.Duration // to be looked at again
 
 	mu       sync.Mutex // guards the rest
@@ -151,6 +153,12 @@ func (f *fake) Flush() error {
 func (f *fake) Discard(offset, length int64, _ bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
+	if f.refuses > 0 {
+		f.refuses--
+
+		return blockdev.ErrNoLease
+	}
 
 	f.discards++
 	clear(f.data[offset : offset+length])

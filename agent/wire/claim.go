@@ -64,6 +64,8 @@ type ExpectedDisk struct {
 	Model     string `json:"model,omitempty"`
 	SizeBytes uint64 `json:"size_bytes,omitempty"`
 	Armed     bool   `json:"armed"`
+	// Known: an inventory alone names it, and it may have been taken out since.
+	Known bool `json:"known,omitempty"`
 }
 
 // Validate checks shape and limits.

@@ -46,6 +46,8 @@ type Disk struct {
 	ReadOnly  bool
 	// Network is how the disk is reached over a network: "fc", "iscsi", "nvme/tcp".
 	Network string
+	// Zoned: its zones are the host's to manage, and cannot be written at will.
+	Zoned bool
 	// Volume: it is made by a controller out of disks that it hides.
 	Volume bool
 	// Paths are the other names under which the same disk is there.

@@ -176,6 +176,7 @@ func (j *judge) kind() {
 	j.say(d.Removable, problem.StorageRemovable, "%s has a removable medium", d.Name)
 	j.say(!local(d.Transport), problem.StorageRemovable, "%s is attached by %s", d.Name, orNone(d.Transport))
 	j.say(d.Network != "", problem.StorageNetworked, "%s is reached by %s", d.Name, d.Network)
+	j.say(d.Zoned, problem.StorageZoned, "the zones of %s are the host's to manage", d.Name)
 	j.say(d.Volume, problem.StorageVolume, "%s is made by a controller", d.Name)
 	j.say(d.ReadOnly, problem.StorageReadOnly, "%s is read-only", d.Name)
 	j.say(d.Reserved != "", problem.StorageReserved, "%s", d.Reserved)

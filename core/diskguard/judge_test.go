@@ -81,6 +81,7 @@ func changes() map[string]struct {
 		"an unknown bus":                    {problem.StorageRemovable, func(f *diskguard.Facts) { f.Disk.Transport = "" }},
 		"Fibre Channel":                     {problem.StorageNetworked, func(f *diskguard.Facts) { f.Disk.Network = "fc" }},
 		"a RAID volume":                     {problem.StorageVolume, func(f *diskguard.Facts) { f.Disk.Volume = true }},
+		"host-managed zones":                {problem.StorageZoned, func(f *diskguard.Facts) { f.Disk.Zoned = true }},
 		"read-only":                         {problem.StorageReadOnly, func(f *diskguard.Facts) { f.Disk.ReadOnly = true }},
 		"reserved":                          {problem.StorageReserved, func(f *diskguard.Facts) { f.Disk.Reserved = "2 keys are registered" }},
 		"no size":                           {problem.StorageUnknown, func(f *diskguard.Facts) { f.Disk.SizeBytes, f.Opened.SizeBytes, f.Expected[0].SizeBytes = 0, 0, 0 }},

@@ -1,32 +1,49 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
 	"vetting/core"
 )
 
-// expectedDisks lists the disks that the agent should find: those of the spec
-// that have a serial, those of the last inventory, and those armed for this run.
+// expectedDisks lists the disks that the agent may find: those of the host's last run,
+// with what the spec says of them, those that the spec or the operator who armed them
+// names, and those of this run's own inventory. The last never say who an armed disk is:
+// what this run saw first proves nothing about it.
 func (c *change) expectedDisks(l *life) ([]core.ExpectedDisk, error) {
 	var disks []core.ExpectedDisk
 
 	add := func(d core.ExpectedDisk) {
-		if d.Serial != "" && !slices.ContainsFunc(disks, func(o core.ExpectedDisk) bool { return o.Serial == d.Serial }) {
-			d.Armed = slices.Contains(l.run.Armed, d.Serial)
+		i := slices.IndexFunc(disks, func(o core.ExpectedDisk) bool { return o.Serial == d.Serial })
+
+		switch {
+		case d.Serial == "":
+		case i < 0:
 			disks = append(disks, d)
+		case !d.Known:
+			o := &disks[i]
+			o.WWN, o.Model, o.SizeBytes = cmp.Or(d.WWN, o.WWN), cmp.Or(d.Model, o.Model), cmp.Or(d.SizeBytes, o.SizeBytes)
+			o.Known, o.Armed = false, o.Armed || d.Armed
 		}
 	}
 
-	inventory, err := c.lastInventory(l)
-	if err != nil {
-		return nil, err
+	known := func(run core.RunID) error {
+		inventory, err := c.inventoryOf(run)
+
+		for i := range inventory.Disks {
+			d := &inventory.Disks[i]
+			add(core.ExpectedDisk{Serial: d.Serial, WWN: d.WWN, Model: d.Model, SizeBytes: d.SizeBytes, Known: true})
+		}
+
+		return err
 	}
 
-	for i := range inventory.Disks {
-		d := &inventory.Disks[i]
-		add(core.ExpectedDisk{Serial: d.Serial, WWN: d.WWN, Model: d.Model, SizeBytes: d.SizeBytes})
+	if l.host.LastRun != l.run.ID {
+		if err := known(l.host.LastRun); err != nil {
+			return nil, err
+		}
 	}
 
 	if want, err := c.engine.ParseSpec(l.run.SpecYAML); l.run.SpecYAML != "" && err == nil {
@@ -38,24 +55,21 @@ func (c *change) expectedDisks(l *life) ([]core.ExpectedDisk, error) {
 	}
 
 	for _, serial := range l.run.Armed {
-		add(core.ExpectedDisk{Serial: serial})
+		add(core.ExpectedDisk{Serial: serial, Armed: true})
 	}
 
-	return disks, nil
+	return disks, known(l.run.ID)
 }
 
-// lastInventory is this run's, or that of the host's last run, or empty.
-func (c *change) lastInventory(l *life) (inventory core.Inventory, err error) {
-	for _, run := range []core.RunID{l.run.ID, l.host.LastRun} {
-		if run == "" {
-			continue // the host's first run
-		}
-
-		err = c.Get(core.TableInventory, string(run), &inventory)
-		if !errors.Is(err, core.ErrNotFound) {
-			return inventory, err
-		}
+// inventoryOf is what a run found, or empty.
+func (c *change) inventoryOf(run core.RunID) (inventory core.Inventory, err error) {
+	if run == "" {
+		return inventory, nil // the host's first run
 	}
 
-	return core.Inventory{}, nil
+	if err = c.Get(core.TableInventory, string(run), &inventory); errors.Is(err, core.ErrNotFound) {
+		err = nil
+	}
+
+	return inventory, err
 }

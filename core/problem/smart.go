@@ -167,8 +167,13 @@ func smartTests() []Entry {
 			"Pull it out if it does not belong to the machine.", core.Info,
 		},
 		{
+			"smart/networked", "A disk that is reached over a network was NOT tested",
+			"It is not in this machine, and others may have it in use: Fibre Channel, iSCSI, SRP or NVMe over Fabrics.",
+			"Test it on the machine that it is in.", core.Info,
+		},
+		{
 			"smart/expected-disk-missing", "An expected disk could not be tested: it is not there",
-			"The spec or the last inventory names a drive that does not answer.",
+			"The spec or the last inventory names a drive that does not answer. One that only the inventory names is no error.",
 			"Check the disk, its slot and its cable.", core.Warning,
 		},
 	}

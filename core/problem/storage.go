@@ -20,6 +20,7 @@ const (
 	StorageSameSerial     = "storage/same-serial"
 	StorageRemovable      = "storage/removable"
 	StorageNetworked      = "storage/networked"
+	StorageZoned          = "storage/host-managed-zones"
 	StorageVolume         = "storage/controller-volume"
 	StorageReadOnly       = "storage/read-only"
 	StorageReserved       = "storage/reserved"
@@ -130,6 +131,11 @@ func storageDisk() []Entry {
 			StorageNetworked, "A disk that is reached over a network is not written",
 			"Others may have it in use.",
 			"Take it off the network of this host, or leave it unarmed.", core.Critical,
+		},
+		{
+			StorageZoned, "A disk whose zones are the host's to manage was NOT tested",
+			"Its zones (ZBC, ZAC, ZNS) are written from their beginnings alone, which this test does not do.",
+			"Leave it unarmed, and test it with a tool that knows zones.", core.Critical,
 		},
 		{
 			StorageVolume, "A volume of a RAID controller is not written",
@@ -280,7 +286,7 @@ func storageRest() []Entry {
 		{
 			StorageNotErased, "What the test wrote is still on the disk",
 			"The profile asks to give it up at the end, and the disk did not.",
-			"Erase it by hand (blkdiscard, nvme format) where that matters.", core.Info,
+			"Erase it by hand (blkdiscard, nvme format) where that matters.", core.Warning,
 		},
 		{
 			StorageCanary, "The test of the disk is blind",
@@ -292,7 +298,7 @@ func storageRest() []Entry {
 		},
 		{
 			StorageMissing, "An expected disk could not be tested: it is not there",
-			"It is in the host's spec or in its last inventory, or is armed.", "Check the disk, its slot and its cable.", core.Critical,
+			"It is in the host's spec or is armed, or was there when the host was last looked at, which is a warning.", "Check the disk, its slot and its cable.", core.Critical,
 		},
 	}
 }

@@ -50,7 +50,7 @@ func New(t *testing.T) *Appliance {
 			Run: RunID, BootToken: "boot-token-of-the-test", Interval: 15 * time.Second,
 			Stages: []core.StageName{core.InventoryCheck, core.Firmware, core.SMART},
 			Config: map[string]string{"SMART.self_test": "short"},
-			Disks:  []core.ExpectedDisk{{Serial: "S1", Armed: true}},
+			Disks:  []core.ExpectedDisk{{Serial: "S1", Armed: true}, {Serial: "S2", Known: true}},
 		},
 		Wire: &Wire{}, Cert: NewCert(t), Log: slog.New(slog.DiscardHandler),
 	}
