@@ -130,7 +130,7 @@ func (x *storageExam) configure() (test storage.Test, err error) {
 
 	job := storage.Job{
 		Plan: x.plan, Seed: x.seed, Destructive: x.write, Expected: x.env.Disks, Most: x.links(),
-		Protected: strings.Fields(x.env.Config[profile.StorageProtect]), BlankOnly: x.env.Config[profile.StorageForeign] != "signatures",
+		Protected: protected(x.env.Config[profile.StorageProtect]), BlankOnly: x.env.Config[profile.StorageForeign] != "signatures",
 	}
 
 	for i, d := range x.drives {
@@ -146,6 +146,16 @@ func (x *storageExam) configure() (test storage.Test, err error) {
 	return storage.Test{
 		Job: job, Lease: x.env.WriteLease, OverrideUntil: x.begun.Add(diskguard.OverrideLife), Told: x.hear,
 	}, nil
+}
+
+// protected are the entries of a list that commas separate, so that they may have spaces
+// in them, or spaces alone.
+func protected(list string) []string {
+	if strings.Contains(list, ",") {
+		return strings.Split(list, ",")
+	}
+
+	return strings.Fields(list)
 }
 
 // driveParts names disks in sample keys.

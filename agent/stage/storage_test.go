@@ -180,7 +180,7 @@ func TestStorageOfAProfileThatReadsOnly(t *testing.T) {
 
 func TestStorageWritesWhatIsArmed(t *testing.T) {
 	b := newStorageBench(t, "soak", turning)
-	b.Config["Storage.protect"] = "S9 5000c500a0000001"
+	b.Config["Storage.protect"] = "S 9,5000c500a0000001"
 	b.Overrides = []string{core.WipeFlag(turning)}
 	begun := time.Now()
 	r := b.run(t)
@@ -194,7 +194,7 @@ func TestStorageWritesWhatIsArmed(t *testing.T) {
 	}
 
 	job := b.asked.Job
-	if !job.Destructive || !job.BlankOnly || !slices.Equal(job.Protected, []string{"S9", "5000c500a0000001"}) || job.Plan.Passes != 2 || job.Plan.Discard != "discard" ||
+	if !job.Destructive || !job.BlankOnly || !slices.Equal(job.Protected, []string{"S 9", "5000c500a0000001"}) || job.Plan.Passes != 2 || job.Plan.Discard != "discard" ||
 		len(job.Expected) != 2 || b.asked.OverrideUntil.Sub(begun) < 14*time.Minute || b.asked.OverrideUntil.Sub(begun) > 16*time.Minute {
 		t.Errorf("%+v", b.asked)
 	}

@@ -123,7 +123,8 @@ func (j *judge) identity() {
 	j.say(d.Serial == "", problem.StorageNoSerial, "%s tells no serial number", d.Name)
 
 	for _, p := range j.Protected {
-		j.say(p != "" && (strings.EqualFold(p, d.Serial) || strings.EqualFold(p, d.WWN)), problem.StorageProtected, "%s is on the list of what is never written", p)
+		p = plainID(p)
+		j.say(p != "" && (p == plainID(d.Serial) || p == plainID(d.WWN)), problem.StorageProtected, "%s is on the list of what is never written", p)
 	}
 
 	var known []core.ExpectedDisk
@@ -152,6 +153,17 @@ func (j *judge) identity() {
 	j.say(e.Model != "" && e.Model != d.Model, problem.StorageOtherDisk, "its model is %s, known is %s", orNone(d.Model), orNone(e.Model))
 	j.say(e.SizeBytes != 0 && !sameSize(e, d), problem.StorageOtherDisk, "it has %d bytes, known are %d", d.SizeBytes, e.SizeBytes)
 	j.say(e.WWN == "" && e.SizeBytes == 0, problem.StorageNeverSeen, "of serial %q neither a WWN nor a size is known", d.Serial)
+}
+
+// plainID is a serial number or WWN as it is compared with the list of what is never
+// written: without spaces, case and the words that tools put before a WWN.
+func plainID(id string) string {
+	id = strings.ToLower(strings.Join(strings.Fields(id), ""))
+	for _, prefix := range []string{"wwn-", "0x", "naa.", "eui."} {
+		id = strings.TrimPrefix(id, prefix)
+	}
+
+	return id
 }
 
 // sameSize compares exactly, unless the WWN fits: then the size may be the one on the

@@ -27,7 +27,7 @@ const (
 	// "signatures" alone.
 	StorageForeign = "Storage.foreign"
 	// StorageProtect are serial numbers and WWNs of disks that are never written, with
-	// spaces between.
+	// commas between, or spaces alone where none of them has one in it.
 	StorageProtect = "Storage.protect"
 )
 
@@ -49,7 +49,7 @@ func storageSettings() map[string]setting {
 	const (
 		most     = 1024
 		passes   = 16
-		serials  = "serial numbers and WWNs with spaces between"
+		serials  = "serial numbers and WWNs with commas, or spaces alone, between"
 		readable = 24 * time.Hour
 	)
 
@@ -57,7 +57,7 @@ func storageSettings() map[string]setting {
 		StorageMode: oneOf("read-only", "destructive"), StorageExtent: oneOf("sample", "full"), StoragePasses: whole(1, passes),
 		StorageRandom: duration(readable), StorageFinish: oneOf("keep", "discard", "secure"), StorageForeign: oneOf("any", "signatures"),
 		StorageProtect: {serials, func(value string) bool {
-			return len(value) <= most && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ',' || r == ';' })
+			return len(value) <= most && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ';' || r == '/' })
 		}},
 	}
 }
