@@ -88,7 +88,7 @@ func stageGap(run *core.Run, name core.StageName) (gap Gap, ok bool) {
 // diskGaps lists the disks whose surface was not written, and those that do not
 // answer SMART.
 func diskGaps(in *Input) []Gap {
-	var unwritten, mute []string
+	var unwritten, sampled, mute []string
 
 	disks := in.Inventory.Disks
 	stored, destructive := stagePassed(&in.Run, core.Storage), profile.Destructive(&in.Run.Profile)
@@ -98,6 +98,8 @@ func diskGaps(in *Input) []Gap {
 
 		if !stored || !destructive || !slices.Contains(in.Run.Armed, d.Serial) {
 			unwritten = append(unwritten, diskName(d))
+		} else if in.Run.Profile.Config[profile.StorageExtent] != "full" {
+			sampled = append(sampled, diskName(d))
 		}
 
 		if !d.SMART {
@@ -109,6 +111,13 @@ func diskGaps(in *Input) []Gap {
 
 	if len(unwritten) > 0 {
 		gaps = append(gaps, Gap{Stage: core.Storage, What: diskList("disk write", unwritten, len(disks)), Why: whyUnwritten(in, stored), Parts: unwritten})
+	}
+
+	if len(sampled) > 0 {
+		gaps = append(gaps, Gap{
+			Stage: core.Storage, What: diskList("writing 98 % of the surface", sampled, len(disks)),
+			Why: "the profile writes a sample of each disk (Storage.extent)", Parts: sampled,
+		})
 	}
 
 	if len(mute) > 0 {

@@ -315,6 +315,28 @@ func TestDiskWritesAreAGapUnlessTheDiskWasArmedAndStoragePassed(t *testing.T) {
 	}
 }
 
+func TestASampleLeavesTheRestOfTheDiskAsAGap(t *testing.T) {
+	t.Parallel()
+
+	for extent, want := range map[string]int{"sample": 1, "": 1, "full": 0} {
+		in := base()
+		in.Run.Stages = append(in.Run.Stages, core.Stage{Name: core.Storage, Phase: core.Done, Verdict: core.Pass})
+		in.Run.Armed, in.Run.Profile.Config = []string{"S1"}, map[string]string{"Storage.mode": "destructive", "Storage.extent": extent}
+
+		got := 0
+
+		for _, g := range report.Build(in).NotTested {
+			if strings.HasPrefix(g.What, "writing 98 %") && len(g.Parts) == 1 && g.Parts[0] == "S1" {
+				got++
+			}
+		}
+
+		if got != want {
+			t.Errorf("%q: %d gaps", extent, got)
+		}
+	}
+}
+
 func TestBytesWritesSizesForPeople(t *testing.T) {
 	t.Parallel()
 
