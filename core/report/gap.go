@@ -115,7 +115,7 @@ func diskGaps(in *Input) []Gap {
 
 	if len(sampled) > 0 {
 		gaps = append(gaps, Gap{
-			Stage: core.Storage, What: diskList("writing 98 % of the surface", sampled, len(disks)),
+			Stage: core.Storage, What: diskList("writing beyond a sample", sampled, len(disks)),
 			Why: "the profile writes a sample of each disk (Storage.extent)", Parts: sampled,
 		})
 	}
