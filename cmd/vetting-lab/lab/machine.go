@@ -44,13 +44,26 @@ const (
 	ovmfVars    = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 )
 
+// processors is what QEMU is told of them. A machine of one has an empty socket besides:
+// QEMU before 8.0 leaves out the memory barriers of a guest that can have no more than
+// one, and the NVMe driver needs them, since it shares doorbells in memory with the
+// controller. Where many requests were under way the controller missed one now and then,
+// and stood still until the guest's kernel reset it.
+func (m Machine) processors() string {
+	if m.CPUs > 1 {
+		return strconv.Itoa(m.CPUs)
+	}
+
+	return "1,sockets=2,cores=1,threads=1,maxcpus=2"
+}
+
 // arguments is the command line of QEMU for the machine, whose files are in dir,
 // whose network port is tap, and the second one second.
 func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 	args := []string{
 		"-name", m.Name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
 		"-machine", "q35,graphics=off", "-accel", accelerator(), "-cpu", "max",
-		"-smp", strconv.Itoa(max(m.CPUs, 1)), "-m", strconv.Itoa(m.memory()),
+		"-smp", m.processors(), "-m", strconv.Itoa(m.memory()),
 		"-boot", "menu=off,strict=on", "-device", "virtio-rng-pci",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", "socket,id=monitor,server=on,wait=off,path=" + filepath.Join(dir, "qmp"),
