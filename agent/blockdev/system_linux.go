@@ -251,7 +251,7 @@ func (w *writing) identify(o *diskguard.Opened) error {
 		return fmt.Errorf("looking for device %s: %w", o.Number, err)
 	}
 
-	m.Bus = disk.Opened{File: w.file}
+	m.Bus = opened(m.Bus, w.file)
 
 	drive, err := m.Identify(name)
 	if err != nil {
@@ -261,6 +261,15 @@ func (w *writing) identify(o *diskguard.Opened) error {
 	o.Serial, o.WWN = drive.Serial, drive.WWN
 
 	return nil
+}
+
+// opened is the bus of the open disk.
+func opened(bus disk.Bus, file *os.File) disk.Bus {
+	if b, ok := bus.(interface{ Opened(file *os.File) disk.Bus }); ok {
+		return b.Opened(file)
+	}
+
+	return disk.Opened{File: file}
 }
 
 // Buffer returns memory that a disk can write into and read from: whole pages, that

@@ -10,8 +10,15 @@ import (
 )
 
 // System is the Bus of the running machine. Dev is the folder of device nodes,
-// "/dev" when empty.
-type System struct{ Dev string }
+// "/dev" when empty; Tally, if there is one, counts what the kernel counts among the
+// errors of disks.
+type System struct {
+	Dev   string
+	Tally *Tally
+}
+
+// Opened is the Bus of one disk of this one that is open already.
+func (s System) Opened(file *os.File) Bus { return Opened{File: file, tally: s.Tally} }
 
 // SCSI opens the disk for SG_IO.
 func (s System) SCSI(name string) (SCSI, error) {
@@ -24,7 +31,7 @@ func (s System) SCSI(name string) (SCSI, error) {
 		return nil, err
 	}
 
-	return &sgDisk{file: file}, nil
+	return &sgDisk{file: file, tally: s.Tally}, nil
 }
 
 // NVMe opens the disk for admin commands.

@@ -34,7 +34,10 @@ func (d *nvmeDisk) ReservationReport(length int) (NVMeReply, error) {
 // Opened is the Bus of one disk that is open already: whatever name is asked for,
 // the commands go to this file, which stays open when a device of it is closed. It is
 // how an open descriptor is asked who it is.
-type Opened struct{ File *os.File }
+type Opened struct {
+	File  *os.File
+	tally *Tally
+}
 
 // SCSI sends commands through the file.
 func (o Opened) SCSI(name string) (SCSI, error) {
@@ -42,7 +45,7 @@ func (o Opened) SCSI(name string) (SCSI, error) {
 		return nil, fmt.Errorf("asking %s by SCSI: %w", name, ErrRefused)
 	}
 
-	return openedSCSI{&sgDisk{o.File}}, nil
+	return openedSCSI{&sgDisk{o.File, o.tally}}, nil
 }
 
 // NVMe sends commands through the file.

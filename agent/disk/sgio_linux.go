@@ -3,6 +3,7 @@ package disk
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 	"unsafe"
@@ -46,7 +47,10 @@ const (
 )
 
 // sgDisk is a block or sg device opened for SG_IO.
-type sgDisk struct{ file *os.File }
+type sgDisk struct {
+	file  *os.File
+	tally *Tally
+}
 
 // Execute sends the command by the SG_IO ioctl.
 func (d *sgDisk) Execute(req SCSIRequest) (SCSIReply, error) {
@@ -68,7 +72,15 @@ func (d *sgDisk) Execute(req SCSIRequest) (SCSIReply, error) {
 		header.direction, header.dataLen, header.data = sgDirFromDev, uint32(req.In), &data[0] //nolint:gosec // bounded above
 	}
 
-	if err := ioctl(d.file, sgIO, unsafe.Pointer(&header)); err != nil { //nolint:gosec // the ioctl takes a pointer
+	var err error
+
+	d.tally.around(filepath.Base(d.file.Name()), func() (failed bool) {
+		err = ioctl(d.file, sgIO, unsafe.Pointer(&header)) //nolint:gosec // the ioctl takes a pointer
+
+		return err != nil || header.status != 0 || header.hostStatus != 0 || header.driverStatus != 0
+	})
+
+	if err != nil {
 		return SCSIReply{}, fmt.Errorf("sending SCSI command %#x to %s: %w", req.CDB[0], d.file.Name(), err)
 	}
 

@@ -30,6 +30,7 @@ type Config struct {
 	BootID  string
 	ECC     bool // the firmware says that the memory corrects errors
 	Virtual bool // this is a virtual machine
+	Shared  bool // an installed system runs on it, whose programs ask disks, too
 	// OpenBMC opens the management controller; optional.
 	OpenBMC func(context.Context) (BMC, error)
 	Log     *slog.Logger

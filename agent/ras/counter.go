@@ -32,18 +32,21 @@ const (
 
 // Counter is one number that only grows while the machine is on.
 type Counter struct {
-	Kind  Kind      `json:"kind"`
-	Name  string    `json:"name"` // unique for its kind: where the number stands
-	Part  core.Part `json:"part"`
-	With  string    `json:"with,omitempty"` // the other end of the link, which may be the bad one
-	Value uint64    `json:"value"`
-	Rate  float64   `json:"rate,omitempty"` // of the PCIe link, in bits per second over all lanes; 0: not told
+	Kind Kind   `json:"kind"`
+	Name string `json:"name"` // unique for its kind: where the number stands
+	// Instance tells a device from another that had the name before it.
+	Instance string    `json:"instance,omitempty"`
+	Part     core.Part `json:"part"`
+	With     string    `json:"with,omitempty"` // the other end of the link, which may be the bad one
+	Value    uint64    `json:"value"`
+	Own      uint64    `json:"own,omitempty"`  // what the kernel counted besides, and was our own doing
+	Rate     float64   `json:"rate,omitempty"` // of the PCIe link, in bits per second over all lanes; 0: not told
 }
 
 // Snapshot is all counters at one moment.
 type Snapshot struct {
 	Time     time.Time          `json:"time"`
-	Counters map[string]Counter `json:"counters"` // by kind and name
+	Counters map[string]Counter `json:"counters"` // by kind, name and instance
 	Widths   map[string]int     `json:"widths"`   // lanes of PCIe links, by the function at their end
 }
 
@@ -52,7 +55,21 @@ func newSnapshot(now time.Time, lists ...[]Counter) Snapshot {
 
 	for _, list := range lists {
 		for _, c := range list {
-			s.Counters[string(c.Kind)+" "+c.Name] = c
+			s.Counters[strings.TrimSpace(string(c.Kind)+" "+c.Name+" "+c.Instance)] = c
+		}
+	}
+
+	return s
+}
+
+// steady takes back that a counter fell because a question of our own is under way, which
+// is taken off until it is known whether the kernel counts it: it is not to grow by the same
+// errors once more.
+func (s Snapshot) steady(before Snapshot) Snapshot {
+	for key, now := range s.Counters {
+		if was := before.Counters[key]; now.Own > was.Own && now.Value < was.Value {
+			now.Value = was.Value
+			s.Counters[key] = now
 		}
 	}
 
@@ -66,6 +83,7 @@ type Delta struct {
 	Over    time.Duration // between the snapshots
 	Earlier uint64        // by how much it had grown before, within a day
 	Storm   bool          // it grew fast, for minutes
+	Shared  bool          // other programs may have brought it about
 }
 
 // Grew returns by how much.

@@ -2,6 +2,7 @@ package ras_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -270,6 +271,61 @@ func TestALinkThatChangesItsWidth(t *testing.T) {
 
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestOwnQuestionsAreNoErrors: what the kernel counts of the agent's own commands is told
+// of no disk, and hides no error of one.
+func TestOwnQuestionsAreNoErrors(t *testing.T) {
+	type moment struct {
+		failed, own int    // by the kernel; of those, by us
+		disk        string // its number
+	}
+
+	for name, c := range map[string]struct {
+		moments []moment
+		says    []string // at each but the first; empty: nothing
+	}{
+		"our own commands alone":            {[]moment{{7, 3, "9"}, {8, 4, "9"}, {20, 16, "9"}}, []string{"", ""}},
+		"an error":                          {[]moment{{7, 3, "9"}, {8, 3, "9"}}, []string{"from 4 to 5 during CPUStress; without 3 that"}},
+		"an error between our own commands": {[]moment{{7, 3, "9"}, {12, 7, "9"}}, []string{"from 4 to 5"}},
+		"a command that is under way is no error, and was none": {
+			[]moment{{7, 3, "9"}, {7, 4, "9"}, {7, 3, "9"}, {8, 4, "9"}}, []string{"", "", ""},
+		},
+		"an error while a command is under way is told when it is over": {
+			[]moment{{7, 3, "9"}, {8, 4, "9"}, {8, 3, "9"}, {8, 3, "9"}}, []string{"", "from 4 to 5", ""},
+		},
+		"all were ours":                        {[]moment{{0, 0, "9"}, {3, 5, "9"}, {5, 5, "9"}}, []string{"", ""}},
+		"another disk under the same name":     {[]moment{{7, 3, "9"}, {4, 0, "10"}, {5, 0, "10"}}, []string{"", "from 4 to 5"}},
+		"the kernel does not tell disks apart": {[]moment{{7, 0, ""}, {8, 0, ""}, {2, 0, ""}}, []string{"from 7 to 8", "from 0 to 2"}},
+	} {
+		root, before := server(), ras.Snapshot{}
+
+		for i, now := range c.moments {
+			root["sys/block/sda/device/ioerr_cnt"] = file(fmt.Sprintf("%#x\n", now.failed))
+			root["sys/block/sda/diskseq"] = file(now.disk + "\n")
+
+			after := ras.Machine{Root: root, Statistics: func(string) (map[string]uint64, error) { return nil, nil }, OwnCommands: func(disk string) uint64 {
+				if disk == "sda" {
+					return uint64(now.own)
+				}
+
+				return 0
+			}}.Read(time.Unix(1_800_000_000, 0)).Steady(before)
+
+			if i > 0 {
+				said := ""
+				for _, f := range ras.Judge(before, after, core.CPUStress, false) {
+					said += string(f.Severity) + " " + f.Code + " " + f.Evidence
+				}
+
+				if want := c.says[i-1]; (want == "") != (said == "") || !strings.Contains(said, want) || said != "" && !strings.HasPrefix(said, "warning ras/disk-io-errors ") {
+					t.Errorf("%s, %d: said %q, want %q", name, i, said, want)
+				}
+			}
+
+			before = after
 		}
 	}
 }

@@ -4,7 +4,7 @@ import "vetting/core"
 
 // Judge makes findings of what grew between two snapshots.
 func Judge(before, after Snapshot, stage core.StageName, used bool) (found []core.Finding) {
-	grown := after.Since(before)
+	grown := after.steady(before).Since(before)
 	for i := range grown {
 		if f, ok := grown[i].judge(stage, used); ok {
 			found = append(found, f)
@@ -13,6 +13,9 @@ func Judge(before, after Snapshot, stage core.StageName, used bool) (found []cor
 
 	return append(found, narrowed(before, after, stage, false)...)
 }
+
+// Steady takes back that a counter fell for a question of our own.
+func (s Snapshot) Steady(before Snapshot) Snapshot { return s.steady(before) }
 
 // JudgeSEL makes a finding of a record of the BMC's log.
 func JudgeSEL(raw []byte, used bool) (core.Finding, bool) {

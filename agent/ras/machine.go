@@ -17,6 +17,9 @@ type Machine struct {
 	// Statistics are a network driver's own counters (ethtool -S).
 	Statistics func(port string) (map[string]uint64, error)
 	DIMMs      []core.DIMM // as SMBIOS names them
+	// OwnCommands tells how many of the commands that the kernel counts among those a
+	// disk failed were questions of our own; optional.
+	OwnCommands func(disk string) uint64
 }
 
 // Read takes a snapshot. What the machine does not have is left out.
@@ -345,7 +348,9 @@ func (m Machine) sasPhys() (counters []Counter) {
 	return counters
 }
 
-// disks reads how many commands each SCSI or SATA disk has failed.
+// disks reads how many commands each SCSI or SATA disk has failed. The kernel counts every
+// command whose result is not zero, those of ours too that a disk does not know, or that
+// bring registers back; see disk.Tally.
 func (m Machine) disks() (counters []Counter) {
 	for _, file := range m.glob("sys/block/*/device/ioerr_cnt") {
 		name := strings.Split(file, "/")[2]
@@ -355,8 +360,14 @@ func (m Machine) disks() (counters []Counter) {
 			continue
 		}
 
+		// Ours are read after the kernel's: one that comes in between is not made an error.
+		own := uint64(0)
+		if m.OwnCommands != nil {
+			own = min(m.OwnCommands(name), n)
+		}
+
 		counters = append(counters, Counter{
-			Kind: DiskErrors, Name: name, Value: n,
+			Kind: DiskErrors, Name: name, Instance: m.text("sys/block/" + name + "/diskseq"), Value: n - own, Own: own,
 			Part: core.Part{Kind: "disk", Slot: name, Model: m.text("sys/block/" + name + "/device/model")},
 		})
 	}

@@ -34,8 +34,10 @@ func (d *Delta) severity(stage core.StageName, used bool) core.Severity {
 	case MemoryUncorrected, MemoryPoisoned, MachineCheck, DeferredError, PCIeUncorrected, SASLink:
 		return core.Critical
 	case DiskErrors:
-		// Questions that a disk does not know count as well: those are asked here.
-		if stage == core.InventoryCheck || stage == core.Firmware || stage == core.SMART {
+		// Questions that a disk does not know count as well. Our own are known and left
+		// out; the kernel's are asked when a disk is found, those of smartctl in SMART,
+		// and where other programs run, theirs at any time.
+		if d.Shared || stage == core.InventoryCheck || stage == core.Firmware || stage == core.SMART {
 			return core.Info
 		}
 
@@ -104,6 +106,10 @@ func (d *Delta) judge(stage core.StageName, used bool) (f core.Finding, ok bool)
 
 	if d.Storm {
 		evidence += fmt.Sprintf("; more than %d a minute for %d minutes", stormErrors, stormMinutes)
+	}
+
+	if d.Own > 0 {
+		evidence += fmt.Sprintf("; without %d that were the agent's own questions", d.Own)
 	}
 
 	if d.With != "" {

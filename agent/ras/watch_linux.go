@@ -51,7 +51,7 @@ func (c *Collector) begin() (between []Event) {
 
 	if c.kept.Told && time.Since(c.kept.EndedAt) > gapLimit && !c.kept.Begun {
 		between, c.events = c.events, nil
-		c.kept.Last = c.Read(time.Now())
+		c.kept.Last = c.Read(time.Now()).steady(c.kept.Last)
 	}
 
 	if !c.kept.Begun && len(c.records) > 0 {
@@ -72,9 +72,9 @@ func (c *Collector) end(ctx context.Context, name core.StageName, used bool) *wi
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	now := c.Read(time.Now())
+	now := c.Read(time.Now()).steady(c.kept.Last)
 	w := &witnessed{
-		stage: name, used: used, virtual: c.Virtual, before: c.kept.Last, after: now, events: c.events, records: c.records,
+		stage: name, used: used, virtual: c.Virtual, shared: c.Shared, before: c.kept.Last, after: now, events: c.events, records: c.records,
 		earlier: c.kept.earlier(now.Time), storms: c.storms.tell(), places: maps.Clone(c.kept.Places), entries: entries, heard: c.log != nil, traced: c.trace != nil, bmc: c.sel != nil, ecc: c.ECC, edac: c.edacDrivers(), skipped: c.skipped,
 	}
 

@@ -17,6 +17,7 @@ import (
 type witnessed struct {
 	stage         core.StageName
 	used, virtual bool
+	shared        bool // other programs are at work on the machine
 	before, after Snapshot
 	earlier       map[string]uint64 // corrected memory errors within a day before, by counter
 	storms        map[string]bool   // counters that grew fast for minutes
@@ -54,7 +55,7 @@ func (w *witnessed) seen() stage.Seen {
 	var found []core.Finding
 
 	for i := range grown {
-		grown[i].Earlier, grown[i].Storm = w.earlier[grown[i].Name], w.storms[grown[i].Name]
+		grown[i].Earlier, grown[i].Storm, grown[i].Shared = w.earlier[grown[i].Name], w.storms[grown[i].Name], w.shared
 
 		if f, ok := grown[i].judge(w.stage, w.used); ok {
 			found = append(found, f)

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vetting/agent/disk"
 	"vetting/agent/storage"
 	"vetting/agent/worker"
 	"vetting/core"
@@ -20,7 +21,7 @@ import (
 // TestMain makes this program the worker that the tests start.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == worker.Word {
-		os.Exit(worker.Main(context.Background(), map[string]worker.Func{storage.WorkerKind: storage.Work(storage.Wiped)}, os.Args[2:]))
+		os.Exit(worker.Main(context.Background(), map[string]worker.Func{storage.WorkerKind: storage.Work(disk.System{}, storage.Wiped)}, os.Args[2:]))
 	}
 
 	os.Exit(m.Run())

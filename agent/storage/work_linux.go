@@ -15,9 +15,9 @@ import (
 	"vetting/agent/worker"
 )
 
-// Work returns the worker. Without a look for somebody's data on the disks it writes to
-// none.
-func Work(look Look) worker.Func {
+// Work returns the worker, which asks disks who they are through bus. Without a look for
+// somebody's data on the disks it writes to none.
+func Work(bus disk.Bus, look Look) worker.Func {
 	return func(ctx context.Context, child *worker.Child) error {
 		var job Job
 		if err := child.Config(&job); err != nil {
@@ -26,7 +26,7 @@ func Work(look Look) worker.Func {
 
 		root := os.DirFS("/")
 		c := &crew{
-			Job: job, layer: &blockdev.System{Machine: probe.Machine{Root: root, Bus: disk.System{}}}, reader: openReader,
+			Job: job, layer: &blockdev.System{Machine: probe.Machine{Root: root, Bus: bus}}, reader: openReader,
 			live: blockdev.Live(root), look: look, now: func() time.Time { return since(boottime()) }, pattern: newPattern(),
 			buffer: blockdev.Buffer, free: blockdev.Free, lane: func(name string) lane { return child.Lane(name) },
 			tell: func(t Tally) { child.Say(EventTally, t) },

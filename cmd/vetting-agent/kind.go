@@ -16,6 +16,6 @@ func kinds() map[string]worker.Func {
 		drill.BetweenKind:  drill.WorkBetween,
 		memory.Kind:        memory.Work,
 		diskread.Kind:      diskread.Work,
-		storage.WorkerKind: storage.Work(storage.Wiped),
+		storage.WorkerKind: storage.Work(disks(), storage.Wiped),
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"vetting/agent"
 	"vetting/agent/burn"
 	"vetting/agent/coldplug"
-	"vetting/agent/disk"
 	"vetting/agent/initd"
 	"vetting/agent/ipmi"
 	"vetting/agent/memory"
@@ -188,7 +187,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 		return agent.Config{}, err
 	}
 
-	faults, err := m.faults(tables, bootID, initd.StateDir)
+	faults, err := m.faults(tables, bootID, initd.StateDir, false)
 	if err != nil {
 		return agent.Config{}, err
 	}
@@ -196,7 +195,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 	sensors := m.sensors()
 	m.watchers = append(m.watchers, faults.Run, sensors.Run)
 
-	look := probe.Machine{Root: m.root, Bus: disk.System{}, Ports: probe.System{}, BMC: &ipmi.System{}}
+	look := probe.Machine{Root: m.root, Bus: disks(), Ports: probe.System{}, BMC: &ipmi.System{}}
 	raid := smartctl.Find(m.root)
 
 	return agent.Config{

@@ -62,7 +62,7 @@ func (s *stressing) watches(ctx context.Context, log *slog.Logger) (list []stage
 		tables, _ := inventory.ReadSMBIOS(m.root) //nolint:errcheck // without it DIMMs have no names
 		bootID, _ := line(m.root, "proc/sys/kernel/random/boot_id")
 
-		faults, fault := m.faults(tables, bootID, state)
+		faults, fault := m.faults(tables, bootID, state, true)
 		if err = fault; err == nil {
 			start(faults.Run, faults.Watch)
 		}

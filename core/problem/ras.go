@@ -82,7 +82,7 @@ func linkCounters() []Entry {
 		},
 		{
 			"ras/disk-io-errors", "A disk failed commands",
-			"The kernel counted commands that the disk did not carry out.", nextDisk, core.Warning,
+			"The kernel counted commands that the disk did not carry out, beside the agent's own questions.", nextDisk, core.Warning,
 		},
 		{
 			"ras/nic-errors", "A network port counted damaged frames",
