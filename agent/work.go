@@ -101,7 +101,10 @@ func (a *agent) env(name core.StageName, log *slog.Logger) stage.Env {
 		Partner: func(ctx context.Context, seed uint64, count int) (stage.Exchange, error) {
 			return a.client.Exchange(ctx, a.session.token(), seed, count)
 		},
-		Ticket:     func(ctx context.Context) (traffic.Ticket, error) { return a.client.Ticket(ctx, a.session.token()) },
+		Ticket: func(ctx context.Context) (traffic.Ticket, error) { return a.client.Ticket(ctx, a.session.token()) },
+		Pair: func(ctx context.Context, step traffic.Step, id string, mine traffic.Peer) (traffic.Meeting, error) {
+			return a.client.Pair(ctx, a.session.token(), step, id, mine)
+		},
 		Resume:     rec.Checkpoint,
 		Checkpoint: func(state []byte) { a.checkpoint(name, state) },
 	}

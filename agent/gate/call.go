@@ -108,6 +108,15 @@ func (g *gate) traffic(ctx context.Context, c *caller, _ wire.Traffic) (wire.Tra
 	return g.Partner.Admit(c.run, c.token)
 }
 
+// pair brings a machine together with another one.
+func (g *gate) pair(ctx context.Context, c *caller, in wire.Pair) (wire.PairReply, error) {
+	if g.Meetings == nil {
+		return wire.PairReply{State: wire.PairAlone}, nil
+	}
+
+	return g.Meetings.Pair(ctx, c.run, in)
+}
+
 // artifact streams a file into the store; it is never in memory as a whole.
 func (g *gate) artifact(ctx context.Context, c *caller) (any, error) {
 	name := text(c.query["name"], wire.MaxName)

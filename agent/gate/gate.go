@@ -18,6 +18,8 @@ type Config struct {
 	Log       *slog.Logger
 	// Partner hands out tickets for network tests; nil: there is none.
 	Partner Partner
+	// Meetings bring two machines together; nil: everyone is alone.
+	Meetings Meetings
 	// Now tells the time; nil is time.Now.
 	Now func() time.Time
 	// Rate is how many requests a second one machine may make for one run, and
@@ -88,6 +90,7 @@ func (g *gate) bindings() []binding {
 		{route: wire.RouteArtifact(), early: true, answer: g.artifact},
 		{route: wire.RoutePartner(), early: true, answer: g.partner},
 		bind(wire.CallTraffic(), false, g.traffic),
+		bind(wire.CallPair(), true, g.pair),
 		bind(wire.CallHold(), false, g.hold),
 	}
 }

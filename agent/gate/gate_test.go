@@ -99,6 +99,7 @@ func bodies() map[string]string {
 		"artifact": "the file itself",
 		"partner":  "",
 		"traffic":  "{}",
+		"pair":     `{"step":"wait"}`,
 		"hold":     `{"ip":"192.0.2.1","ssh_host_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"}`,
 	}
 }

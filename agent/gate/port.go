@@ -43,3 +43,9 @@ type ArtifactSink interface {
 type Partner interface {
 	Admit(run core.RunID, token string) (wire.TrafficReply, error)
 }
+
+// Meetings bring two machines together that measure each other (gate/partner). A call
+// may take five seconds.
+type Meetings interface {
+	Pair(ctx context.Context, run core.RunID, ask wire.Pair) (wire.PairReply, error)
+}

@@ -40,6 +40,9 @@ type Wires interface {
 	Address(ctx context.Context, port string) (addr string, drop func(), err error)
 	// Measure tests a port that has an address, with the appliance's partner.
 	Measure(ctx context.Context, t traffic.Ticket, port, addr string, s traffic.Schedule, o Observer) *traffic.Report
+	// Serve lets another machine measure a port as the appliance would, until stop is
+	// called. What it returns admits it, and nobody else.
+	Serve(ctx context.Context, port, addr string) (mine traffic.Peer, stop func(), err error)
 	// Neighbour waits until the switch behind a port announces itself, or ctx ends.
 	Neighbour(ctx context.Context, port string) (string, error)
 }
@@ -56,7 +59,8 @@ type Observer struct {
 // Network tests each port that has a link, one after the other, with the appliance's
 // throughput partner: stages.md §3.8. Network.duration says how long each direction
 // takes, Network.streams how many streams go at once, Network.udp_mbps how many Mbit/s of
-// datagrams are sent at most, Network.expect_mbps what speed each link must have.
+// datagrams are sent at most, Network.expect_mbps what speed each link must have,
+// Network.pair when a port is measured with another machine as well.
 func Network(m probe.Machine, wires Wires) Func {
 	return func(ctx context.Context, env Env) core.Result {
 		x := &netExam{env: env, machine: m, wires: wires, virtual: m.Virtual()}
@@ -91,7 +95,8 @@ type netExam struct {
 	each     time.Duration
 	streams  int
 	udp      int
-	expected int // Mbit/s that each link must have; 0: whatever it is
+	expected int    // Mbit/s that each link must have; 0: whatever it is
+	pair     string // when ports are measured with other machines
 	ports    []*netPort
 	away     bool // the appliance's partner, for long
 }
@@ -107,6 +112,7 @@ type netPort struct {
 	addressed     bool            // it is on the test network
 	neighbour     string          // the switch and its port, where it told
 	spoilt        uint64          // frames that were altered in tests that broke off
+	meeting       *netMeeting     // nil: it was not to be measured with another machine
 }
 
 // tested reports whether the port came to the end of its test.
@@ -140,6 +146,10 @@ func (x *netExam) configure() (err error) {
 		if *setting.into, err = number(x.env.Config, setting.key, setting.missing); err != nil {
 			return err
 		}
+	}
+
+	if err = x.pairing(); err != nil {
+		return err
 	}
 
 	for _, nic := range x.machine.NICs(x.env.BootMAC) {
@@ -186,12 +196,16 @@ func (x *netExam) test(ctx context.Context, i int) {
 		x.measure(ctx, i, ticket, addr)
 
 		if !p.again() || try == maxTests || ctx.Err() != nil {
-			return
+			break
 		}
 
 		x.env.Log.Warn("the test of a port is begun again", slog.String("port", p.nic.Name), slog.String("phase", p.report.Phase), slog.String("error", p.report.Err.Error()))
 
 		p.spoilt += p.report.Bad()
+	}
+
+	if x.pairs(p) && ctx.Err() == nil {
+		x.meet(ctx, i, addr)
 	}
 }
 
@@ -396,7 +410,7 @@ func netVerdict(findings []core.Finding) core.Verdict {
 
 // netFaults are codes that say that the test was not done, not that a port is bad.
 func netFaults() []string {
-	return []string{nothingWired, "network/canary-missed", "network/stalled", "network/partner-away", "network/broken-off"}
+	return []string{nothingWired, "network/canary-missed", "network/stalled", "network/partner-away", "network/broken-off", "network/pair-corruption"}
 }
 
 // coverage says which ports were tested, and what was not.
@@ -446,6 +460,12 @@ func (x *netExam) coverage() string {
 		parts = append(parts, x.unjudged()...)
 	}
 
+	for _, p := range x.ports {
+		if p.shown() {
+			parts = append(parts, fmt.Sprintf("%s speed measured with %s", p.nic.Name, p.meeting.peer.Host))
+		}
+	}
+
 	return strings.Join(parts, "; ")
 }
 
@@ -470,7 +490,7 @@ func (x *netExam) subSteps(findings []core.Finding) (steps []core.SubStep) {
 		case p.untested != "":
 			step.Verdict, step.Summary = core.Unmeasurable, "NOT tested: "+p.untested
 		default:
-			step.Verdict, step.Summary = netVerdict(own), p.summary()
+			step.Verdict, step.Summary = netVerdict(own), p.summary()+p.metWords()
 		}
 
 		if p.neighbour != "" {
@@ -516,6 +536,10 @@ func (x *netExam) measurements(now time.Time) (samples []core.Sample) {
 			"sent_mbps": r.Up.Mbps(), "received_mbps": r.Down.Mbps(), "sent_together_mbps": r.BothUp.Mbps(), "received_together_mbps": r.BothDown.Mbps(),
 			"rtt_p50_us": micro(r.Idle.Quantile(0.5)), "rtt_p99_us": micro(r.Idle.Quantile(0.99)), "rtt_loaded_p99_us": micro(r.Loaded.Quantile(0.99)),
 			"bad_frames_count": float64(r.Bad()),
+		}
+
+		if p.met() {
+			values["pair_sent_mbps"], values["pair_received_mbps"] = p.meeting.report.Up.Mbps(), p.meeting.report.Down.Mbps()
 		}
 
 		if segments, again := r.Resent(); segments > 0 {

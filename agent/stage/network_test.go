@@ -39,6 +39,10 @@ type netBench struct {
 
 	address func(port string, try int) error // why a port has no address, by its name and question; nil: refused
 	tries   map[string]int                   // questions for an address
+
+	steps    []traffic.Step // in meetings with another machine
+	serving  int            // ports that another machine may measure
+	unserved error          // why none can
 }
 
 func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s + "\n")} }
@@ -47,6 +51,9 @@ func newNetBench() *netBench {
 	b := &netBench{bench: newBench(map[string]string{}), files: fstest.MapFS{}, change: func(*traffic.Report) {}, during: func() {}, tries: map[string]int{}, stats: map[string]uint64{}}
 	b.BootMAC = "52:54:00:00:00:01"
 	b.Ticket = func(context.Context) (traffic.Ticket, error) { return traffic.Ticket{}, nil }
+	b.Pair = func(context.Context, traffic.Step, string, traffic.Peer) (traffic.Meeting, error) {
+		return traffic.Meeting{At: traffic.Alone}, nil
+	}
 	b.port = probe.Port{Driver: "ixgbe", SpeedMbps: 10000, MaxSpeedMbps: 10000}
 
 	for i, link := range []string{"1", "0"} {

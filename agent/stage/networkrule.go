@@ -59,6 +59,8 @@ func netRules() []netRule {
 		{"network-goodput", true, (*netExam).goodput},
 		{"network-appliance", true, (*netExam).limited},
 		{"network-udp-loss", true, (*netExam).datagramLoss},
+		{"network-pair-corruption", false, (*netExam).pairCorrupted},
+		{"network-pair", true, (*netExam).pairSlow},
 		{"network-retransmits", true, (*netExam).retransmits},
 		{"network-latency", true, (*netExam).latency},
 	}
@@ -303,7 +305,7 @@ func (p *netPort) left(f *traffic.Flow) (mbps float64, why string, by hold) {
 // enough and it is not for them to answer for.
 func (x *netExam) unjudged() (words []string) {
 	for _, p := range x.ports {
-		if !p.tested() || p.line() == 0 {
+		if !p.tested() || p.line() == 0 || p.shown() {
 			continue
 		}
 

@@ -51,6 +51,9 @@ type Env struct {
 	// Ticket asks for a ticket for the appliance's throughput partner, which ends with
 	// the session and with the next ticket.
 	Ticket func(ctx context.Context) (traffic.Ticket, error)
+	// Pair takes a step in a meeting with another machine in this stage, which the appliance
+	// brings about; id is that of the meeting. It may take five seconds.
+	Pair func(ctx context.Context, step traffic.Step, id string, mine traffic.Peer) (traffic.Meeting, error)
 	// Resume is what was kept last by a process that ended in the midst of the stage;
 	// nil where the stage begins. Whoever retries a stage begins it.
 	Resume []byte

@@ -208,7 +208,7 @@ func (d *dialog) take(ctx context.Context, lasts time.Duration) (out Datagrams, 
 
 	out.Sent, out.Appliance = report.Sent, report.Appliance
 	out.Came, out.Bad, out.Reordered, out.Duplicates = arrivals.Came, arrivals.Bad, arrivals.Reordered, arrivals.Duplicates
-	out.Jitter, out.Bytes, out.Dropped = time.Duration(arrivals.JitterUS())*time.Microsecond, arrivals.Bytes, dropped(d.sock)
+	out.Jitter, out.Bytes, out.Dropped = time.Duration(arrivals.JitterUS())*time.Microsecond, arrivals.Bytes, load.Dropped(d.sock)
 
 	return out, nil
 }

@@ -2,67 +2,19 @@ package traffic
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
 	"time"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"vetting/agent/wire/load"
 )
 
-// resent says how many segments with data TCP has sent, and how many of them again
-// (struct tcp_info).
-func resent(conn net.Conn) (segments, retransmits uint64) {
-	withSocket(conn, func(fd int) {
-		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			segments, retransmits = uint64(info.Data_segs_out), uint64(info.Total_retrans)
-		}
-	})
-
-	return segments, retransmits
-}
-
-// dropped says how many datagrams the kernel had no room for in a socket (SO_MEMINFO,
-// the last of its nine numbers).
-func dropped(conn net.Conn) (n uint64) {
-	withSocket(conn, func(fd int) {
-		var info [9]uint32
-
-		size := uint32(unsafe.Sizeof(info))
-
-		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
-			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0) //nolint:gosec // the call takes pointers
-		if errno == 0 && size == uint32(unsafe.Sizeof(info)) {
-			n = uint64(info[8])
-		}
-	})
-
-	return n
-}
-
-func withSocket(conn net.Conn, do func(fd int)) {
-	raw, ok := conn.(syscall.Conn)
-	if !ok {
-		return
-	}
-
-	if control, err := raw.SyscallConn(); err == nil {
-		_ = control.Control(func(fd uintptr) { do(int(fd)) }) // a closed socket tells nothing
-	}
-}
-
 // Through returns a dialler whose connections go through a port and no other, with
-// its address (SO_BINDTODEVICE, socket(7)).
+// its address.
 func Through(name string, addr netip.Addr) func(ctx context.Context, network, to string) (net.Conn, error) {
 	return func(ctx context.Context, network, to string) (net.Conn, error) {
-		dialer := net.Dialer{Timeout: dialTime, Control: func(_, _ string, raw syscall.RawConn) (err error) {
-			if told := raw.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), name) }); told != nil {
-				return told
-			}
-
-			return err
-		}}
+		dialer := net.Dialer{Timeout: dialTime, Control: load.Through(name)}
 
 		if addr.IsValid() && network == "tcp" {
 			dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))
@@ -72,6 +24,18 @@ func Through(name string, addr netip.Addr) func(ctx context.Context, network, to
 
 		return dialer.DialContext(ctx, network, to)
 	}
+}
+
+// Listen takes connections that come over a port, to an address of it.
+func Listen(ctx context.Context, name, addr string) (net.Listener, error) {
+	config := net.ListenConfig{Control: load.Through(name)}
+
+	ln, err := config.Listen(ctx, "tcp4", net.JoinHostPort(addr, "0"))
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", name, err)
+	}
+
+	return ln, nil
 }
 
 const dialTime = 10 * time.Second

@@ -23,6 +23,13 @@ func number(v float64) *float64 { return &v }
 
 const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
 
+func peer(host string) *wire.Peer {
+	return &wire.Peer{
+		Address: "10.77.0.9", Port: 40001, Ticket: "000102030405060708090a0b0c0d0e0f",
+		Key: "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", Mbps: 25000, Host: host,
+	}
+}
+
 // messages has one of each message, with every field told.
 func messages() map[string]wire.Message {
 	part := wire.Part{Kind: "disk", Slot: "sata-1", Model: "QEMU HARDDISK", Serial: "QM00001"}
@@ -112,6 +119,10 @@ func messages() map[string]wire.Message {
 		"traffic_reply": wire.TrafficReply{
 			Ticket: "000102030405060708090a0b0c0d0e0f", Key: "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", Port: 5201,
 		},
+		"pair":            wire.Pair{Step: wire.PairOffer, Mine: peer(""), Patient: true},
+		"pair_done":       wire.Pair{Step: wire.PairDone, Meeting: "6f1e"},
+		"pair_reply":      wire.PairReply{State: wire.PairTurn, Meeting: "6f1e", Peer: peer("rack1-u04")},
+		"pair_reply_over": wire.PairReply{State: wire.PairOver, Meeting: "6f1e"},
 		"fault": wire.Fault{Error: wire.FaultBody{
 			Code: "run/wrong-state", Message: "The run is not in this stage.", Details: map[string]any{wire.DetailState: "SMART"},
 		}},

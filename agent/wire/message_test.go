@@ -170,8 +170,8 @@ func TestEachRouteIsNamedOnceAndWhole(t *testing.T) {
 		}
 	}
 
-	if len(seen) != 10 {
-		t.Errorf("%d routes, want 10", len(seen))
+	if len(seen) != 11 {
+		t.Errorf("%d routes, want 11", len(seen))
 	}
 }
 

@@ -99,6 +99,6 @@ func RouteArtifact() Route {
 func Routes() []Route {
 	return []Route{
 		CallHello().Route, CallClaim().Route, CallHeartbeat().Route, CallLog().Route,
-		CallSensor().Route, CallResult().Route, RouteArtifact(), RoutePartner(), CallTraffic().Route, CallHold().Route,
+		CallSensor().Route, CallResult().Route, RouteArtifact(), RoutePartner(), CallTraffic().Route, CallPair().Route, CallHold().Route,
 	}
 }

@@ -1,7 +1,5 @@
 package wire
 
-import "encoding/hex"
-
 // Traffic asks for a ticket for the throughput partner, which speaks without TLS, so
 // that what the network alters is seen and not mended: see package load. A ticket
 // takes the place of the one before and ends with the session.
@@ -21,18 +19,7 @@ type TrafficReply struct {
 func (t TrafficReply) Validate() error {
 	var f faults
 
-	for _, field := range []struct {
-		name, value string
-		bytes       int
-	}{{"ticket", t.Ticket, 16}, {"key", t.Key, 32}} {
-		if raw, err := hex.DecodeString(field.value); err != nil || len(raw) != field.bytes {
-			f.add("%s must be %d hexadecimal digits", field.name, 2*field.bytes)
-		}
-	}
-
-	if t.Port < 1 || t.Port > 65535 {
-		f.add("port must be between 1 and 65535")
-	}
+	f.ticket(t.Ticket, t.Key, t.Port)
 
 	return f.err()
 }

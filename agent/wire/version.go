@@ -22,7 +22,8 @@ import "fmt"
 //     CPUs, of transceivers, enclosure bays and further paths to a disk; older
 //     agents leave them out, and older appliances ignore them. The call
 //     partner exchanges frames for tests of the network; the call traffic hands out a
-//     ticket for the throughput partner (package load). An agent can do without both.
+//     ticket for the throughput partner (package load), and the call pair brings two
+//     machines together that measure each other. An agent can do without all three.
 const Version = 1
 
 // OldestVersion is the oldest protocol the appliance still speaks.

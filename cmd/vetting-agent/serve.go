@@ -207,7 +207,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.CPUStress:      stage.CPUStress(look, workforce, writeSys),
 			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),
 			core.Storage:        stage.Storage(look, workforce, storage.Run),
-			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log)}),
+			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log), m.log}),
 			core.Burn:           stage.Burn(look, workforce, burn.Run),
 		},
 		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look, raid)}, Bring: faults.Bring,

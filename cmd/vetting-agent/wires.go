@@ -4,19 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"runtime"
 	"time"
 
+	"vetting/agent/gate/partner"
 	"vetting/agent/lldp"
 	"vetting/agent/network"
 	"vetting/agent/stage"
 	"vetting/agent/traffic"
+	"vetting/core"
 )
 
 // wires is what the stage Network needs of this system.
-type wires struct{ addresses *network.Addresses }
+type wires struct {
+	addresses *network.Addresses
+	log       *slog.Logger
+}
 
 // Address gives a port an address on the test network.
 func (w wires) Address(ctx context.Context, port string) (string, func(), error) {
@@ -38,6 +44,57 @@ func (wires) Measure(ctx context.Context, t traffic.Ticket, port, addr string, s
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU())) // nothing else is under test meanwhile
 
 	return client.Measure(ctx, s, func(phase string, done float64, left time.Duration) { o.Phase(phase, done, left) })
+}
+
+// Serve lets another machine measure a port, by the same partner that the appliance has.
+func (w wires) Serve(ctx context.Context, port, addr string) (mine traffic.Peer, stop func(), err error) {
+	server := partner.New(partner.Config{
+		Port:      port,
+		Authorise: func(context.Context, core.RunID, string) (int, error) { return 0, nil }, // whoever has the ticket has it of the appliance
+		Link:      func() partner.Link { return partner.ReadLink("/sys/class/net", port) },
+		Stat:      func() ([]byte, error) { return os.ReadFile("/proc/stat") },
+		Log:       w.log,
+	})
+
+	listener, err := traffic.Listen(ctx, port, addr)
+	if err != nil {
+		return mine, nil, err
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	threads := runtime.GOMAXPROCS(runtime.NumCPU()) // as above
+
+	go func() { served <- server.Serve(ctx, listener) }()
+
+	stop = func() {
+		cancel()
+
+		if err := <-served; err != nil {
+			w.log.Warn("another machine's test of a port broke off", slog.String("port", port), slog.String("error", err.Error()))
+		}
+
+		runtime.GOMAXPROCS(threads)
+	}
+
+	for { // it listens in a moment
+		told, err := server.Admit("", "")
+		if err == nil {
+			where, _ := netip.ParseAddrPort(listener.Addr().String()) // of a listener for TCP
+
+			return traffic.Peer{Ticket: traffic.Ticket{ID: told.Ticket, Key: told.Key, Server: where}}, stop, nil
+		}
+
+		select {
+		case err := <-served:
+			served <- err
+
+			stop()
+
+			return mine, nil, fmt.Errorf("offering %s to another machine: %w", port, err)
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // Neighbour waits until the switch behind a port announces itself.

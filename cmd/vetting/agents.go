@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"vetting/agent/gate"
+	"vetting/agent/gate/partner"
 	"vetting/agent/wire"
 	"vetting/core"
 	"vetting/ui"
@@ -20,6 +21,11 @@ func (a *appliance) answerAgents(ctx context.Context, listener net.Listener) err
 	config := gate.Config{Runs: a.engine, Logs: a.logs, Artifacts: a.artifacts, Log: a.log}
 	if a.partner != nil {
 		config.Partner = a.partner
+		config.Meetings = &partner.Meetings{
+			Testing: func(context.Context) map[core.RunID]string { return a.engine.InStage(core.Network) },
+			Coming:  func(context.Context) map[core.RunID]string { return a.engine.Before(core.Network) },
+			Has:     a.onTestNIC,
+		}
 	}
 
 	runs := gate.New(config)

@@ -21,27 +21,72 @@ func TestE2ENetwork(t *testing.T) {
 }
 
 // testsBothPorts: traffic goes over both, each byte verified, and the second port gets
-// its address from the appliance.
+// its address from the appliance. Another machine is there, and one of its ports is
+// measured with one of theirs.
 func testsBothPorts(t *testing.T, rack *lab.Rack) {
 	machine := lab.Sample(lab.BIOS, 11)
 	machine.Second = "52:54:00:77:11:02"
 
-	s := plug(t, rack, machine)
-	s.register(core.PowerManual)
-	s.expectItself()
+	var (
+		both [2]subject
+		runs [2]core.RunID
+	)
 
-	stage, ok := networkStage(s.mustPass(s.vet()))
-	if !ok {
-		t.Fatal("the run had no stage Network")
+	for i, m := range []lab.Machine{machine, lab.Sample(lab.BIOS, 13)} {
+		both[i] = plug(t, rack, m)
+		both[i].register(core.PowerManual)
+		both[i].expectItself()
 	}
 
-	for _, step := range stage.SubSteps {
-		t.Logf("%s: %s, %s", step.Name, step.Verdict, step.Summary)
+	for i, s := range both {
+		runs[i] = s.vetNetwork()
 	}
 
-	if stage.Verdict != core.Pass || !strings.Contains(stage.Coverage, "2 of 2 ports with a link tested") || strings.Contains(stage.Coverage, " 0 B verified") {
-		t.Errorf("%s: %s", stage.Verdict, stage.Coverage)
+	for i, s := range both {
+		stage, ok := networkStage(s.mustPass(runs[i]))
+		if !ok {
+			t.Fatal("the run had no stage Network")
+		}
+
+		met := 0
+
+		for _, step := range stage.SubSteps {
+			t.Logf("%s: %s, %s", step.Name, step.Verdict, step.Summary)
+
+			if strings.Contains(step.Summary, "; with "+both[1-i].Name+" sent ") {
+				met++
+			}
+		}
+
+		ports := []string{"2 of 2 ports", "1 of 1 port"}[i]
+		if stage.Verdict != core.Pass || !strings.Contains(stage.Coverage, ports+" with a link tested") || strings.Contains(stage.Coverage, " 0 B verified") {
+			t.Errorf("%s: %s", stage.Verdict, stage.Coverage)
+		}
+
+		if met != 1 {
+			t.Errorf("%d ports of %s were measured with the other machine, want 1", met, s.Name)
+		}
 	}
+}
+
+// vetNetwork starts a run that tests the network and little else, and measures each port
+// with another machine, and presses the power button.
+func (s subject) vetNetwork() core.RunID {
+	s.t.Helper()
+
+	const why = "this test is about the network"
+
+	run, err := s.rack.API.Start(s.ctx, s.MAC, route.RunStart{Profile: profile, Scale: scale, Overrides: &core.Override{
+		Config: map[string]string{"Network.pair": "always"},
+		Skip:   map[core.StageName]string{core.SMART: why, core.CPUStress: why, core.Memory: why, core.Storage: why, core.Burn: why},
+	}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+
+	s.powerOn()
+
+	return run.ID
 }
 
 // seesAFlap: the cable of the second port is pulled for a moment while traffic goes over

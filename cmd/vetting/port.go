@@ -24,6 +24,7 @@ var (
 	_ gate.Runs         = (*engine.Engine)(nil)
 	_ gate.Hosts        = (*engine.Engine)(nil)
 	_ gate.Partner      = (*partner.Partner)(nil)
+	_ gate.Meetings     = (*partner.Meetings)(nil)
 	_ gate.LogSink      = (*runlog.Log)(nil)
 	_ gate.ArtifactSink = (*artifact.Shelf)(nil)
 	_ netboot.Booter    = (*engine.Engine)(nil)

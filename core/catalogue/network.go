@@ -7,6 +7,8 @@ func network() []Entry {
 		{"nic", "received_mbps", "mbps", false, "Mbit a second that it received from it, verified"},
 		{"nic", "sent_together_mbps", "mbps", false, "Mbit a second sent while receiving"},
 		{"nic", "received_together_mbps", "mbps", false, "Mbit a second received while sending"},
+		{"nic", "pair_sent_mbps", "mbps", false, "Mbit a second that it sent to another machine, verified"},
+		{"nic", "pair_received_mbps", "mbps", false, "Mbit a second that it received from another machine, verified"},
 		{"nic", "udp_lost_percent", "percent", false, "share of datagrams that the network lost"},
 		{"nic", "udp_jitter_us", "us", false, "jitter of datagrams (RFC 3550)"},
 		{"nic", "retransmitted_percent", "percent", false, "share of TCP segments that were sent again"},

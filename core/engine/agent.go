@@ -246,6 +246,25 @@ func (e *Engine) Authorise(ctx context.Context, run core.RunID, token string) (e
 	return in.epoch, err
 }
 
+// InStage returns the runs that are in a stage and whose agents are heard, with the names
+// of their hosts.
+func (e *Engine) InStage(stage core.StageName) map[core.RunID]string {
+	return e.index.where(func(s core.State) bool { return s == core.State(stage) })
+}
+
+// Before returns the runs that have yet to come to a stage: their host boots, or is in an
+// earlier stage of the pipeline.
+func (e *Engine) Before(stage core.StageName) map[core.RunID]string {
+	pipeline := core.Pipeline()
+	at := slices.Index(pipeline, stage)
+
+	return e.index.where(func(s core.State) bool {
+		i := slices.Index(pipeline, core.StageName(s))
+
+		return awaited(s) || i >= 0 && i < at
+	})
+}
+
 // Heartbeat notes a sign of life and answers what to do next. A run that is over
 // is answered for a while, so that the agent learns it.
 func (e *Engine) Heartbeat(ctx context.Context, run core.RunID, token string, beat core.Beat) (core.Order, error) {

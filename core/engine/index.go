@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -283,6 +284,23 @@ func (x *index) berths() []berth {
 	}
 
 	slices.SortFunc(all, func(a, b berth) int { return strings.Compare(string(a.id), string(b.id)) })
+
+	return all
+}
+
+// where returns the runs whose state is wanted and whose agents are heard, with the names
+// of their hosts.
+func (x *index) where(wanted func(core.State) bool) map[core.RunID]string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+
+	all := map[core.RunID]string{}
+
+	for mac, p := range x.hosts {
+		if p.run != nil && wanted(p.run.state) && !p.run.stale {
+			all[p.run.id] = cmp.Or(p.name, string(mac))
+		}
+	}
 
 	return all
 }

@@ -92,6 +92,16 @@ func networks() []Entry {
 			"Test the host while no other is tested, or with a faster test NIC.", core.Info,
 		},
 		{
+			"network/pair-slow", "Two hosts are slower together than their links",
+			"They were measured with each other, since the appliance was in the way; which of both is slow, or whether the switch is, is not known.",
+			"Test {part} with a third host, or alone with a faster test NIC; then replace the cable, then the card of the one that stays slow.", core.Warning,
+		},
+		{
+			"network/pair-corruption", "Data was altered between two hosts",
+			"What came was not what was sent, and the appliance saw nothing of the kind: one of both hosts, or the switch, does it under full load.",
+			"Test {part} with a third host: the one that alters data with both is the bad one. Then replace its network card.", core.Critical,
+		},
+		{
 			"network/udp-loss", "Datagrams were lost",
 			"At 80 % of what there is, a sound network loses none.", nextCable, core.Warning,
 		},

@@ -14,6 +14,9 @@ const (
 	// NetworkExpect is what speed each link must have at least, in Mbit/s; 0: whatever it
 	// has. It is for classes and hosts.
 	NetworkExpect = "Network.expect_mbps"
+	// NetworkPair says when a port is measured with another machine in the same stage as
+	// well: auto (the appliance was too slow for it), always, never.
+	NetworkPair = "Network.pair"
 )
 
 func networkPlan() []row {
@@ -22,11 +25,13 @@ func networkPlan() []row {
 		{NetworkStreams, tiers{"4", "4", "4"}},
 		{NetworkUDP, tiers{"1000", "1000", "1000"}},
 		{NetworkExpect, tiers{"0", "0", "0"}},
+		{NetworkPair, tiers{"auto", "auto", "auto"}},
 	}
 }
 
 func networkSettings() map[string]setting {
 	return map[string]setting{
 		NetworkDuration: duration(2 * time.Hour), NetworkStreams: whole(1, 16), NetworkUDP: whole(0, 100_000), NetworkExpect: whole(0, 1_000_000),
+		NetworkPair: oneOf("auto", "always", "never"),
 	}
 }

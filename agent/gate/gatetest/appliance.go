@@ -35,6 +35,8 @@ type Appliance struct {
 	Around func(http.Handler) http.Handler
 	// Partner hands out tickets for network tests; nil: there is none.
 	Partner gate.Partner
+	// Meetings bring machines together; nil: everyone is alone.
+	Meetings gate.Meetings
 
 	stop    context.CancelFunc
 	stopped chan error
@@ -86,7 +88,7 @@ func (a *Appliance) Start(t *testing.T) {
 		runs = a.Book
 	}
 
-	handler := a.lossy(gate.New(gate.Config{Runs: runs, Logs: a.Book, Artifacts: a.Book, Log: a.Log, Partner: a}))
+	handler := a.lossy(gate.New(gate.Config{Runs: runs, Logs: a.Book, Artifacts: a.Book, Log: a.Log, Partner: a, Meetings: a}))
 	if a.Around != nil {
 		handler = a.Around(handler)
 	}
@@ -103,6 +105,15 @@ func (a *Appliance) Admit(run core.RunID, token string) (wire.TrafficReply, erro
 	}
 
 	return a.Partner.Admit(run, token)
+}
+
+// Pair implements gate.Meetings by what Meetings is then.
+func (a *Appliance) Pair(ctx context.Context, run core.RunID, ask wire.Pair) (wire.PairReply, error) {
+	if a.Meetings == nil {
+		return wire.PairReply{State: wire.PairAlone}, nil
+	}
+
+	return a.Meetings.Pair(ctx, run, ask)
 }
 
 func (a *Appliance) lossy(inner http.Handler) http.Handler {

@@ -30,6 +30,23 @@ type exchange struct {
 	over  atomic.Bool // the machine has sent all
 }
 
+// listenUDP opens a socket at the address that a connection came to.
+func (p *Partner) listenUDP(ctx context.Context, local *net.TCPAddr) (*net.UDPConn, error) {
+	config := net.ListenConfig{Control: load.Through(p.Port)}
+
+	sock, err := config.ListenPacket(ctx, "udp", (&net.UDPAddr{IP: local.IP, Zone: local.Zone}).String())
+	if err != nil {
+		return nil, err
+	}
+
+	udp, ok := sock.(*net.UDPConn)
+	if !ok {
+		return nil, fmt.Errorf("listening on %s: not UDP", local)
+	}
+
+	return udp, nil
+}
+
 // datagrams sends, takes or returns datagrams by a socket of this test alone, until the
 // machine says that it is over. It speaks to the machine's own address and to no other.
 func (p *Partner) datagrams(ctx context.Context, f *flow) error {
@@ -38,7 +55,7 @@ func (p *Partner) datagrams(ctx context.Context, f *flow) error {
 		return fmt.Errorf("exchanging datagrams on %s: not TCP", f.conn.LocalAddr())
 	}
 
-	sock, err := net.ListenUDP("udp", &net.UDPAddr{IP: local.IP, Zone: local.Zone})
+	sock, err := p.listenUDP(ctx, local)
 	if err != nil {
 		return errors.Join(err, load.WriteLine(f.conn, load.Start{Refused: "The appliance has no UDP port left; try again."}))
 	}
@@ -99,7 +116,7 @@ func (x *exchange) run(ctx context.Context) error {
 
 	return load.WriteLine(x.conn, load.Report{
 		Frames: arrivals.Came, Bad: arrivals.Bad, Bytes: arrivals.Bytes, TookNS: time.Since(x.begun).Nanoseconds(), Sent: x.sent,
-		Reordered: arrivals.Reordered, Duplicates: arrivals.Duplicates, Dropped: dropped(x.sock), JitterUS: arrivals.JitterUS(),
+		Reordered: arrivals.Reordered, Duplicates: arrivals.Duplicates, Dropped: load.Dropped(x.sock), JitterUS: arrivals.JitterUS(),
 		Appliance: x.p.side(x.flow, direction),
 	})
 }

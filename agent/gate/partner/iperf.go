@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"vetting/agent/wire/load"
 )
 
 // The control connection of iperf3, as its sources have it (iperf_api.h, iperf_server_api.c
@@ -323,7 +325,7 @@ func (p *Partner) iperfMove(t *iperfTest) error {
 	for i, conn := range t.streams {
 		if t.params.Reverse {
 			// A client that waits for the rest of a block hears nothing else: it needs an end.
-			_, t.again[i] = resent(conn)
+			_, t.again[i] = load.Resent(conn)
 			_ = conn.Close()
 		} else {
 			_ = conn.SetDeadline(time.Now().Add(drainTime)) // what is under way may come

@@ -22,6 +22,8 @@ type Config struct {
 	Link func() Link
 	// Stat reads /proc/stat; nil: nobody knows how busy the CPUs are.
 	Stat func() ([]byte, error)
+	// Port is the network card that datagrams go over, whatever the routes say; empty: any.
+	Port string
 	// Has reports whether an address is of the test network; nil: any is.
 	Has func(net.Addr) bool
 	Log *slog.Logger

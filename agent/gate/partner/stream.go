@@ -85,7 +85,7 @@ func (p *Partner) sendStream(f *flow) error {
 	report := load.Report{
 		Frames: sent, Bytes: sent * load.FrameSize, TookNS: time.Since(f.begun).Nanoseconds(), Appliance: p.side(f, outgoing),
 	}
-	report.Segments, report.Retransmits = resent(f.conn)
+	report.Segments, report.Retransmits = load.Resent(f.conn)
 
 	return p.end(f, sent, &report)
 }
