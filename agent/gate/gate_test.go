@@ -18,7 +18,7 @@ import (
 
 	"vetting/agent/gate"
 	"vetting/agent/gate/gatetest"
-	"vetting/agent/gate/partner"
+	"vetting/agent/partner"
 	"vetting/agent/wire"
 	"vetting/core"
 )

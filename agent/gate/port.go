@@ -38,13 +38,13 @@ type ArtifactSink interface {
 	KeepArtifact(ctx context.Context, body io.Reader, limit int64) (sha256 string, size int64, err error)
 }
 
-// Partner hands out tickets for network tests (gate/partner). ErrNotFound: it does not
+// Partner hands out tickets for network tests (agent/partner). ErrNotFound: it does not
 // listen.
 type Partner interface {
 	Admit(run core.RunID, token string) (wire.TrafficReply, error)
 }
 
-// Meetings bring two machines together that measure each other (gate/partner). A call
+// Meetings bring two machines together that measure each other (agent/partner). A call
 // may take five seconds.
 type Meetings interface {
 	Pair(ctx context.Context, run core.RunID, ask wire.Pair) (wire.PairReply, error)

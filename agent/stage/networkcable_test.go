@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"vetting/agent/gate/partner"
+	"vetting/agent/partner"
 	"vetting/agent/probe"
 	"vetting/agent/stage"
 	"vetting/agent/traffic"

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"vetting/agent/partner/socket"
 	"vetting/agent/wire/load"
 )
 
@@ -208,7 +209,7 @@ func (d *dialog) take(ctx context.Context, lasts time.Duration) (out Datagrams, 
 
 	out.Sent, out.Appliance = report.Sent, report.Appliance
 	out.Came, out.Bad, out.Reordered, out.Duplicates = arrivals.Came, arrivals.Bad, arrivals.Reordered, arrivals.Duplicates
-	out.Jitter, out.Bytes, out.Dropped = time.Duration(arrivals.JitterUS())*time.Microsecond, arrivals.Bytes, load.Dropped(d.sock)
+	out.Jitter, out.Bytes, out.Dropped = time.Duration(arrivals.JitterUS())*time.Microsecond, arrivals.Bytes, socket.Dropped(d.sock)
 
 	return out, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"vetting/agent/partner/socket"
 	"vetting/agent/wire/load"
 )
 
@@ -267,7 +268,7 @@ func (c *Client) send(conn net.Conn, noise *load.Noise, plan Plan) (out Stream, 
 		return out, fmt.Errorf("sending: %w", err)
 	}
 
-	out.Segments, out.Retransmits = load.Resent(conn)
+	out.Segments, out.Retransmits = socket.Resent(conn)
 
 	check := load.NewChecker(noise)
 
@@ -277,7 +278,7 @@ func (c *Client) send(conn net.Conn, noise *load.Noise, plan Plan) (out Stream, 
 	}
 
 	if out.Segments == 0 {
-		out.Segments, out.Retransmits = load.Resent(conn)
+		out.Segments, out.Retransmits = socket.Resent(conn)
 	}
 
 	out.Frames, out.Bad, out.FirstBad, out.Bytes = report.Frames, report.Bad, report.FirstBad, report.Bytes

@@ -10,9 +10,9 @@ import (
 	"runtime"
 	"time"
 
-	"vetting/agent/gate/partner"
 	"vetting/agent/lldp"
 	"vetting/agent/network"
+	"vetting/agent/partner"
 	"vetting/agent/stage"
 	"vetting/agent/traffic"
 	"vetting/core"

@@ -9,7 +9,7 @@ import (
 	"net/netip"
 
 	"vetting/agent/gate"
-	"vetting/agent/gate/partner"
+	"vetting/agent/partner"
 	"vetting/agent/wire"
 	"vetting/core"
 	"vetting/ui"

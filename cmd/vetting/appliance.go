@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vetting/agent/gate"
-	"vetting/agent/gate/partner"
+	"vetting/agent/partner"
 	"vetting/core"
 	"vetting/core/engine"
 	"vetting/core/profile"

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strconv"
 
-	"vetting/agent/gate/partner"
+	"vetting/agent/partner"
 )
 
 // newPartner makes the throughput partner, which listens once the test NIC has our

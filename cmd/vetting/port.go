@@ -2,7 +2,7 @@ package main
 
 import (
 	"vetting/agent/gate"
-	"vetting/agent/gate/partner"
+	"vetting/agent/partner"
 	"vetting/core"
 	"vetting/core/engine"
 	"vetting/netboot"

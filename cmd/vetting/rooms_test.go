@@ -35,7 +35,7 @@ var rooms = map[string][]string{
 		"github.com/klauspost/compress", "github.com/therootcompany/xz", "golang.org/x/sync",
 	},
 	"agent": {
-		"core", "agent/wire", "firmware/inventory", "golang.org/x/sys", "golang.org/x/sync", "golang.org/x/term", "github.com/u-root/u-root",
+		"core", "agent/partner", "agent/wire", "firmware/inventory", "golang.org/x/sys", "golang.org/x/sync", "golang.org/x/term", "github.com/u-root/u-root",
 		"github.com/insomniacslk/dhcp", "github.com/vishvananda/netlink", "github.com/safchain/ethtool", "github.com/jaypipes/pcidb",
 		"github.com/bougou/go-ipmi",
 		"golang.org/x/crypto", "github.com/klauspost/compress", // round trips are work for CPUs
@@ -45,17 +45,18 @@ var rooms = map[string][]string{
 	"agent/machines": {"agent", "github.com/google/go-cmp"},
 	// A pretend host: it speaks as our agent does, and the tests, the load and the demo play it.
 	"agent/simhost": {"core", "agent", "agent/wire"},
-	"agent/gate":    {"core", "agent/wire", "golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/time"},
+	"agent/gate":    {"core", "agent/wire", "golang.org/x/crypto", "golang.org/x/time"},
+	"agent/partner": {"core", "agent/wire", "golang.org/x/sys"}, // the appliance's, and a machine's that another one measures
 	"store":         {"core", "github.com/dgraph-io/badger/v4", "golang.org/x/sys"},
 	"ui": {
 		"core", "core/signal", "github.com/gofiber/fiber/v2", "github.com/valyala/fasthttp", "github.com/a-h/templ", "github.com/nicholas-fedor/shoutrrr",
 		"golang.org/x/crypto", "golang.org/x/sync",
 	},
 	"cmd/vetting": {
-		"core", "core/engine", "core/signal", "netboot", "initramfs", "agent/gate", "agent/wire", "agent/simhost", "store", "ui", "cmd/client",
+		"core", "core/engine", "core/signal", "netboot", "initramfs", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui", "cmd/client",
 		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra",
 	},
-	"cmd/vetting-agent": {"core", "agent", "agent/wire", "firmware/inventory"},
+	"cmd/vetting-agent": {"core", "agent", "agent/partner", "agent/wire", "firmware/inventory"},
 	// The public API from outside: one client for the command line and the lab.
 	"cmd/client": {"core"},
 	// The lab starts virtual hosts around the appliance; it is no part of it.

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"vetting/agent/gate/partner"
+	"vetting/agent/partner"
 )
 
 // TestReadLink reads a card as the kernel shows it; what it does not tell is nothing.

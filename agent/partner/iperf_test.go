@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"vetting/agent/gate/partner"
+	"vetting/agent/partner"
 	"vetting/core"
 )
 

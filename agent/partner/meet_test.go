@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"vetting/agent/gate/partner"
+	"vetting/agent/partner"
 	"vetting/agent/wire"
 	"vetting/core"
 )

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"vetting/agent/wire/load"
+	"vetting/agent/partner/socket"
 )
 
 // The control connection of iperf3, as its sources have it (iperf_api.h, iperf_server_api.c
@@ -325,7 +325,7 @@ func (p *Partner) iperfMove(t *iperfTest) error {
 	for i, conn := range t.streams {
 		if t.params.Reverse {
 			// A client that waits for the rest of a block hears nothing else: it needs an end.
-			_, t.again[i] = load.Resent(conn)
+			_, t.again[i] = socket.Resent(conn)
 			_ = conn.Close()
 		} else {
 			_ = conn.SetDeadline(time.Now().Add(drainTime)) // what is under way may come

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"vetting/agent/partner/socket"
 	"vetting/agent/wire/load"
 )
 
@@ -85,7 +86,7 @@ func (p *Partner) sendStream(f *flow) error {
 	report := load.Report{
 		Frames: sent, Bytes: sent * load.FrameSize, TookNS: time.Since(f.begun).Nanoseconds(), Appliance: p.side(f, outgoing),
 	}
-	report.Segments, report.Retransmits = load.Resent(f.conn)
+	report.Segments, report.Retransmits = socket.Resent(f.conn)
 
 	return p.end(f, sent, &report)
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vetting/agent/partner/socket"
 	"vetting/agent/wire/load"
 )
 
@@ -32,7 +33,7 @@ type exchange struct {
 
 // listenUDP opens a socket at the address that a connection came to.
 func (p *Partner) listenUDP(ctx context.Context, local *net.TCPAddr) (*net.UDPConn, error) {
-	config := net.ListenConfig{Control: load.Through(p.Port)}
+	config := net.ListenConfig{Control: socket.Through(p.Port)}
 
 	sock, err := config.ListenPacket(ctx, "udp", (&net.UDPAddr{IP: local.IP, Zone: local.Zone}).String())
 	if err != nil {
@@ -116,7 +117,7 @@ func (x *exchange) run(ctx context.Context) error {
 
 	return load.WriteLine(x.conn, load.Report{
 		Frames: arrivals.Came, Bad: arrivals.Bad, Bytes: arrivals.Bytes, TookNS: time.Since(x.begun).Nanoseconds(), Sent: x.sent,
-		Reordered: arrivals.Reordered, Duplicates: arrivals.Duplicates, Dropped: load.Dropped(x.sock), JitterUS: arrivals.JitterUS(),
+		Reordered: arrivals.Reordered, Duplicates: arrivals.Duplicates, Dropped: socket.Dropped(x.sock), JitterUS: arrivals.JitterUS(),
 		Appliance: x.p.side(x.flow, direction),
 	})
 }
