@@ -1,16 +1,22 @@
 package smartctl
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"vetting/agent/disk"
 )
 
-// errNoDisk means that smartctl reached no disk.
-var errNoDisk = errors.New("no disk answers")
+var (
+	// errNoDisk means that smartctl could not open the disk.
+	errNoDisk = errors.New("no disk answers")
+	// errSilent means that it could, and the disk does not say who it is.
+	errSilent = errors.New("the disk does not answer")
+)
 
 // Report is what smartctl says of a disk.
 type Report struct {
@@ -62,7 +68,8 @@ type tests struct {
 type answer struct {
 	Format   []int `json:"json_format_version"`
 	Smartctl struct {
-		Exit     int `json:"exit_status"`
+		Exit     int      `json:"exit_status"`
+		Output   []string `json:"output"` // what it would print else
 		Messages []struct {
 			Text string `json:"string"`
 		} `json:"messages"`
@@ -145,31 +152,43 @@ type answer struct {
 	LongSeconds int `json:"scsi_extended_self_test_seconds"`
 }
 
-// Parse reads what smartctl --json writes. It fails where smartctl reached no disk, or
-// one that is neither ATA nor SCSI. Bits of the exit status from 2 on say something of
-// the disk, or that it lacks a command.
+// Parse reads what smartctl --json writes when it is asked for --info and more. It fails
+// where smartctl does not understand, reached no disk, or one that does not say who it is
+// or is neither ATA nor SCSI. Bits of the exit status from 2 on (smartctl(8), EXIT STATUS)
+// say something of the disk, or that it lacks a command.
 func Parse(out []byte) (Report, error) {
-	var a answer
+	_, r, err := parse(out)
+
+	return r, err
+}
+
+func parse(out []byte) (a answer, r Report, err error) {
 	if err := json.Unmarshal(out, &a); err != nil {
-		return Report{}, fmt.Errorf("reading what smartctl says: %w", err)
+		return a, r, fmt.Errorf("reading what smartctl says: %w", err)
 	}
 
 	if len(a.Format) == 0 || a.Format[0] != 1 {
-		return Report{}, fmt.Errorf("reading what smartctl says: format %v, known is 1", a.Format)
+		return a, r, fmt.Errorf("reading what smartctl says: format %v, known is 1", a.Format)
 	}
 
-	const notUnderstood, notOpened = 1, 2
+	const notUnderstood, notReached = 1, 2
 
 	serial := disk.Text([]byte(a.Serial))
-	if a.Smartctl.Exit&(notUnderstood|notOpened) != 0 || serial == "" {
-		return Report{}, fmt.Errorf("%w: %s", errNoDisk, a.said())
+
+	switch {
+	case a.Smartctl.Exit&notUnderstood != 0:
+		return a, r, fmt.Errorf("smartctl does not understand: %s", a.said())
+	case a.Smartctl.Exit&notReached != 0 && a.Device.Protocol == "":
+		return a, r, fmt.Errorf("%w: %s", errNoDisk, a.said())
+	case a.Smartctl.Exit&notReached != 0:
+		return a, r, fmt.Errorf("%w: %s", errSilent, a.said())
+	case serial == "":
+		return a, r, fmt.Errorf("%w: no serial number", errSilent)
+	case a.Device.Protocol != "ATA" && a.Device.Protocol != "SCSI":
+		return a, r, fmt.Errorf("%w: it is one of the protocol %.20q; ATA and SCSI are known", errSilent, a.Device.Protocol)
 	}
 
-	if a.Device.Protocol != "ATA" && a.Device.Protocol != "SCSI" {
-		return Report{}, fmt.Errorf("reading what smartctl says: a disk of the protocol %.20q; ATA and SCSI are known", a.Device.Protocol)
-	}
-
-	r := Report{
+	r = Report{
 		ATA: a.Device.Protocol == "ATA", Model: disk.Text([]byte(a.Model)), Serial: serial,
 		Bytes: a.Capacity.Bytes, RPM: max(a.Rotation, 0), Celsius: a.Temperature.Current, Hours: a.On.Hours, Cycles: a.Cycles,
 		Grown: a.Grown,
@@ -189,17 +208,27 @@ func Parse(out []byte) (Report, error) {
 		a.scsi(&r)
 	}
 
-	return r, nil
+	return a, r, nil
 }
 
-// said joins smartctl's own words.
+// said are smartctl's own words: what it calls a message, else its last line.
 func (a *answer) said() string {
 	words := make([]string, 0, len(a.Smartctl.Messages))
 	for _, m := range a.Smartctl.Messages {
 		words = append(words, disk.Text([]byte(m.Text)))
 	}
 
-	return strings.Join(words, "; ")
+	for _, line := range slices.Backward(a.Smartctl.Output) {
+		if text := disk.Text([]byte(line)); len(words) == 0 && text != "" {
+			words = append(words, text)
+		}
+	}
+
+	const most = 500
+
+	text := cmp.Or(strings.Join(words, "; "), "it does not say why")
+
+	return text[:min(len(text), most)]
 }
 
 func (a *answer) ata(r *Report) {

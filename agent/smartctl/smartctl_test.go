@@ -64,9 +64,11 @@ func TestReadsWhatSmartctlSays(t *testing.T) {
 
 	for name, out := range map[string]string{
 		"no JSON": "smartctl 7.4", "nothing": "", "another format": `{"json_format_version":[2,0]}`,
-		"no disk":          string(said(t, "none")),
-		"NVMe":             strings.Replace(string(said(t, "ata")), `"protocol": "ATA"`, `"protocol": "NVMe"`, 1),
-		"no serial number": strings.Replace(string(said(t, "ata")), "ZL2MADE4", "", 1),
+		"no disk":                          string(said(t, "none")),
+		"nobody asked who it is":           string(said(t, "anonymous")),
+		"a command that is not understood": strings.Replace(string(said(t, "ata")), `"exit_status": 4`, `"exit_status": 1`, 1),
+		"NVMe":                             strings.Replace(string(said(t, "ata")), `"protocol": "ATA"`, `"protocol": "NVMe"`, 1),
+		"no serial number":                 strings.Replace(string(said(t, "ata")), "ZL2MADE4", "", 1),
 	} {
 		if r, err := smartctl.Parse([]byte(out)); err == nil {
 			t.Errorf("%s: %+v", name, r)
@@ -171,8 +173,120 @@ func TestRunsTheProgram(t *testing.T) {
 	}
 }
 
+// tool plays smartctl for one disk: words that an order begins with, and the answer.
+type tool map[string]string
+
+func (a tool) member(t *testing.T) smartctl.Member {
+	t.Helper()
+
+	run := func(_ context.Context, args ...string) ([]byte, error) {
+		if !slices.Contains(args, "--info") || !slices.Contains(args, "--device=megaraid,4") {
+			return said(t, "anonymous"), nil
+		}
+
+		return []byte(a[args[0]]), nil
+	}
+
+	members, _, err := smartctl.Members(t.Context(), run, "megaraid_sas", "/dev/sda", 0, "")
+	if err != nil || len(members) == 0 {
+		t.Fatal(err)
+	}
+
+	return members[slices.IndexFunc(members, func(m smartctl.Member) bool { return m.Type == "megaraid,4" })]
+}
+
+// TestASelfTestThatDoesNotStart: bit 2 of the exit status says that some command failed.
+// Whether it was this one, the disk tells. The answers are recorded of QEMU's disks.
+func TestASelfTestThatDoesNotStart(t *testing.T) {
+	const idle, busy = `"value": 0,
+        "string": "completed without error"`, `"value": 249,
+        "string": "in progress, 90% remaining"`
+
+	still, started, refused := string(said(t, "capabilities")), string(said(t, "started")), string(said(t, "refused"))
+	status := func(text, number string) string {
+		return strings.Replace(text, `"exit_status": 0`, `"exit_status": `+number, 1)
+	}
+
+	running := strings.Replace(still, idle, busy, 1)
+	if running == still {
+		t.Fatal("the recording has no status of the self-test")
+	}
+
+	for name, c := range map[string]struct {
+		tool tool
+		long bool
+		want string // empty: it is started
+		busy bool
+	}{
+		"it starts":       {tool: tool{"--info": started, "--capabilities": still, "--test=short": started}},
+		"a long one":      {tool: tool{"--info": started, "--capabilities": still, "--test=long": started}, long: true},
+		"the disk cannot": {tool: tool{"--info": refused, "--capabilities": status(refused, "4"), "--test=short": refused}, want: "unsupported scsi opcode"},
+		"a command failed, and nothing began": {
+			tool: tool{"--info": started, "--capabilities": still, "--test=short": status(started, "4")}, want: "Use smartctl -X to abort test.",
+		},
+		"another is under way": {tool: tool{"--info": started, "--capabilities": running, "--test=short": started}, want: "under way", busy: true},
+		"the disk is gone":     {tool: tool{"--info": started, "--capabilities": string(said(t, "none")), "--test=short": started}, want: "INQUIRY failed"},
+		"not understood":       {tool: tool{"--info": started, "--capabilities": still, "--test=short": status(started, "1")}, want: "does not understand"},
+		"nonsense":             {tool: tool{"--info": started, "--capabilities": still, "--test=short": "?"}, want: "invalid character"},
+	} {
+		length := disk.ShortTest
+		if c.long {
+			length = disk.ExtendedTest
+		}
+
+		err := c.tool.member(t).Start(t.Context(), length)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || errors.Is(err, disk.ErrBusy) != c.busy {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	// Some other command failed, and the self-test runs.
+	answers, asked := tool{"--info": started, "--capabilities": still, "--test=short": status(started, "4")}, 0
+	run := func(_ context.Context, args ...string) ([]byte, error) {
+		if args[0] == "--capabilities" {
+			if asked++; asked > 1 {
+				return []byte(running), nil
+			}
+		}
+
+		return []byte(answers[args[0]]), nil
+	}
+
+	members, _, err := smartctl.Members(t.Context(), run, "hpsa", "/dev/sda", 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := members[0].Start(t.Context(), disk.ShortTest); err != nil {
+		t.Errorf("a self-test that runs: %v", err)
+	}
+}
+
+// TestASelfTestThatDoesNotEnd: the same of ending one.
+func TestASelfTestThatDoesNotEnd(t *testing.T) {
+	started, failed, still := string(said(t, "started")), string(said(t, "unabortable")), string(said(t, "capabilities"))
+	running := strings.Replace(still, `"value": 0,
+        "string": "completed without error"`, `"value": 249,
+        "string": "in progress, 90% remaining"`, 1)
+
+	for name, c := range map[string]struct {
+		tool tool
+		want string
+	}{
+		"it ends":                 {tool{"--info": started, "--abort": started}, ""},
+		"none was under way":      {tool{"--info": started, "--abort": failed, "--capabilities": still}, ""},
+		"it goes on all the same": {tool{"--info": started, "--abort": failed, "--capabilities": running}, "scsi error aborted command"},
+		"the disk is gone":        {tool{"--info": started, "--abort": failed, "--capabilities": string(said(t, "none"))}, "INQUIRY failed"},
+	} {
+		err := c.tool.member(t).Abort(t.Context())
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"ata", "scsi", "none"} {
+	for _, name := range []string{"ata", "scsi", "none", "started", "refused", "capabilities"} {
 		f.Add(said(f, name))
 	}
 

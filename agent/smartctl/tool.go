@@ -2,11 +2,14 @@ package smartctl
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os/exec"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,36 +67,65 @@ func program(file string) Run {
 type Member struct {
 	Device string // the block device through which it is reached, as "/dev/sda"
 	Type   string // smartctl's word for it: "megaraid,4"
+	Silent error  // why a disk that is there does not say who it is; nil: it does
 
 	run Run
 }
 
 // Drivers are the kernel's drivers of RAID controllers that smartctl can look behind.
-func Drivers() []string { return []string{"megaraid_sas", "hpsa", "smartpqi", "arcmsr", "aacraid"} }
+func Drivers() []string { return []string{megaraid, "hpsa", "smartpqi", areca, "aacraid"} }
 
-// Members lists the disks behind the controller of a volume: its driver, the number of
-// its SCSI host, and for Areca the generic device of the controller itself. A place
-// without a disk is none. It fails where the driver is unknown, or smartctl cannot run.
+// Drivers whose controllers are not like others.
+const (
+	megaraid = "megaraid_sas"
+	areca    = "arcmsr"
+)
+
+// Members lists the disks behind the controller of a volume, with what each says of
+// itself: its driver, the number of its SCSI host, and for Areca the generic device of the
+// controller itself. A place that smartctl cannot open is none, unless the controller lists
+// a disk there; a disk that is there and does not answer is Silent, and its report is empty.
+// Of Areca's controllers an empty place and a silent disk look alike, and are none.
+//
+// It fails where the driver is unknown, smartctl cannot run or does not understand, or the
+// controller holds it up again and again.
 func Members(ctx context.Context, run Run, driver, device string, host int, generic string) ([]Member, []Report, error) {
+	const patience = 2 // places that hold smartctl up
+
 	types, device, err := places(driver, device, host, generic)
 	if err != nil {
 		return nil, nil, err
 	}
 
+	listed := listed(ctx, run, driver, host)
+	for _, kind := range listed {
+		if !slices.Contains(types, kind) {
+			types = append(types, kind)
+		}
+	}
+
 	var (
 		members []Member
 		reports []Report
+		hung    int
 	)
 
 	for _, kind := range types {
-		m := Member{device, kind, run}
+		m := Member{Device: device, Type: kind, run: run}
 
-		report, err := m.ask(ctx, "--info")
-		if errors.Is(err, errNoDisk) {
+		report, err := m.ask(ctx)
+
+		switch {
+		case err == nil:
+		case errors.Is(err, errNoDisk) && !slices.Contains(listed, kind), errors.Is(err, errSilent) && driver == areca:
 			continue
-		}
+		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && hung < patience:
+			hung++
 
-		if err != nil {
+			fallthrough
+		case errors.Is(err, errNoDisk), errors.Is(err, errSilent):
+			m.Silent = err
+		default:
 			return nil, nil, err
 		}
 
@@ -101,6 +133,37 @@ func Members(ctx context.Context, run Run, driver, device string, host int, gene
 	}
 
 	return members, reports, nil
+}
+
+// listed are the places at which a controller itself says that there is a disk; only those
+// of MegaRAID tell. They may be beyond those that are usual.
+func listed(ctx context.Context, run Run, driver string, host int) (types []string) {
+	const most = 1024
+
+	if driver != megaraid {
+		return nil
+	}
+
+	var list struct {
+		Devices []struct {
+			Name string `json:"name"`
+			Type string `json:"type"`
+		} `json:"devices"`
+	}
+
+	out, err := run(ctx, "--scan", "--json")
+	if err != nil || json.Unmarshal(out, &list) != nil {
+		return nil // the usual places are asked all the same
+	}
+
+	for _, d := range list.Devices {
+		number, ours := strings.CutPrefix(d.Type, "megaraid,")
+		if _, err := strconv.ParseUint(number, 10, 16); ours && err == nil && d.Name == fmt.Sprintf("/dev/bus/%d", host) && len(types) < most {
+			types = append(types, d.Type)
+		}
+	}
+
+	return types
 }
 
 // places are where disks may be behind a controller, as smartctl(8) names them.
@@ -112,13 +175,13 @@ func places(driver, device string, host int, generic string) (types []string, th
 	}
 
 	switch driver {
-	case "megaraid_sas":
+	case megaraid:
 		count(64, "megaraid,%d")
 	case "hpsa", "smartpqi":
 		count(32, "cciss,%d")
 	case "aacraid":
 		count(32, "aacraid,%d,0,%d", host)
-	case "arcmsr":
+	case areca:
 		if generic == "" {
 			return nil, "", errors.New("the controller has no generic device (module sg)")
 		}
@@ -137,30 +200,77 @@ func places(driver, device string, host int, generic string) (types []string, th
 // Read asks for everything.
 func (m Member) Read(ctx context.Context) (Report, error) { return m.ask(ctx, "--xall") }
 
-// Start starts a self-test in the background.
+// Start starts a self-test in the background. disk.ErrBusy where one is under way. It
+// fails where smartctl says that a command failed, unless the disk tests itself since.
 func (m Member) Start(ctx context.Context, length disk.Length) error {
 	word := "short"
 	if length == disk.ExtendedTest {
 		word = "long"
 	}
 
-	_, err := m.ask(ctx, "--test="+word)
+	before, err := m.tests(ctx)
+	if err != nil {
+		return err
+	}
 
-	return err
+	if before.Running {
+		return fmt.Errorf("starting self-test: %w", disk.ErrBusy)
+	}
+
+	return m.order(ctx, "--test="+word, func(now Report) bool {
+		began := len(now.Tests) > 0 && (len(now.Tests) != len(before.Tests) || now.Tests[0] != before.Tests[0])
+
+		return now.Running || began
+	})
 }
 
-// Abort ends the self-test that is under way.
+// Abort ends the self-test that is under way. It fails where it goes on.
 func (m Member) Abort(ctx context.Context) error {
-	_, err := m.ask(ctx, "--abort")
+	return m.order(ctx, "--abort", func(now Report) bool { return !now.Running })
+}
 
-	return err
+// order has smartctl do something. Its exit status says that some command failed, not
+// which: done then says whether it came to pass.
+func (m Member) order(ctx context.Context, word string, done func(now Report) bool) error {
+	const commandFailed = 4
+
+	out, err := m.call(ctx, word)
+	if err != nil {
+		return err
+	}
+
+	a, _, err := parse(out)
+	if err != nil || a.Smartctl.Exit&commandFailed == 0 {
+		return err
+	}
+
+	now, err := m.tests(ctx)
+	if err != nil {
+		return err
+	}
+
+	if !done(now) {
+		return fmt.Errorf("smartctl %s: %s", word, a.said())
+	}
+
+	return nil
+}
+
+// tests asks for self-tests alone.
+func (m Member) tests(ctx context.Context) (Report, error) {
+	return m.ask(ctx, "--capabilities", "--log=selftest")
 }
 
 func (m Member) ask(ctx context.Context, args ...string) (Report, error) {
-	out, err := m.run(ctx, append(args, "--json", "--device="+m.Type, m.Device)...)
+	out, err := m.call(ctx, args...)
 	if err != nil {
 		return Report{}, err
 	}
 
 	return Parse(out)
+}
+
+// call always asks who the disk is: it is how an answer is known to be one of a disk.
+func (m Member) call(ctx context.Context, args ...string) ([]byte, error) {
+	return m.run(ctx, append(args, "--info", "--json=o", "--device="+m.Type, m.Device)...)
 }

@@ -160,6 +160,8 @@ func (c *counting) take(ctx context.Context, drives []subject) []taken {
 
 			switch {
 			case all[i].err != nil:
+			case d.member != nil && d.member.Silent != nil:
+				all[i].err = d.member.Silent
 			case d.member != nil:
 				all[i].Counters, all[i].err = countersOf(openRAID(ctx, *d.member, d.Drive), d.Disk)
 			default:

@@ -138,7 +138,10 @@ func (x examination) open(ctx context.Context) (patient, error) {
 		return nil, fmt.Errorf("it is reached by %s, and others may have it in use", x.Network)
 	}
 
-	if x.member != nil {
+	switch {
+	case x.member != nil && x.member.Silent != nil:
+		return nil, x.member.Silent
+	case x.member != nil:
 		return openRAID(ctx, *x.member, x.Drive), nil
 	}
 
@@ -169,6 +172,10 @@ func (x examination) unreadable(cause error) exam {
 		Code: "smart/not-readable", Severity: core.Warning, Title: "A disk's health cannot be read: it was NOT tested",
 		Part: probe.DiskPart(x.Disk), Evidence: cause.Error(),
 		Next: "Test the disk another way: set the RAID controller to pass disks through (HBA mode), or connect the disk to a SATA or NVMe port.",
+	}
+
+	if x.member != nil {
+		finding.Next = "Ask the controller itself for the disk (its BIOS or the maker's tool); replace the disk if it does not answer there either."
 	}
 
 	e := exam{drive: x.Drive, part: finding.Part, verdict: core.Unmeasurable, summary: "NOT tested: " + cause.Error()}

@@ -80,6 +80,10 @@ func behindController(ctx context.Context, m probe.Machine, tool smartctl.Run, v
 			Model: r.Model, Serial: r.Serial, SizeBytes: r.Bytes, Rotational: r.RPM > 0, RPM: r.RPM, SMART: true,
 		}, Language: probe.SpeaksSCSI}
 
+		if members[i].Silent != nil {
+			d.SMART, d.Rotational = false, false
+		}
+
 		if r.ATA {
 			d.Transport, d.Language = "sata", probe.SpeaksATA
 		}

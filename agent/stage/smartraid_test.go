@@ -2,7 +2,9 @@ package stage_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -19,10 +21,15 @@ import (
 const raidMachine = "dell-poweredge-r740-2.12.2"
 
 // fakeTool plays smartctl: a disk behind each place of answers, each of which it gives
-// in turn, the last one again and again.
+// in turn, the last one again and again. As smartctl does, it tells a serial number only to
+// who asks for --info, and says by bit 2 of its exit status that a command failed.
 type fakeTool struct {
 	mu      sync.Mutex // guards the rest
 	answers map[string][]string
+	listed  []string          // places at which the controller says that a disk is
+	refuses map[string]string // what it says instead of starting a self-test
+	hangs   map[string]bool   // places that hold it up
+	now     map[string]string // the latest answer of a disk
 	started []string
 }
 
@@ -31,22 +38,52 @@ func (f *fakeTool) Run(_ context.Context, args ...string) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 
+	if args[0] == "--scan" {
+		return []byte(`{"json_format_version":[1,0],"devices":[` + strings.Join(f.listed, ",") + `]}`), nil
+	}
+
 	kind := strings.TrimPrefix(args[len(args)-2], "--device=")
+
+	if f.hangs[kind] {
+		return nil, fmt.Errorf("running smartctl: %w", context.DeadlineExceeded)
+	}
 
 	list, ok := f.answers[kind]
 	if !ok {
-		return []byte(`{"json_format_version":[1,0],"smartctl":{"exit_status":2}}`), nil
+		return []byte(`{"json_format_version":[1,0],"smartctl":{"exit_status":2,"messages":[{"string":"Smartctl open device: failed: INQUIRY failed"}]}}`), nil
 	}
+
+	if f.now == nil {
+		f.now = map[string]string{}
+	}
+
+	if args[0] == "--xall" || f.now[kind] == "" {
+		f.now[kind] = list[0]
+	}
+
+	answer := f.now[kind]
 
 	switch {
 	case strings.HasPrefix(args[0], "--test"), args[0] == "--abort":
 		f.started = append(f.started, kind+" "+args[0])
+
+		if words := f.refuses[kind]; words != "" && args[0] != "--abort" {
+			return []byte(exit.ReplaceAllString(answer, `"exit_status": 4, "output": ["smartctl 7.4", "`+words+`"]`)), nil
+		}
+
+		answer = exit.ReplaceAllString(answer, `"exit_status": 0`)
 	case args[0] == "--xall" && len(list) > 1:
 		f.answers[kind] = list[1:]
 	}
 
-	return []byte(list[0]), nil
+	if !slices.Contains(args, "--info") {
+		answer = strings.Replace(answer, `"serial_number"`, `"not_asked_for"`, 1)
+	}
+
+	return []byte(answer), nil
 }
+
+var exit = regexp.MustCompile(`"exit_status": \d+`)
 
 // edited is one of the answers in agent/smartctl/testdata with words replaced.
 func edited(t *testing.T, name string, words ...string) string {
@@ -80,6 +117,9 @@ func TestDisksBehindARAIDControllerAreTestedThroughSmartctl(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		answers  map[string][]string
+		listed   []string
+		refuses  map[string]string
+		hangs    map[string]bool
 		length   string
 		verdict  core.Verdict
 		code     string
@@ -124,13 +164,49 @@ func TestDisksBehindARAIDControllerAreTestedThroughSmartctl(t *testing.T) {
 			answers: map[string][]string{"megaraid,4": {edited(t, "ata", `"smart_status"`, `"no_status"`)}},
 			verdict: core.Unmeasurable, code: "smart/not-readable", evidence: "does not say", coverage: "0 of 1 disks, 1 NOT tested",
 		},
+		"a self-test that does not start": {
+			answers: map[string][]string{"megaraid,5": {edited(t, "scsi")}},
+			refuses: map[string]string{"megaraid,5": "Short offline self test failed [unsupported scsi opcode]"},
+			verdict: core.Error, code: "smart/self-test-broken", evidence: "smartctl --test=short: Short offline self test failed [unsupported scsi opcode]",
+			started: []string{"megaraid,5 --test=short"}, coverage: "0 of 1 disks, 1 NOT tested",
+		},
+		"somebody else's self-test is under way": {
+			answers: map[string][]string{"megaraid,4": {edited(t, "ata", running, left("249", "90"))}},
+			verdict: core.Error, code: "smart/self-test-broken", evidence: "a self-test is under way",
+			started: []string{"megaraid,4 --abort"}, coverage: "0 of 1 disks, 1 NOT tested",
+		},
+		"a disk that the controller lists and that is silent": {
+			answers: map[string][]string{"megaraid,4": {edited(t, "ata")}},
+			listed:  []string{`{"name":"/dev/bus/0","type":"megaraid,4"}`, `{"name":"/dev/bus/0","type":"megaraid,200"}`, `{"name":"/dev/bus/1","type":"megaraid,201"}`},
+			verdict: core.Pass, code: "smart/not-readable", evidence: "no disk answers: Smartctl open device: failed: INQUIRY failed",
+			started: []string{"megaraid,4 --test=short"}, coverage: "1 of 2 disks, 1 NOT tested",
+		},
+		"a disk at a place that is not usual": {
+			answers: map[string][]string{"megaraid,200": {edited(t, "ata")}},
+			listed:  []string{`{"name":"/dev/bus/0","type":"megaraid,200"}`},
+			verdict: core.Pass, started: []string{"megaraid,200 --test=short"}, coverage: "1 of 1 disks",
+		},
+		"a disk without an identity": {
+			answers: map[string][]string{"megaraid,4": {edited(t, "ata")}, "megaraid,7": {edited(t, "ata", `"serial_number"`, `"none"`)}},
+			verdict: core.Pass, code: "smart/not-readable", evidence: "the disk does not answer: no serial number",
+			started: []string{"megaraid,4 --test=short"}, coverage: "1 of 2 disks, 1 NOT tested",
+		},
+		"a place that holds smartctl up": {
+			answers: map[string][]string{"megaraid,4": {edited(t, "ata")}}, hangs: map[string]bool{"megaraid,9": true},
+			verdict: core.Pass, code: "smart/not-readable", evidence: "deadline exceeded",
+			started: []string{"megaraid,4 --test=short"}, coverage: "1 of 2 disks, 1 NOT tested",
+		},
+		"a controller that holds smartctl up again and again": {
+			answers: map[string][]string{"megaraid,4": {edited(t, "ata")}}, hangs: map[string]bool{"megaraid,9": true, "megaraid,10": true, "megaraid,11": true},
+			verdict: core.Unmeasurable, code: "smart/not-readable", evidence: "hides its disks: running smartctl", coverage: "0 of 2 disks, 2 NOT tested",
+		},
 		"no disk at all": {
 			verdict: core.Unmeasurable, code: "smart/not-readable", evidence: "(megaraid_sas), which hides its disks: smartctl finds no disk behind it",
 			coverage: "0 of 2 disks, 2 NOT tested",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tool := &fakeTool{answers: c.answers}
+			tool := &fakeTool{answers: c.answers, listed: c.listed, refuses: c.refuses, hangs: c.hangs}
 			machine := machines.Open(t, raidMachine).Machine()
 
 			var took time.Duration
@@ -161,7 +237,7 @@ func TestDisksBehindARAIDControllerAreTestedThroughSmartctl(t *testing.T) {
 			}
 
 			for _, s := range result.SubSteps {
-				if strings.HasPrefix(s.Name, "sda/") && (s.Part.Serial == "" || !strings.Contains(s.Part.Slot, "megaraid,")) {
+				if strings.HasPrefix(s.Name, "sda/") && (s.Part.Serial == "" && s.Verdict != core.Unmeasurable || !strings.Contains(s.Part.Slot, "megaraid,")) {
 					t.Errorf("which disk? %+v", s.Part)
 				}
 			}
