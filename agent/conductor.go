@@ -153,7 +153,7 @@ func (c *conductor) retry(ctx context.Context, o order) {
 	case c.work == nil:
 		c.givenUp = ""
 		c.moveTo(wire.State(name))
-		c.keep(func(r *record) { r.Overrides = o.OverrideFlags })
+		c.keep(func(r *record) { r.override(o.OverrideFlags, o.OverrideUntil.Time) })
 		c.start(ctx, name)
 	case c.work.stage != name:
 		c.drop("the appliance orders another stage")

@@ -106,7 +106,8 @@ func (a *agent) claim(ctx context.Context) error {
 
 		a.session = newSession(&a.Config)
 		a.keep(func(r *record) {
-			r.Claim, r.At, r.Overrides = reply, reply.State, reply.OverrideFlags
+			r.Claim, r.At = reply, reply.State
+			r.override(reply.OverrideFlags, reply.OverrideUntil.Time)
 
 			if _, runs := runnable(r.At); !runs && len(reply.Stages) > 0 {
 				r.At = wire.State(reply.Stages[0].Name)

@@ -9,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"vetting/agent/wire"
+	"vetting/core/diskguard"
 )
 
 const (
@@ -39,6 +41,9 @@ type record struct {
 	// Overrides are what the stage At may pass over. The appliance tells them until
 	// it knows the stage under way, and no more.
 	Overrides []string `json:"overrides,omitempty"`
+	// OverrideUntil is when they count no more, by the appliance's word: an agent that is
+	// started again has no more time than the one before it had.
+	OverrideUntil time.Time `json:"override_until,omitzero"`
 	// Checkpoint is how far the stage At said it was, to go on from there.
 	Checkpoint []byte `json:"checkpoint,omitempty"`
 	// Reserved holds, for each channel, the first number that was never given out.
@@ -46,7 +51,20 @@ type record struct {
 }
 
 // leave forgets what was about the stage At alone.
-func (r *record) leave() { r.Pending, r.Tries, r.Overrides, r.Checkpoint = nil, 0, nil, nil }
+func (r *record) leave() {
+	r.Pending, r.Tries, r.Checkpoint = nil, 0, nil
+	r.override(nil, time.Time{})
+}
+
+// override takes in what the stage may pass over, and until when: no longer than an
+// override lives, whatever clock the appliance has.
+func (r *record) override(flags []string, until time.Time) {
+	if latest := time.Now().Add(diskguard.OverrideLife); until.After(latest) {
+		until = latest
+	}
+
+	r.Overrides, r.OverrideUntil = flags, until
+}
 
 // session is what a process must know to go on where the one before it ended.
 // Safe for concurrent use. The file holds a token: mode 0600.

@@ -97,7 +97,7 @@ func (a *agent) env(name core.StageName, log *slog.Logger) stage.Env {
 		BootMAC:    a.MAC,
 		Keep:       func(file string, content []byte) { a.files.keep(name, file, content) },
 		Overrides:  rec.Overrides,
-		WriteLease: a.lease.until,
+		WriteLease: a.lease.until, OverrideUntil: rec.OverrideUntil,
 		Partner: func(ctx context.Context, seed uint64, count int) (stage.Exchange, error) {
 			return a.client.Exchange(ctx, a.session.token(), seed, count)
 		},

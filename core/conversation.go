@@ -43,6 +43,7 @@ type ClaimReply struct {
 	Disks             []ExpectedDisk
 	HeartbeatInterval time.Duration
 	Overrides         []string
+	OverrideUntil     time.Time // when Overrides count no more
 }
 
 // Beat is a heartbeat.
@@ -72,6 +73,7 @@ type Order struct {
 	State           State
 	Stage           StageName
 	Overrides       []string
+	OverrideUntil   time.Time // when Overrides count no more
 	WriteLeaseUntil time.Time
 }
 

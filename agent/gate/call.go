@@ -54,7 +54,7 @@ func (g *gate) heartbeat(ctx context.Context, c *caller, in wire.Heartbeat) (wir
 
 	return wire.Order{
 		Cmd: wire.Command(order.Cmd), State: wire.State(order.State), Stage: wire.StageName(order.Stage),
-		OverrideFlags: order.Overrides, WriteLeaseUntil: wire.At(order.WriteLeaseUntil),
+		OverrideFlags: order.Overrides, OverrideUntil: wire.At(order.OverrideUntil), WriteLeaseUntil: wire.At(order.WriteLeaseUntil),
 	}, err
 }
 

@@ -39,6 +39,7 @@ func claimReply(r core.ClaimReply) wire.ClaimReply {
 		}),
 		HeartbeatIntervalS: wire.InSeconds(r.HeartbeatInterval),
 		OverrideFlags:      r.Overrides,
+		OverrideUntil:      wire.At(r.OverrideUntil),
 	}
 }
 

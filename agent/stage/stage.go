@@ -37,6 +37,9 @@ type Env struct {
 	// Overrides are what an operator lets this stage pass over, once:
 	// "override-wipe-probe:SERIAL".
 	Overrides []string
+	// OverrideUntil is when they count no more, as the appliance says; the zero time where
+	// there are none.
+	OverrideUntil time.Time
 	// WriteLease returns until when a destructive test may write; the zero time
 	// says not now. It grows while the appliance answers. Ask again before every
 	// write, and stop when it is past.

@@ -18,7 +18,6 @@ import (
 	"vetting/agent/probe"
 	"vetting/agent/storage"
 	"vetting/core"
-	"vetting/core/diskguard"
 	"vetting/core/problem"
 	"vetting/core/profile"
 )
@@ -144,7 +143,7 @@ func (x *storageExam) configure() (test storage.Test, err error) {
 	}
 
 	return storage.Test{
-		Job: job, Lease: x.env.WriteLease, OverrideUntil: x.begun.Add(diskguard.OverrideLife), Told: x.hear,
+		Job: job, Lease: x.env.WriteLease, OverrideUntil: x.env.OverrideUntil, Told: x.hear,
 	}, nil
 }
 

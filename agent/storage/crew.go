@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"vetting/agent/blockdev"
@@ -184,7 +185,7 @@ func (c *crew) openOne(ctx context.Context, d Disk, l lane) (o opened, refused b
 	}
 
 	// The lane is that of the opening, and later that of the test.
-	device, err := blockdev.Open(ctx, c.layer, c.request(d, func() { x.moved() }))
+	device, err := c.openPatiently(ctx, d, func() { x.moved() })
 	if err != nil {
 		x.begin()
 		x.tally.Refused = reasons(err)
@@ -200,6 +201,53 @@ func (c *crew) openOne(ctx context.Context, d Disk, l lane) (o opened, refused b
 	o.close = func() { _ = device.Close() } // what was written was flushed, and verified
 
 	return o, false
+}
+
+// openPatience is how long a disk is waited for that somebody has open.
+const openPatience = time.Minute
+
+// openPatiently opens a disk to write. An agent that was just started again has no lease
+// until the appliance has answered it, and the worker of the one before may be about to let
+// go of the disk: both are waited for. Whatever else is in the way is said at once.
+func (c *crew) openPatiently(ctx context.Context, d Disk, moved func()) (*blockdev.Device, error) {
+	request := c.request(d, moved)
+
+	for leased, waited := time.Duration(0), time.Duration(0); ; {
+		// A look at the disk costs it hundreds of reads: the lease comes first.
+		for c.Destructive && !c.now().Before(request.Lease()) && leased < leasePatience {
+			leased += leasePoll
+
+			moved()
+
+			if !pause(ctx, leasePoll) {
+				return nil, ctx.Err()
+			}
+		}
+
+		device, err := blockdev.Open(ctx, c.layer, request)
+
+		switch {
+		case noLease(err) && leased < leasePatience:
+			leased += leasePoll
+		case errors.Is(err, syscall.EBUSY) && waited < openPatience:
+			waited += leasePoll
+		default:
+			return device, err
+		}
+
+		moved()
+
+		if !pause(ctx, leasePoll) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// noLease reports whether the lease alone is in the way.
+func noLease(err error) bool {
+	var refused *blockdev.Refused
+
+	return errors.As(err, &refused) && len(refused.Decision.Reasons) == 1 && refused.Decision.Has(problem.StorageNoLease)
 }
 
 // adopt takes over what the open disk is, which counts more than what was known before.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,7 +64,12 @@ func (s shelf) Write(name string, decision diskguard.Decision) (blockdev.Handle,
 		return nil, errors.New("not allowed")
 	}
 
-	return s.find(name)
+	n, err := s.find(name)
+	if err == nil && n.busy.Load() {
+		return nil, &os.PathError{Op: "open", Path: "/dev/" + name, Err: syscall.EBUSY}
+	}
+
+	return n, err
 }
 
 type numbered struct {
@@ -266,6 +273,47 @@ func TestATestWaitsForItsLease(t *testing.T) {
 
 	if tally := tallies["F1"]; !tally.Over || len(tally.Mark.Wrong) > 0 || took < time.Minute {
 		t.Errorf("after %v: %+v", took, tally)
+	}
+}
+
+// An agent that is started again has no lease until the appliance has answered, and the
+// worker before it may still hold the disk: both are waited for, within bounds.
+func TestADiskIsWaitedForBeforeItIsOpened(t *testing.T) {
+	for name, c := range map[string]struct {
+		noLease, busy time.Duration // from the start
+		code          string        // empty: it is tested
+		least, most   time.Duration
+	}{
+		"nothing is in the way":         {},
+		"no lease for half a minute":    {noLease: 30 * time.Second, least: 30 * time.Second, most: 40 * time.Second},
+		"no lease at all":               {noLease: time.Hour, code: "storage/no-lease", least: 10 * time.Minute, most: 11 * time.Minute},
+		"the worker before holds it":    {busy: 20 * time.Second, least: 20 * time.Second, most: 30 * time.Second},
+		"somebody holds it and goes on": {busy: time.Hour, code: "storage/not-exclusive", least: time.Minute, most: 2 * time.Minute},
+		"both":                          {noLease: 50 * time.Second, busy: 70 * time.Second, least: 70 * time.Second, most: 80 * time.Second},
+	} {
+		s, job := machine()
+		if c.noLease > 0 {
+			job.Lease = 0
+		}
+
+		s[0].busy.Store(c.busy > 0)
+
+		tallies, took := crew(t, s, job, look, func(orders chan<- storage.Order) {
+			if c.noLease == time.Hour || c.busy == time.Hour {
+				return
+			}
+
+			time.Sleep(c.noLease)
+			orders <- storage.Order{Lease: int64(time.Hour)}
+
+			time.Sleep(c.busy - c.noLease)
+			s[0].busy.Store(false)
+		})
+
+		if tally := tallies["F1"]; tally.Over != (c.code == "") || (c.code == "") != (len(tally.Refused) == 0) || c.code != "" && !slices.Equal(codes(tally), []string{c.code}) ||
+			took < c.least || c.most > 0 && took > c.most || (s[0].written > 0) != (c.code == "") {
+			t.Errorf("%s: after %v: %+v", name, took, tally)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vetting/agent/blockdev"
@@ -31,6 +32,7 @@ type fake struct {
 	mute      func(looks int) bool
 	refuses   int           // discards for which there is no lease
 	answers   time.Duration // to be looked at again
+	busy      atomic.Bool   // somebody else has it open
 
 	mu       sync.Mutex // guards the rest
 	data     []byte

@@ -43,6 +43,7 @@ type ClaimReply struct {
 	ExpectedDisks      []ExpectedDisk `json:"expected_disks"`
 	HeartbeatIntervalS Seconds        `json:"heartbeat_interval_s"`
 	OverrideFlags      []string       `json:"override_flags,omitempty"`
+	OverrideUntil      Time           `json:"override_until,omitzero"` // when the flags count no more
 
 	// Config are the settings of all stages ("SMART.self_test": "short"), also of
 	// those that are not in Stages: a held run has none, and may be told to do one

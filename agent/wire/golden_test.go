@@ -72,7 +72,7 @@ func messages() map[string]wire.Message {
 		"order_retry": wire.Order{Cmd: wire.CmdRetryStage, State: "SMART", Stage: "SMART"},
 		"order_override": wire.Order{
 			Cmd: wire.CmdRetryStage, State: "Storage", Stage: "Storage",
-			OverrideFlags: []string{"override-wipe-probe:QM00001", "override-wipe-probe:QM00002"}, WriteLeaseUntil: moment,
+			OverrideFlags: []string{"override-wipe-probe:QM00001", "override-wipe-probe:QM00002"}, OverrideUntil: moment, WriteLeaseUntil: moment,
 		},
 		"claim_reply_override": wire.ClaimReply{
 			SessionToken: "5e55…", Epoch: 2, State: "Storage", Profile: "deep", Scale: 1,
@@ -80,7 +80,7 @@ func messages() map[string]wire.Message {
 			ExpectedDisks: []wire.ExpectedDisk{
 				{Serial: "QM00001", Armed: true}, {Serial: "QM00002"},
 			},
-			HeartbeatIntervalS: 15, OverrideFlags: []string{"override-wipe-probe:QM00001"},
+			HeartbeatIntervalS: 15, OverrideFlags: []string{"override-wipe-probe:QM00001"}, OverrideUntil: moment,
 		},
 		"hold": wire.Hold{IP: "10.77.0.9", SSHHostKey: hostKey},
 		"hold_reply": wire.HoldReply{

@@ -28,6 +28,7 @@ type Order struct {
 	State           State     `json:"state"`
 	Stage           StageName `json:"stage,omitempty"`            // with retry_stage
 	OverrideFlags   []string  `json:"override_flags,omitempty"`   // with retry_stage
+	OverrideUntil   Time      `json:"override_until,omitzero"`    // when the flags count no more
 	WriteLeaseUntil Time      `json:"write_lease_until,omitzero"` // a destructive test stops when this is past
 }
 

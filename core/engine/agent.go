@@ -321,7 +321,7 @@ func (l *life) order(beat core.Beat, now time.Time) core.Order {
 
 		return o // and what it writes ends with its lease
 	case l.run.Retrying != "" && beat.Stage != l.run.Retrying:
-		o.Cmd, o.Stage, o.Overrides = core.CmdRetryStage, l.run.Retrying, l.overrides(now)
+		o.Cmd, o.Stage, o.Overrides, o.OverrideUntil = core.CmdRetryStage, l.run.Retrying, l.overrides(now), l.overrideUntil(now)
 	}
 
 	if l.row() != nil && len(l.run.Armed) > 0 {
@@ -360,6 +360,15 @@ func (l *life) overrides(now time.Time) (flags []string) {
 	}
 
 	return flags
+}
+
+// overrideUntil is when that ends; the zero time where there is nothing.
+func (l *life) overrideUntil(now time.Time) time.Time {
+	if len(l.overrides(now)) == 0 {
+		return time.Time{}
+	}
+
+	return l.run.Wipe.Until
 }
 
 // useOverride notes that the agent has what it may pass over; it gets it no more.

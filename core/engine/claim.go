@@ -148,7 +148,7 @@ func (l *life) raiseEpoch() {
 func (c *change) claimReply(l *life, session string) (core.ClaimReply, error) {
 	reply := core.ClaimReply{
 		SessionToken: session, Epoch: l.run.Epoch, State: l.run.State, Profile: l.run.Profile,
-		HeartbeatInterval: c.engine.HeartbeatInterval, Overrides: l.overrides(c.now),
+		HeartbeatInterval: c.engine.HeartbeatInterval, Overrides: l.overrides(c.now), OverrideUntil: l.overrideUntil(c.now),
 	}
 
 	if l.row() != nil {

@@ -143,7 +143,7 @@ func TestAnOverrideInALostAnswerIsGivenAgain(t *testing.T) {
 		}
 
 		for range 2 {
-			if reply, err := m.claim(seed); err != nil || len(reply.Overrides) != 1 {
+			if reply, err := m.claim(seed); err != nil || len(reply.Overrides) != 1 || reply.OverrideUntil.IsZero() {
 				t.Errorf("%v %v", reply.Overrides, err)
 			}
 		}

@@ -372,7 +372,7 @@ func TestAnOverrideIsGivenOnceToTheNamedDisks(t *testing.T) {
 
 		for range 2 { // until the agent is heard from the stage, the answer may have been lost
 			if o, err := m.beat(""); err != nil || o.Cmd != core.CmdRetryStage || o.Stage != core.Storage || !slices.Equal(o.Overrides, want) ||
-				o.WriteLeaseUntil.IsZero() {
+				o.WriteLeaseUntil.IsZero() || !o.OverrideUntil.Equal(run.Wipe.Until) {
 				t.Fatalf("%+v %v", o, err)
 			}
 		}

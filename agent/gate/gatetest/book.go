@@ -36,6 +36,8 @@ type Book struct {
 	epoch     int
 	bootID    string       // of who claimed
 	order     core.Command // overrides what the state tells, when not empty
+	passOver  []string     // goes with it
+	passUntil time.Time
 	hellos    []core.Hello
 	claims    int
 	beats     []core.Beat
@@ -62,6 +64,11 @@ func (b *Book) SetState(s core.State) { locked(b, func() any { b.state = s; retu
 
 // Order lets every heartbeat be answered with cmd; empty: as the state tells.
 func (b *Book) Order(cmd core.Command) { locked(b, func() any { b.order = cmd; return nil }) }
+
+// PassOver lets orders bring flags, until some time.
+func (b *Book) PassOver(until time.Time, flags ...string) {
+	locked(b, func() any { b.passOver, b.passUntil = flags, until; return nil })
+}
 
 // SetFull lets every write be refused for want of space.
 func (b *Book) SetFull(full bool) { locked(b, func() any { b.full = full; return nil }) }
@@ -266,7 +273,7 @@ func (b *Book) Heartbeat(_ context.Context, run core.RunID, token string, beat c
 	switch {
 	case b.order != "":
 		order.Cmd = b.order
-		order.Stage = core.StageName(b.state)
+		order.Stage, order.Overrides, order.OverrideUntil = core.StageName(b.state), b.passOver, b.passUntil
 	case b.state == core.StateCompleted:
 		order.Cmd = core.CmdShutdown
 	case b.state == core.StateFailedHolding || b.state.Over():
