@@ -90,10 +90,9 @@ func ParseGauge(record []byte) (g Gauge, ok bool) {
 		return g, false
 	}
 
-	g.number, g.format = record[sdrNumber], record[sdrUnits]>>6
-	g.m, g.b = tenBits(record[sdrM:]), tenBits(record[sdrB:])
-	g.exponent, g.bx = signed(int(record[sdrExponents]>>4), 4), signed(int(record[sdrExponents]&0xf), 4)
-	g.Name, g.Low, g.High = gaugeName(record), math.NaN(), math.NaN()
+	g.number = record[sdrNumber]
+	g.line(record)
+	g.Name, g.Low, g.High = letters(record, sdrNameLength), math.NaN(), math.NaN()
 
 	if record[sdrReadable]&lowerCritical != 0 {
 		g.Low = g.value(record[sdrLow])
@@ -106,24 +105,36 @@ func ParseGauge(record []byte) (g Gauge, ok bool) {
 	return g, true
 }
 
-// gaugeName is the name where it is in letters (§43.15).
-func gaugeName(record []byte) string {
-	const letters = 3
+// line takes in how a full record converts a reading (§43.1).
+func (g *Gauge) line(record []byte) {
+	g.format = record[sdrUnits] >> 6
+	g.m, g.b = tenBits(record[sdrM:]), tenBits(record[sdrB:])
+	g.exponent, g.bx = signed(int(record[sdrExponents]>>4), 4), signed(int(record[sdrExponents]&0xf), 4)
+}
 
-	kind, length := record[sdrNameLength]>>6, int(record[sdrNameLength]&0x1f)
-	if kind != letters {
+// letters is a text whose byte of type and length is at a place of a record, where it is
+// in letters (§43.15).
+func letters(record []byte, at int) string {
+	const ascii = 3
+
+	if at >= len(record) || record[at]>>6 != ascii {
 		return ""
 	}
 
-	name := record[sdrName:min(sdrName+length, len(record))]
+	length := int(record[at] & 0x1f)
 
+	return printable(record[at+1 : min(at+1+length, len(record))])
+}
+
+// printable is a text without padding and what no display shows.
+func printable(text []byte) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return -1
 		}
 
 		return r
-	}, string(name)))
+	}, string(text)))
 }
 
 // tenBits reads a number of two's complement whose two highest bits are those of the

@@ -22,11 +22,12 @@ func paced(inventory core.Inventory, takes time.Duration) map[core.StageName]Pla
 		core.Storage:        readDisks(inventory),
 		core.Network:        testPorts(inventory),
 		core.Burn:           burnAll(inventory),
+		core.PSU:            watchPower(),
 	}
 
 	for name, pace := range map[core.StageName]time.Duration{
 		core.InventoryCheck: 4 * time.Second, core.Firmware: 3 * time.Second, core.SMART: takes,
-		core.CPUStress: 25 * time.Second, core.Memory: 20 * time.Second, core.Storage: 20 * time.Second, core.Network: 15 * time.Second, core.Burn: 30 * time.Second,
+		core.CPUStress: 25 * time.Second, core.Memory: 20 * time.Second, core.Storage: 20 * time.Second, core.Network: 15 * time.Second, core.Burn: 30 * time.Second, core.PSU: 15 * time.Second,
 	} {
 		play := script[name]
 		play.Takes, play.Every = pace, time.Second
@@ -191,6 +192,35 @@ func burnAll(inventory core.Inventory) Play {
 				step("memory", "28.1 GiB verified in 24s"),
 				step("disks", fmt.Sprintf("%d disks, 6.2 GiB read, each block read twice and compared", len(inventory.Disks))),
 				step("network", "340 MiB there and back, 0 damaged"),
+			}, watched()...),
+		},
+	}
+}
+
+func watchPower() Play {
+	supply := func(slot, summary string) core.SubStep {
+		done := step(slot, summary)
+		done.Part = core.Part{Kind: "psu", Slot: slot, Model: "LP-800", Serial: "LP" + slot}
+
+		return done
+	}
+
+	return Play{
+		Lines: []string{"two power supplies are watched"}, Steps: []string{"idle", "full load", "pulses 0.1 Hz", "pulses 1 Hz", "pulses 10 Hz", "idle again"},
+		Curve: func(gone, takes time.Duration) []core.Sample {
+			watts := warming(64, 221, gone, takes)
+
+			return append(underLoad(gone, takes),
+				core.Sample{Key: "psu/psu1/input_watts", Unit: "watts", Value: watts},
+				core.Sample{Key: "psu/psu2/input_watts", Unit: "watts", Value: watts + 4})
+		},
+		Result: core.Result{
+			Verdict: core.Pass, Coverage: "15s of idle, full load and pulses, 2 of 2 power supplies observed, 132 W idle, 446 W at full load",
+			SubSteps: append([]core.SubStep{
+				step("phases", "idle 1.2s, full load 6.2s, pulses 0.1 Hz 2.1s, pulses 1 Hz 2.1s, pulses 10 Hz 2.1s, idle again 1.2s"),
+				step("cpus", "9 slots, 16 workers"),
+				supply("PSU1", "no fault told, takes in 64 W idle and 221 W at full load, 50 % of the load"),
+				supply("PSU2", "no fault told, takes in 68 W idle and 225 W at full load, 50 % of the load"),
 			}, watched()...),
 		},
 	}

@@ -204,7 +204,7 @@ func codeConstants(t *testing.T) map[string]string {
 func ids(t *testing.T) map[string][]string {
 	t.Helper()
 
-	all := map[string][]string{"cpu": stage.CPURules(), "memory": stage.MemoryRules(), "network": stage.NetworkRules(), "burn": stage.BurnRules(), "storage": stage.StorageRules()}
+	all := map[string][]string{"cpu": stage.CPURules(), "memory": stage.MemoryRules(), "network": stage.NetworkRules(), "burn": stage.BurnRules(), "storage": stage.StorageRules(), "psu": stage.PSURules()}
 
 	for _, r := range profile.Defaults()[0].Rules {
 		all["limit"] = append(all["limit"], r.ID)
@@ -287,7 +287,7 @@ func TestCriteria(t *testing.T) {
 		}
 	}
 
-	rooms := []string{"cpustress", "memory", "storage", "network", "burn", "worker", "ras", "kernel", "trace", "sel", "sensor", "smart"}
+	rooms := []string{"cpustress", "memory", "storage", "network", "burn", "psu", "worker", "ras", "kernel", "trace", "sel", "sensor", "smart"}
 
 	for _, e := range problem.All() {
 		if room, _, _ := strings.Cut(e.Code, "/"); slices.Contains(rooms, room) && !codes[e.Code] {

@@ -22,6 +22,7 @@ import (
 	"vetting/agent/memory"
 	"vetting/agent/network"
 	"vetting/agent/probe"
+	"vetting/agent/psu"
 	"vetting/agent/smartctl"
 	"vetting/agent/stage"
 	"vetting/agent/storage"
@@ -209,6 +210,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.Storage:        stage.Storage(look, workforce, storage.Run),
 			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log), m.log}),
 			core.Burn:           stage.Burn(look, workforce, burn.Run),
+			core.PSU:            stage.PSU(look, workforce, psu.Run),
 		},
 		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look, raid)}, Bring: faults.Bring,
 		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,

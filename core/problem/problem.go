@@ -29,6 +29,7 @@ func All() []Entry {
 		faults(),
 		sensors(),
 		burns(),
+		supplies(),
 		networks(),
 		memories(),
 		storages(),

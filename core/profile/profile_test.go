@@ -89,7 +89,7 @@ func TestTheShippedProfilesDifferInTheirSettingsAlone(t *testing.T) {
 
 		for _, stage := range p.Stages {
 			configured := slices.ContainsFunc(slices.Collect(maps.Keys(p.Config)), func(key string) bool { return strings.HasPrefix(key, string(stage)+".") })
-			if slices.Contains([]core.StageName{core.SMART, core.CPUStress, core.Memory, core.Storage, core.Network, core.Burn}, stage) && !configured {
+			if slices.Contains([]core.StageName{core.SMART, core.CPUStress, core.Memory, core.Storage, core.Network, core.Burn, core.PSU}, stage) && !configured {
 				t.Errorf("%s says nothing about %s", p.Name, stage)
 			}
 		}
@@ -153,7 +153,7 @@ func TestProfilesThatCannotBeRunAreRefused(t *testing.T) {
 		"no inventory":          {func(p *core.Profile) { p.Stages = p.Stages[1:] }, "first stage"},
 		"no report":             {func(p *core.Profile) { p.Stages = p.Stages[:4] }, "last stage"},
 		"a misspelt stage":      {func(p *core.Profile) { p.Stages[1] = "firmware" }, "not a stage"},
-		"a stage still to come": {func(p *core.Profile) { p.Stages[len(p.Stages)-2] = core.PSU }, "not in this version"},
+		"a stage still to come": {func(p *core.Profile) { p.Stages[len(p.Stages)-2] = core.GPU }, "not in this version"},
 		"out of order":          {func(p *core.Profile) { slices.Reverse(p.Stages[1:4]) }, "out of order"},
 		"twice":                 {func(p *core.Profile) { p.Stages[2] = core.Firmware }, "twice"},
 		"a misspelt setting":    {func(p *core.Profile) { p.Config["SMART.selftest"] = "short" }, "does not exist"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vetting/core"
+	"vetting/core/problem"
 	"vetting/core/profile"
 )
 
@@ -41,6 +42,7 @@ func gapsOf(in *Input) []Gap {
 
 	gaps = append(gaps, diskGaps(in)...)
 	gaps = append(gaps, gpuGaps(in)...)
+	gaps = append(gaps, supplyGaps(in)...)
 
 	if specless {
 		gaps = append(gaps, Gap{
@@ -197,6 +199,21 @@ func gpuGaps(in *Input) []Gap {
 	}
 
 	return gaps
+}
+
+// supplyGaps tells of power supplies that nobody saw while the machine was under load.
+func supplyGaps(in *Input) []Gap {
+	if !stagePassed(&in.Run, core.PSU) {
+		return nil
+	}
+
+	for _, f := range in.Run.Stages[in.Run.StageAt(core.PSU)].Findings {
+		if f.Code == problem.PSUUnobservable {
+			return []Gap{{Stage: core.PSU, What: "the state of the power supplies", Why: "not observed: " + f.Evidence}}
+		}
+	}
+
+	return nil
 }
 
 // computes tells a GPU or accelerator from the plain frame buffer of a BMC or of

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -344,5 +345,33 @@ func TestBytesWritesSizesForPeople(t *testing.T) {
 		if got := report.Bytes(n); got != want {
 			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
 		}
+	}
+}
+
+// Power supplies that nobody saw stand on the first page, although the stage has passed.
+func TestPowerSuppliesThatNobodySawAreAGap(t *testing.T) {
+	t.Parallel()
+
+	in := base()
+	in.Run.Stages = slices.Insert(in.Run.Stages, 4, core.Stage{Name: core.PSU, Phase: core.Done, Verdict: core.Pass})
+
+	about := func() (words []string) {
+		for _, g := range report.Build(in).NotTested {
+			if g.Stage == core.PSU {
+				words = append(words, g.Words())
+			}
+		}
+
+		return words
+	}
+
+	if got := about(); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+
+	in.Run.Stages[4].Findings = []core.Finding{{Code: "psu/unobservable", Severity: core.Info, Evidence: "no BMC and no meter tells of them"}}
+
+	if got, want := about(), []string{"the state of the power supplies NOT tested: not observed: no BMC and no meter tells of them"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

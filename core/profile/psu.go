@@ -1,0 +1,25 @@
+package profile
+
+import "time"
+
+// The configuration keys of the PSU stage.
+const (
+	// PSUDuration is how long the course of idle, full load, pulses and idle takes.
+	PSUDuration = "PSU.duration"
+	// PSUExpect is how many power supplies must be present; 0: as many as there are. It is
+	// for classes and hosts.
+	PSUExpect = "PSU.expect"
+)
+
+func psuPlan() []row {
+	return []row{
+		{PSUDuration, tiers{"3m", "15m", "30m"}},
+		{PSUExpect, tiers{"0", "0", "0"}},
+	}
+}
+
+func psuSettings() map[string]setting {
+	const day = 24 * time.Hour
+
+	return map[string]setting{PSUDuration: duration(day), PSUExpect: whole(0, 16)}
+}
