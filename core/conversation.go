@@ -90,6 +90,8 @@ type Result struct {
 	Coverage     string
 	Inventory    *Inventory     // with InventoryCheck
 	Firmware     []FirmwareItem // with Firmware
+
+	Settings []FirmwareSetting // with Firmware
 }
 
 // StartRun is an operator's wish to have a host vetted.

@@ -39,6 +39,8 @@ const (
 	TableExpiry     Table = "expiry"     // RunID → Expiry
 	TableFigure     Table = "figure"     // RunID/stage → Figures
 	TablePeer       Table = "peer"       // class/MAC → Peer
+	TableBaseline   Table = "baseline"   // "current", "text/" and a SHA-256 → FirmwareBaseline
+	TableFirmware   Table = "firmware"   // "run/" and a RunID → FirmwareSnapshot; "host/" and a MAC, "passed/" model/MAC → which run
 	TableRollup     Table = "rollup"     // RunID/number, zero-padded → RollupBatch; counts once Expiry says so
 )
 

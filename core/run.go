@@ -75,6 +75,8 @@ type Run struct {
 
 	Unkept   []Unkept  `json:"unkept,omitempty"`   // when its raw samples were not kept
 	Attempts []Attempt `json:"attempts,omitempty"` // of stages that were run again, as they had ended
+
+	FirmwareRules FirmwareRules `json:"firmware_rules,omitzero"` // frozen when the run was created
 }
 
 // Attempt is what came of a stage before it was run again.

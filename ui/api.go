@@ -34,7 +34,8 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"runs.retry": u.retryRun, "runs.stages": u.getStages, "runs.report-json": u.getReportJSON,
 		"runs.report-html": u.getReportHTML, "runs.samples": u.getSamples, "runs.evaluations": u.getEvaluations,
 		"runs.spec-diffs": u.getSpecDiffs, "runs.firmware": u.getFirmware, "runs.log": u.getLog,
-		"runs.artifacts": u.listArtifacts, "runs.hold-tunnel": u.holdTunnel,
+		"firmware.list": u.listFirmware, "firmware.versions": u.listVersions, "firmware.baseline": u.getBaseline, "runs.firmware-diff": u.diffFirmware,
+		"hosts.firmware": u.firmwareHistory, "runs.artifacts": u.listArtifacts, "runs.hold-tunnel": u.holdTunnel,
 		"notifiers.list": u.listNotifiers, "notifiers.test": u.testNotifier, "deliveries.list": u.listDeliveries, "retention.preview": u.previewRetention,
 		"presence.list": u.listPresence, "host-keys.list": u.listHostKeys, "quick-lines.list": u.getQuickLines, "runs.artifact": u.getArtifact,
 		"tokens.list": u.listTokens, "tokens.create": u.createToken, "tokens.delete": u.deleteToken,
@@ -52,6 +53,7 @@ func (u *UI) orderHandlers() map[string]fiber.Handler {
 	return map[string]fiber.Handler{
 		"hosts.undelete": u.undeleteHost, "hosts.secrets": u.putSecrets, "hosts.learn": u.learnSpec, "discovered.adopt": u.adoptHost,
 		"classes.put": u.putClass, "classes.delete": u.deleteClass, "runs.override-wipe": u.overrideWipe, "runs.hold-key": u.takeHoldKey,
+		"firmware.set-baseline": u.putBaseline, "firmware.check-baseline": u.checkBaseline,
 		"hosts.power": u.powerHost, "hosts.import": u.importHosts, "host-keys.approve": u.approveKey, "host-keys.revoke": u.revokeKey,
 	}
 }

@@ -61,6 +61,13 @@ type Orders interface {
 	ApproveHostKey(ctx context.Context, who, id string) (core.HostKey, error)
 	RevokeHostKey(ctx context.Context, who, id string) (core.HostKey, error)
 	DeleteClass(ctx context.Context, who, name string) error
+	// SetFirmwareBaseline checks and records what firmware is held against; an empty
+	// text takes it away. A *core.Problem names line and column.
+	SetFirmwareBaseline(ctx context.Context, who, text string) (core.FirmwareBaseline, error)
+	// CheckFirmwareBaseline only checks.
+	CheckFirmwareBaseline(text string) error
+	// FirmwareCatalogue is the text of rules that comes with the appliance.
+	FirmwareCatalogue() string
 }
 
 // Logs reads run logs (store/runlog): up to limit lines with Seq > after.

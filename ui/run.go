@@ -269,19 +269,6 @@ func (u *UI) getSpecDiffs(c *fiber.Ctx) error {
 	return c.JSON(list)
 }
 
-func (u *UI) getFirmware(c *fiber.Ctx) error {
-	list := route.FirmwareList{Firmware: []core.FirmwareItem{}}
-
-	_, err := u.findRun(c, func(r core.Reader, run *core.Run) error {
-		inventory, err := lookup.Inventory(r, run.ID)
-		list.Firmware = append(list.Firmware, inventory.Firmware...)
-
-		return err
-	})
-
-	return shown(c, http.StatusOK, list, err)
-}
-
 func (u *UI) getSamples(c *fiber.Ctx) error {
 	query, page, err := sampleQuery(c)
 	if err != nil {

@@ -200,7 +200,7 @@ func (a *appliance) openEngine(context.Context) error {
 	run := a.config.Run
 	a.engine, err = engine.New(engine.Config{
 		Ledger: a.store, Clock: wall{}, Tick: time.Tick(time.Second), Rand: rand.Reader, Bell: a.bell, Profiles: all,
-		ParseSpec: parseSpec, SeedFile: seedFile(a.self.Addr(), gate.SPKI(leaf), a.image.ID),
+		Firmware: firmwareJudge{}, ParseSpec: parseSpec, SeedFile: seedFile(a.self.Addr(), gate.SPKI(leaf), a.image.ID),
 		WriteSpec: writeSpec, Power: power.Switch{Tools: power.Tools{Interface: a.config.Netboot.Interface}}, CheckPower: power.CheckHost, Appliance: a.about, Log: a.log,
 		Shed: a.shed, MaxConcurrent: a.config.Dispatcher.MaxConcurrentRuns, BootDeadline: time.Duration(run.BootDeadline),
 		HeartbeatInterval: time.Duration(run.Heartbeat.Interval), Stale: time.Duration(run.Heartbeat.Stale), Lost: time.Duration(run.Heartbeat.Lost),

@@ -52,8 +52,9 @@ func (c *cli) overAPI() operator.Env {
 
 	return operator.Env{
 		Out: c.out, Errs: c.errs, Version: version(), Hold: []*cobra.Command{c.holdSSHCommand()}, Profile: []*cobra.Command{c.profileCheckCommand()},
-		Reach:   func(cmd *cobra.Command) { remoteFlags(cmd, r) },
-		Connect: func(cmd *cobra.Command) (*client.Client, error) { return c.connect(cmd, r) },
+		Baseline: []*cobra.Command{c.baselineCheckCommand()},
+		Reach:    func(cmd *cobra.Command) { remoteFlags(cmd, r) },
+		Connect:  func(cmd *cobra.Command) (*client.Client, error) { return c.connect(cmd, r) },
 	}
 }
 

@@ -21,6 +21,7 @@ var rooms = map[string][]string{
 	"core":               {},
 	"core/signal":        {},
 	"core/engine":        {"core", "core/signal"},
+	"firmware":           {"core"},
 	"firmware/inventory": {"core", "golang.org/x/sys", "github.com/u-root/u-root"},
 	"netboot": {
 		"core", "github.com/insomniacslk/dhcp", "github.com/pin/tftp/v3", "github.com/mdlayher/wol", "github.com/mdlayher/packet",
@@ -53,7 +54,7 @@ var rooms = map[string][]string{
 		"golang.org/x/crypto", "golang.org/x/sync",
 	},
 	"cmd/vetting": {
-		"core", "core/engine", "core/signal", "netboot", "initramfs", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui", "cmd/client",
+		"core", "core/engine", "core/signal", "netboot", "initramfs", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui", "cmd/client", "firmware",
 		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra",
 	},
 	"cmd/vetting-agent": {"core", "agent", "agent/partner", "agent/wire", "firmware/inventory"},
@@ -71,7 +72,7 @@ var rooms = map[string][]string{
 
 // quiet rooms do no I/O: they may not import these, and here is what to do instead.
 var (
-	quiet    = []string{"core", "core/signal", "core/engine", "agent/wire"}
+	quiet    = []string{"core", "core/signal", "core/engine", "agent/wire", "firmware"}
 	quietBan = map[string]string{
 		"net": "take an address type of core", "net/http": "take an interface", "os": "take a value", "os/exec": "take an interface",
 		"syscall": "take a value", "log": "return an error", "crypto/rand": "take an io.Reader", "math/rand/v2": "take a source",

@@ -22,11 +22,11 @@ func parseSpec(text string) (spec.Spec, error) {
 	var s spec.Spec
 
 	if err := decodeStrict([]byte(text), &s); err != nil {
-		return s, refusal("The spec cannot be read:", err)
+		return s, refusal(problem.SpecInvalid, "The spec cannot be read:", err)
 	}
 
 	if err := s.Validate(); err != nil {
-		return s, refusal("The spec makes no sense:", place(text, err)...)
+		return s, refusal(problem.SpecInvalid, "The spec makes no sense:", place(text, err)...)
 	}
 
 	return s, nil
@@ -42,8 +42,8 @@ func writeSpec(s spec.Spec) (string, error) {
 	return string(text), nil
 }
 
-// refusal is the problem of a spec with the given faults.
-func refusal(head string, faults ...error) *core.Problem {
+// refusal is the problem of a text with the given faults.
+func refusal(code, head string, faults ...error) *core.Problem {
 	lines := []string{head}
 	line, column := 0, 0
 
@@ -56,7 +56,7 @@ func refusal(head string, faults ...error) *core.Problem {
 		lines = append(lines, err.Error())
 	}
 
-	p := core.NewProblem(core.ErrInvalid, problem.SpecInvalid, strings.Join(lines, "\n"))
+	p := core.NewProblem(core.ErrInvalid, code, strings.Join(lines, "\n"))
 	if line == 0 {
 		return p
 	}

@@ -49,6 +49,9 @@ type Config struct {
 	// WriteSpec writes a spec so that ParseSpec reads the same.
 	WriteSpec func(spec.Spec) (string, error)
 	Power     Power
+	// Firmware judges versions; nil: nobody does, and nothing is kept of them beside
+	// the inventory.
+	Firmware FirmwareJudge
 	// CheckPower names what is wrong with the power settings of a host, joined;
 	// secrets may be missing. nil: what core knows of them is enough.
 	CheckPower func(core.Host, core.HostSecret) error

@@ -44,7 +44,9 @@ func (c *change) move(l *life, event lifecycle.Event) error {
 	case m.Next == core.StateFailed:
 		return c.move(l, lifecycle.Hold)
 	case changed && m.Next == core.StateCompleted:
-		return cmpErr(c.keepPeer(l), func() error { return c.announceCompletion(l) })
+		return cmpErr(c.keepPeer(l), func() error {
+			return cmpErr(c.keepPassed(l), func() error { return c.announceCompletion(l) })
+		})
 	case changed && core.StageName(m.Next).ByAppliance():
 		return c.resolve(l)
 	default:

@@ -47,6 +47,11 @@ func (e *Engine) Result(ctx context.Context, run core.RunID, token string, resul
 		return "", err
 	}
 
+	firmware, err := e.judgeFirmware(ctx, at, &result)
+	if err != nil {
+		return "", err
+	}
+
 	var state core.State
 
 	err = e.write(ctx, func(c *change) error {
@@ -69,7 +74,7 @@ func (e *Engine) Result(ctx context.Context, run core.RunID, token string, resul
 			return errNothing
 		}
 
-		if err := c.finish(l, &result, samples); err != nil {
+		if err := c.finish(l, &result, samples, firmware); err != nil {
 			return err
 		}
 
@@ -162,7 +167,7 @@ func stageVerdict(v core.Verdict) bool {
 }
 
 // finish puts a result down, judges it and moves the run on.
-func (c *change) finish(l *life, r *core.Result, samples []core.Sample) error {
+func (c *change) finish(l *life, r *core.Result, samples []core.Sample, firmware *firmwareFound) error {
 	row := l.row()
 
 	row.Verdict, row.SkipReason, row.ResultSeq = r.Verdict, clip(r.SkipReason, maxWord), r.Seq
@@ -177,6 +182,10 @@ func (c *change) finish(l *life, r *core.Result, samples []core.Sample) error {
 	}
 
 	if err := c.keepParts(l, row, r); err != nil {
+		return err
+	}
+
+	if err := c.keepFirmware(l, row, firmware); err != nil {
 		return err
 	}
 

@@ -139,6 +139,11 @@ func (c *change) conceive(id core.RunID, host core.Host, p core.Profile, wish *c
 		CreatedAt: c.now, Operator: clip(wish.Who, maxWord),
 	}}
 	l.run.SpecYAML, l.run.SpecFrom = expected(&host, &class)
+
+	if err := c.freezeFirmware(&l.run); err != nil {
+		return nil, err
+	}
+
 	l.host.CurrentRun, l.host.OffDue = id, time.Time{}
 
 	return l, nil

@@ -145,6 +145,10 @@ func (c *change) purge(mac core.MAC) error {
 		}
 	}
 
+	if err := c.Delete(core.TableFirmware, firmwareOfHost+string(mac)); err != nil {
+		return err
+	}
+
 	return c.forgetKeys(mac)
 }
 

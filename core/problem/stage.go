@@ -9,7 +9,7 @@ const (
 	SampleBad        = "sample/bad"
 )
 
-// inventories lists the codes of the InventoryCheck and Firmware stages.
+// inventories lists the codes of the InventoryCheck stage, and those of all stages.
 func inventories() []Entry {
 	return []Entry{
 		{
@@ -26,21 +26,6 @@ func inventories() []Entry {
 			"inventory/pci-dead", "A PCI device does not answer any more",
 			"Its configuration space reads all ones: it fell off the bus.",
 			"Reseat the card in its slot; replace it if it stays silent.", core.Critical,
-		},
-		{
-			"firmware/microcode-differs", "The CPUs run different microcode",
-			"Cores that run different microcode may behave differently.",
-			"Update the BIOS; if the difference stays, the CPUs are of different steppings: fit a matching pair.", core.Critical,
-		},
-		{
-			"firmware/versions-differ", "Identical parts run different firmware",
-			"Parts of one model should behave alike.",
-			"Bring all of them to the same version.", core.Warning,
-		},
-		{
-			"firmware/update-failed", "The last firmware update did not succeed",
-			"The firmware tried an update and did not finish it.",
-			"Repeat the firmware update of this part.", core.Warning,
 		},
 		{
 			"stage/interrupted", "The stage was interrupted",

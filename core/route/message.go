@@ -269,11 +269,6 @@ type SpecDiffList struct {
 	Diffs     []core.SpecDiff `json:"diffs"`
 }
 
-// FirmwareList is the firmware a run found.
-type FirmwareList struct {
-	Firmware []core.FirmwareItem `json:"firmware"`
-}
-
 // LogPage is a page of a run's log. After is the seq to go on from.
 type LogPage struct {
 	Lines []core.LogLine `json:"lines"`

@@ -10,7 +10,7 @@ import (
 // Table returns every call of the operator API.
 func Table() []Route {
 	return slices.Concat(
-		hostRoutes(), hostOrderRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), tokenRoutes(), userRoutes(),
+		hostRoutes(), hostOrderRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), firmwareRoutes(), tokenRoutes(), userRoutes(),
 		upkeepRoutes(), systemRoutes(), probeRoutes(),
 	)
 }
@@ -225,7 +225,7 @@ func runDetailRoutes() []Route {
 		},
 		{
 			Name: "runs.firmware", Tag: "runs", Method: "GET", Path: run + "/firmware", Scope: Read,
-			Summary: "Show the firmware the run found", OK: ok(FirmwareList{}, "the versions"), Errors: []int{404},
+			Summary: "Show the firmware the run found and what the rules frozen with it say", OK: ok(FirmwareList{}, "the versions"), Errors: []int{404},
 		},
 		{
 			Name: "runs.log", Tag: "runs", Method: "GET", Path: run + "/log", Scope: Read,

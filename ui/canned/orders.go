@@ -129,3 +129,30 @@ func (c *Commands) ImportHosts(_ context.Context, who string, rows []core.Import
 
 	return c.OnImport(rows, dry)
 }
+
+// SetFirmwareBaseline is of ui.Commands.
+func (c *Commands) SetFirmwareBaseline(_ context.Context, who, text string) (core.FirmwareBaseline, error) {
+	c.asked(who)
+
+	if c.OnBaseline == nil {
+		return core.FirmwareBaseline{Text: text, SetBy: who}, nil
+	}
+
+	return c.OnBaseline(text)
+}
+
+// CheckFirmwareBaseline is of ui.Commands.
+func (c *Commands) CheckFirmwareBaseline(text string) error {
+	if c.OnBaseline == nil {
+		return nil
+	}
+
+	_, err := c.OnBaseline(text)
+
+	return err
+}
+
+// FirmwareCatalogue is of ui.Commands.
+func (c *Commands) FirmwareCatalogue() string {
+	return "rules:\n  - {id: hpe-sas-ssd-32768-hours, part: disk, model: \"*VO0480JFDGT*\", deny: \"HPD[0-7]\"}\n"
+}

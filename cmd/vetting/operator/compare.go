@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -9,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"vetting/cmd/client"
-	"vetting/core"
 )
 
 // compareCommand sets two runs side by side: before and after a repair, or a host
@@ -102,69 +100,6 @@ func sideBySide(first, second []judged) []pair {
 	}
 
 	return rows
-}
-
-// firmwareCommand tells of the firmware of many hosts.
-func (e *Env) firmwareCommand() *cobra.Command {
-	return e.groupOf("firmware", "The firmware of the hosts", []*cobra.Command{e.remote(&cobra.Command{
-		Use: "list [HOST…]", Aliases: []string{"ls"}, Short: "List the firmware that the last runs of hosts found, of all hosts where none is named",
-	}, (*session).firmware)})
-}
-
-// installed is one piece of firmware and where it was found.
-type installed struct {
-	Host string     `json:"host"`
-	Name string     `json:"host_name"`
-	Run  core.RunID `json:"run"`
-
-	core.FirmwareItem
-}
-
-func (s *session) firmware(args []string) error {
-	ctx := s.cmd.Context()
-
-	var hosts []core.Host
-
-	for _, name := range args {
-		host, err := s.host(ctx, "hosts.list", name)
-		if err != nil {
-			return err
-		}
-
-		hosts = append(hosts, host)
-	}
-
-	if len(args) == 0 {
-		var err error
-		if hosts, err = s.hosts(ctx, "hosts.list"); err != nil {
-			return err
-		}
-	}
-
-	all := []any{}
-
-	for i := range hosts {
-		id := cmp.Or(hosts[i].LastRun, hosts[i].CurrentRun)
-		if id == "" {
-			continue // it was never vetted
-		}
-
-		var found struct {
-			Firmware []core.FirmwareItem `json:"firmware"`
-		}
-
-		if err := s.api.Call(ctx, client.Request{Route: "runs.firmware", Params: []string{string(id)}}, &found); err != nil {
-			return err
-		}
-
-		for _, item := range found.Firmware {
-			all = append(all, installed{Host: string(hosts[i].MAC), Name: hosts[i].Name, Run: id, FirmwareItem: item})
-		}
-	}
-
-	return s.print(map[string]any{"firmware": all}, sheet{
-		list: "firmware", columns: "host=host_name name version date kind=part.kind slot=part.slot model=part.model serial=part.serial", name: "version",
-	})
 }
 
 // print shows what was put together here as if it had come from the API.

@@ -23,8 +23,8 @@ type Env struct {
 	Reach func(*cobra.Command)
 	// Connect reads them.
 	Connect func(*cobra.Command) (*client.Client, error)
-	// Hold and Profile are further commands of these groups.
-	Hold, Profile []*cobra.Command
+	// Hold, Profile and Baseline are further commands of these groups.
+	Hold, Profile, Baseline []*cobra.Command
 	// Version is the program's own.
 	Version string
 }

@@ -1,0 +1,146 @@
+package ui
+
+import (
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"vetting/core"
+	"vetting/core/drift"
+	"vetting/core/route"
+	"vetting/ui/lookup"
+)
+
+func (u *UI) getFirmware(c *fiber.Ctx) error {
+	list := route.FirmwareList{Firmware: []core.FirmwareItem{}}
+
+	_, err := u.findRun(c, func(r core.Reader, run *core.Run) error {
+		inventory, err := lookup.Inventory(r, run.ID)
+		if err != nil {
+			return err
+		}
+
+		list.Firmware = append(list.Firmware, inventory.Firmware...)
+
+		s, _, err := lookup.FirmwareOf(r, run.ID)
+		list.Settings, list.Checks, list.Rules = s.Settings, s.Checks, s.Rules
+
+		return err
+	})
+
+	return shown(c, http.StatusOK, list, err)
+}
+
+func (u *UI) listFirmware(c *fiber.Ctx) error {
+	page, err := paging(c)
+	if err != nil {
+		return err
+	}
+
+	off, err := yes(c, "off")
+	if err != nil {
+		return err
+	}
+
+	var fleet route.FirmwareFleet
+
+	err = u.look(c, func(r core.Reader) (err error) {
+		fleet.Hosts, fleet.NextPageToken, err = lookup.Fleet(r, off, page)
+
+		return err
+	})
+
+	return shown(c, http.StatusOK, fleet, err)
+}
+
+func (u *UI) listVersions(c *fiber.Ctx) error {
+	var versions route.FirmwareVersions
+
+	err := u.look(c, func(r core.Reader) error {
+		hosts, err := lookup.WholeFleet(r)
+		versions.Groups = drift.Across(snapshots(hosts))
+
+		return err
+	})
+
+	return shown(c, http.StatusOK, versions, err)
+}
+
+func snapshots(hosts []route.FirmwareHost) []core.FirmwareSnapshot {
+	list := make([]core.FirmwareSnapshot, len(hosts))
+	for i := range hosts {
+		list[i] = hosts[i].FirmwareSnapshot
+	}
+
+	return list
+}
+
+func (u *UI) getBaseline(c *fiber.Ctx) error {
+	answer := route.FirmwareTexts{Catalogue: u.cfg.Commands.FirmwareCatalogue()}
+
+	err := u.look(c, func(r core.Reader) (err error) {
+		answer.FirmwareBaseline, err = lookup.Baseline(r)
+
+		return err
+	})
+
+	return shown(c, http.StatusOK, answer, err)
+}
+
+func (u *UI) putBaseline(c *fiber.Ctx) error {
+	set, err := u.cfg.Commands.SetFirmwareBaseline(c.UserContext(), caller(c).Name, string(c.Body()))
+
+	return shown(c, http.StatusOK, set, err)
+}
+
+func (u *UI) checkBaseline(c *fiber.Ctx) error {
+	err := u.cfg.Commands.CheckFirmwareBaseline(string(c.Body()))
+
+	return shown(c, http.StatusOK, route.FirmwareVerdict{OK: true}, err)
+}
+
+func (u *UI) diffFirmware(c *fiber.Ctx) error {
+	var diff route.FirmwareDiff
+
+	_, err := u.findRun(c, func(r core.Reader, run *core.Run) (err error) {
+		from := core.RunID("")
+		if text := c.Query("from"); text != "" {
+			if from, err = lookup.ParseRunID(text); err != nil {
+				return err
+			}
+		}
+
+		diff, err = lookup.FirmwareDiff(r, run, from)
+
+		return err
+	})
+
+	return shown(c, http.StatusOK, diff, err)
+}
+
+func (u *UI) firmwareHistory(c *fiber.Ctx) error {
+	mac, err := macOf(c)
+	if err != nil {
+		return err
+	}
+
+	page, err := paging(c)
+	if err != nil {
+		return err
+	}
+
+	var history route.FirmwareHistory
+
+	err = u.look(c, func(r core.Reader) error {
+		host, err := lookup.Host(r, mac)
+		if err != nil {
+			return err
+		}
+
+		history, err = lookup.FirmwareHistory(r, host.MAC, page)
+
+		return err
+	})
+
+	return shown(c, http.StatusOK, history, err)
+}
