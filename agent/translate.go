@@ -69,6 +69,7 @@ func result(r core.Result) (out wire.Result, left int) {
 		Findings: each(r.Findings, wire.MaxFindings, finding), SubSteps: each(r.SubSteps, wire.MaxSubSteps, subStep),
 		Measurements: each(samples, wire.MaxMeasurements, sample),
 		Inventory:    inventory(r.Inventory), Firmware: each(r.Firmware, wire.MaxParts, firmware),
+		Settings: each(r.Settings, wire.MaxParts, setting),
 	}, left
 }
 
@@ -88,6 +89,10 @@ func subStep(s core.SubStep) wire.SubStep {
 		Name: name(s.Name), Part: part(s.Part), Verdict: wire.Verdict(s.Verdict),
 		Summary: prose(s.Summary), Progress: ratio(s.Progress),
 	}
+}
+
+func setting(s core.FirmwareSetting) wire.FirmwareSetting {
+	return wire.FirmwareSetting{Part: part(s.Part), Group: name(s.Group), Name: name(s.Name), Value: name(s.Value)}
 }
 
 func firmware(f core.FirmwareItem) wire.FirmwareItem {

@@ -91,7 +91,7 @@ type Result struct {
 	Inventory    *Inventory     // with InventoryCheck
 	Firmware     []FirmwareItem // with Firmware
 
-	Settings []FirmwareSetting // with Firmware
+	Settings []FirmwareSetting `json:",omitempty"` // with Firmware
 }
 
 // StartRun is an operator's wish to have a host vetted.

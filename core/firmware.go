@@ -28,7 +28,7 @@ type FirmwareTexts struct {
 // mitigation of the CPUs, Secure Boot, an option of the BIOS.
 type FirmwareSetting struct {
 	Part  Part   `json:"part"`
-	Group string `json:"group"` // "vulnerability", "bios", "platform"
+	Group string `json:"group"` // "vulnerability", "bios", "platform", "nvme"
 	Name  string `json:"name"`  // "spectre_v2", "BootMode", "secure-boot"
 	Value string `json:"value"`
 }

@@ -77,6 +77,7 @@ func result(r wire.Result) core.Result {
 		Findings: each(r.Findings, finding), SubSteps: each(r.SubSteps, subStep),
 		Measurements: each(r.Measurements, sample),
 		Inventory:    inventory(r.Inventory), Firmware: each(r.Firmware, firmware),
+		Settings: each(r.Settings, setting),
 	}
 }
 
@@ -97,6 +98,10 @@ func subStep(s wire.SubStep) core.SubStep {
 		Name: name(s.Name), Part: part(s.Part), Verdict: core.Verdict(s.Verdict),
 		Summary: prose(s.Summary, wire.MaxText), Progress: s.Progress,
 	}
+}
+
+func setting(s wire.FirmwareSetting) core.FirmwareSetting {
+	return core.FirmwareSetting{Part: part(s.Part), Group: name(s.Group), Name: name(s.Name), Value: name(s.Value)}
 }
 
 func firmware(f wire.FirmwareItem) core.FirmwareItem {

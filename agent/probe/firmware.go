@@ -30,9 +30,13 @@ func (m Machine) Firmware(boot core.MAC) ([]core.FirmwareItem, error) {
 	}
 
 	for _, nic := range m.NICs(boot) {
+		part := core.Part{Kind: "nic", Slot: firstText(nic.PCIAddress, nic.Name), Model: nic.Model, Serial: string(nic.MAC)}
 		if nic.Firmware != "" {
-			part := core.Part{Kind: "nic", Slot: firstText(nic.PCIAddress, nic.Name), Model: nic.Model, Serial: string(nic.MAC)}
 			items = append(items, core.FirmwareItem{Part: part, Name: "NIC", Version: nic.Firmware})
+		}
+
+		if port, err := m.Ports.Port(nic.Name); err == nil && inventory.Told(port.OptionROM) != "" {
+			items = append(items, core.FirmwareItem{Part: part, Name: "option ROM", Version: inventory.Told(port.OptionROM)})
 		}
 	}
 
@@ -67,9 +71,13 @@ func (m Machine) adapters() (items []core.FirmwareItem) {
 		seen[address] = true
 		model := firstText(m.text(dir+"/board_name"), m.text(dir+"/model_name"), m.text(dir+"/modelname"), m.text(dir+"/model"))
 
-		items = append(items, core.FirmwareItem{
-			Part: core.Part{Kind: "hba", Slot: firstText(address, name), Model: strings.TrimSpace(model)}, Name: "HBA", Version: version,
-		})
+		part := core.Part{Kind: "hba", Slot: firstText(address, name), Model: strings.TrimSpace(model)}
+		items = append(items, core.FirmwareItem{Part: part, Name: "HBA", Version: version})
+
+		rom := firstText(m.text(dir+"/version_bios"), m.text(dir+"/optrom_bios_version"), m.text(dir+"/option_rom_version"), m.text(dir+"/hba_bios_version"))
+		if rom = inventory.Told(rom); strings.Trim(rom, "0.") != "" {
+			items = append(items, core.FirmwareItem{Part: part, Name: "option ROM", Version: rom})
+		}
 	}
 
 	return items

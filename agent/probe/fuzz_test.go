@@ -21,6 +21,7 @@ func looked() []string {
 		"sys/class/net/enp0s31f6/address", "sys/class/net/enp0s31f6/speed", "sys/block/nvme0n1/size", "sys/block/nvme0n1/wwid",
 		"sys/block/nvme0n1/queue/logical_block_size", "sys/class/rtc/rtc0/since_epoch", "sys/class/tpm/tpm0/tpm_version_major",
 		"sys/firmware/efi/esrt/entries/entry0/fw_version", "sys/class/powercap/intel-rapl:0/energy_uj",
+		"sys/class/mei/mei0/fw_status", "sys/devices/system/cpu/vulnerabilities/mds",
 	}
 }
 

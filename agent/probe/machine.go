@@ -32,6 +32,7 @@ type Ports interface {
 type Port struct {
 	Driver       string   `json:"driver,omitempty"`
 	Firmware     string   `json:"firmware,omitempty"`
+	OptionROM    string   `json:"option_rom,omitempty"`
 	Bus          string   `json:"bus,omitempty"`
 	PermMAC      core.MAC `json:"perm_mac,omitempty"`
 	SpeedMbps    int      `json:"speed_mbps,omitempty"` // 0: unknown or no link

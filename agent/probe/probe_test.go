@@ -334,3 +334,21 @@ func TestEmptyMachine(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// FuzzFirmwareSlots: whatever a controller says, the slots named are there.
+func FuzzFirmwareSlots(f *testing.F) {
+	f.Add([]byte("\x21\x00\x00\x00\x00\x00\x00\x00E2MU110 E2MU200                                         "))
+	f.Add(make([]byte, 512))
+	f.Fuzz(func(t *testing.T, page []byte) {
+		slots, err := probe.ParseFirmwareSlots(page)
+		if err != nil {
+			return
+		}
+
+		if slots.Active < 1 || slots.Active > 7 || slots.Next < 0 || slots.Next > 7 {
+			t.Fatalf("%+v", slots)
+		}
+
+		_ = slots.Pending()
+	})
+}

@@ -3,19 +3,23 @@ package stage
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
 
 	"vetting/agent/probe"
 	"vetting/core"
+	"vetting/core/problem"
 	"vetting/firmware/inventory"
 )
 
 // Firmware collects the versions of all firmware in the machine and compares
 // identical parts with each other. Which versions are good is for the appliance's
 // baseline to say.
-func Firmware(m probe.Machine) Func {
+//
+// bootLog returns the kernel's messages since it booted.
+func Firmware(m probe.Machine, bootLog func() []string) Func {
 	return func(ctx context.Context, env Env) core.Result {
 		env.Progress("versions", 0, 0)
 
@@ -29,8 +33,15 @@ func Firmware(m probe.Machine) Func {
 			env.Log.Warn("something did not answer", slog.String("error", err.Error()))
 		}
 
-		result := core.Result{Firmware: items, SubSteps: firmwareSteps(items), Coverage: fmt.Sprintf("%d firmware versions read", len(items))}
-		result.Findings = slices.Concat(microcodeFindings(inventory.Microcode(m.Root)), differing(items), updateFindings(inventory.Updates(m.Root)))
+		loaded := loadedMicrocode(items, bootLog())
+		slots := m.FirmwareSlots()
+
+		result := core.Result{
+			Firmware: items, Settings: append(inventory.Settings(m.Root), slotSettings(slots)...),
+			SubSteps: firmwareSteps(items), Coverage: fmt.Sprintf("%d firmware versions read", len(items)),
+		}
+		result.Findings = slices.Concat(microcodeFindings(inventory.Microcode(m.Root)), loaded, differing(items),
+			updateFindings(inventory.Updates(m.Root)), slotFindings(slots), engineFindings(m.Root))
 		result.Verdict = worst(result.Findings)
 
 		if len(items) == 0 {
@@ -137,4 +148,100 @@ func updateFindings(updates []inventory.Update) (findings []core.Finding) {
 	}
 
 	return findings
+}
+
+// loadedMicrocode: where somebody's initrd brings newer microcode than the BIOS has,
+// sysfs tells that one. What the BIOS loads is what is listed and judged; the kernel's
+// log tells it, as "Updated early from: 0x0b600032" (6.7 on) or as "updated early:
+// 0xf0 -> 0xf4, date = 2023-02-23".
+func loadedMicrocode(items []core.FirmwareItem, log []string) []core.Finding {
+	var before, line string
+
+	for _, row := range log {
+		_, after, ok := strings.Cut(row, "microcode: ")
+		if !ok {
+			continue
+		}
+
+		if from, is := strings.CutPrefix(after, "Updated early from: "); is {
+			before, line = from, after
+		} else if change, is := strings.CutPrefix(after, "updated early: "); is {
+			from, _, _ := strings.Cut(change, " -> ")
+			before, line = from, after
+		}
+	}
+
+	before = shortRevision(before)
+	if before == "" {
+		return nil
+	}
+
+	changed := false
+
+	for i := range items {
+		if item := &items[i]; item.Name == "microcode" && shortRevision(item.Version) != before {
+			item.Version, changed = before, true
+		}
+	}
+
+	if !changed {
+		return nil
+	}
+
+	return []core.Finding{problem.Finding(problem.FirmwareMicrocodeLoaded, "", core.Firmware, core.Part{Kind: "cpu"}, "the kernel says: "+line)}
+}
+
+// shortRevision writes a revision as sysfs does: 0x0b600032 is 0xb600032. Empty: it
+// is none.
+func shortRevision(text string) string {
+	digits, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(text)), "0x")
+	if !ok || digits == "" || len(digits) > 8 || strings.Trim(digits, "0123456789abcdef") != "" {
+		return ""
+	}
+
+	return "0x" + strings.TrimLeft(digits, "0")
+}
+
+// slotSettings lists what the firmware slots of NVMe disks hold.
+func slotSettings(list []probe.SlotsOf) (settings []core.FirmwareSetting) {
+	for i := range list {
+		s := &list[i]
+		for n, revision := range s.Revisions {
+			if revision != "" {
+				settings = append(settings, core.FirmwareSetting{Part: s.Part, Group: "nvme", Name: fmt.Sprintf("firmware-slot-%d", n+1), Value: revision})
+			}
+		}
+	}
+
+	return settings
+}
+
+// slotFindings: a disk that will run other firmware once it was switched off is not the
+// one that was tested.
+func slotFindings(list []probe.SlotsOf) (findings []core.Finding) {
+	for i := range list {
+		s := &list[i]
+		if next := s.Pending(); next != "" {
+			findings = append(findings, problem.Finding(problem.FirmwarePending, "", core.Firmware, s.Part,
+				fmt.Sprintf("slot %d with %s runs, the next reset takes slot %d with %s", s.Active, s.Revisions[s.Active-1], s.Next, next)))
+		}
+	}
+
+	return findings
+}
+
+// engineFindings: a management engine that says itself that it is not well.
+func engineFindings(root fs.FS) []core.Finding {
+	status, ok := inventory.MEStatus(root)
+	if !ok {
+		return nil
+	}
+
+	trouble := inventory.METrouble(status)
+	if trouble == "" {
+		return nil
+	}
+
+	return []core.Finding{problem.Finding(problem.FirmwareMETrouble, "", core.Firmware, core.Part{Kind: "board", Slot: "ME"},
+		fmt.Sprintf("status register 0x%08x: %s", status, trouble))}
 }

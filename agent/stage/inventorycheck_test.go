@@ -146,6 +146,35 @@ func TestFirmwareFinds(t *testing.T) {
 			},
 			"firmware/update-failed", core.Warning, "last attempt status 2",
 		},
+		"the management engine tells an error": {
+			func(r *collect.Recording) error {
+				return r.Root.Put("sys/class/mei/mei0/fw_status", []byte("94003045\n30850106\n"))
+			},
+			"firmware/me-trouble", core.Warning, "0x94003045: it tells the error 3",
+		},
+		"the management engine is in recovery": {
+			func(r *collect.Recording) error {
+				return r.Root.Put("sys/class/mei/mei0/fw_status", []byte("80000002\n"))
+			},
+			"firmware/me-trouble", core.Warning, "it is in recovery",
+		},
+		"the image brought microcode": {
+			func(r *collect.Recording) error {
+				r.Kmsg = []byte("6,300,0,-;microcode: Current revision: 0x05003605\n6,301,0,-;microcode: Updated early from: 0x05003501\n")
+
+				return nil
+			},
+			"firmware/microcode-loaded", core.Info, "Updated early from: 0x05003501",
+		},
+		"an older kernel's words for it": {
+			func(r *collect.Recording) error {
+				r.Kmsg = []byte("6,1,0,-;microcode: microcode updated early: 0x5003501 -> 0x5003605, date = 2023-03-17\n" +
+					"6,1,0,-;microcode: updated early: 0x5003501 -> 0x5003605, date = 2023-03-17\n")
+
+				return nil
+			},
+			"firmware/microcode-loaded", core.Info, "0x5003501 -> 0x5003605",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := machines.Open(t, sataMachine)
@@ -153,7 +182,7 @@ func TestFirmwareFinds(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			result := run(t, newBench(nil), stage.Firmware(r.Machine()))
+			result := run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r)))
 			found := find(result, c.code)
 
 			if len(found) != 1 || found[0].Severity != c.severity || !strings.Contains(found[0].Evidence, c.evidence) || len(result.Findings) != 1 {
@@ -167,7 +196,7 @@ func TestFirmwareFinds(t *testing.T) {
 	}
 
 	mute := &collect.Recording{Root: collect.NewTree(), Disks: &disk.Replay{}, BMC: &ipmi.Replay{}}
-	if result := run(t, newBench(nil), stage.Firmware(mute.Machine())); result.Verdict != core.Unmeasurable {
+	if result := run(t, newBench(nil), stage.Firmware(mute.Machine(), bootLogOf(mute))); result.Verdict != core.Unmeasurable {
 		t.Errorf("a machine that tells nothing: %s", result.Verdict)
 	}
 }

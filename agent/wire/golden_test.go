@@ -112,10 +112,14 @@ func messages() map[string]wire.Message {
 			Measurements: []wire.Sample{sample}, Coverage: "1 of 1 disks", Inventory: inventory(part), Firmware: []wire.FirmwareItem{item},
 		},
 		"result_platform": wire.Result{Seq: 1, Stage: "InventoryCheck", Verdict: wire.VerdictPass, Inventory: platform()},
-		"result_reply":    wire.ResultReply{NextState: "Firmware"},
-		"artifact_reply":  wire.ArtifactReply{ID: "01JD8WVZ6T0000000000000001-1", SHA256: "b5bb9d80"},
-		"partner_reply":   wire.PartnerReply{Frames: 1024, Bad: 1, ServerTime: moment},
-		"traffic":         wire.Traffic{},
+		"result_settings": wire.Result{Seq: 2, Stage: "Firmware", Verdict: wire.VerdictPass, Settings: []wire.FirmwareSetting{
+			{Part: wire.Part{Kind: "cpu"}, Group: "vulnerability", Name: "mds", Value: "Mitigation: Clear CPU buffers; SMT vulnerable"},
+			{Part: wire.Part{Kind: "board"}, Group: "bios", Name: "BootMode", Value: "Uefi"},
+		}},
+		"result_reply":   wire.ResultReply{NextState: "Firmware"},
+		"artifact_reply": wire.ArtifactReply{ID: "01JD8WVZ6T0000000000000001-1", SHA256: "b5bb9d80"},
+		"partner_reply":  wire.PartnerReply{Frames: 1024, Bad: 1, ServerTime: moment},
+		"traffic":        wire.Traffic{},
 		"traffic_reply": wire.TrafficReply{
 			Ticket: "000102030405060708090a0b0c0d0e0f", Key: "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", Port: 5201,
 		},

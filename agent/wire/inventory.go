@@ -159,6 +159,14 @@ type PCIDevice struct {
 	AER       bool   `json:"aer,omitempty"`    // it reports errors of its link
 }
 
+// FirmwareSetting is a state of the platform's firmware that is no version.
+type FirmwareSetting struct {
+	Part  Part   `json:"part"`
+	Group string `json:"group"` // "vulnerability", "bios", "platform", "nvme"
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
 // FirmwareItem is the version of one piece of firmware.
 type FirmwareItem struct {
 	Part    Part   `json:"part"`

@@ -13,6 +13,8 @@ type Result struct {
 	Coverage     string         `json:"coverage"`            // "2 of 2 disks"
 	Inventory    *Inventory     `json:"inventory,omitempty"` // with InventoryCheck
 	Firmware     []FirmwareItem `json:"firmware,omitempty"`  // with Firmware
+
+	Settings []FirmwareSetting `json:"settings,omitempty"` // with Firmware
 }
 
 // Finding is one thing worth telling.
@@ -56,6 +58,7 @@ func (r Result) Validate() error {
 	f.atMost("sub_steps", len(r.SubSteps), MaxSubSteps)
 	f.atMost("measurements", len(r.Measurements), MaxMeasurements)
 	f.atMost("firmware", len(r.Firmware), MaxParts)
+	f.atMost("settings", len(r.Settings), MaxParts)
 	f.samples("measurements", r.Measurements)
 
 	if r.Verdict == VerdictSkip && r.SkipReason == "" {

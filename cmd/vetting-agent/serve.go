@@ -203,7 +203,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 		Seed: seed, Identity: identity, BootID: bootID, Kernel: kernel,
 		Stages: map[core.StageName]stage.Func{
 			core.InventoryCheck: stage.InventoryCheck(look, func(ctx context.Context) error { return wait(ctx, m.settled) }),
-			core.Firmware:       stage.Firmware(look),
+			core.Firmware:       stage.Firmware(look, memory.BootLog),
 			core.SMART:          stage.SMARTThrough(look, raid),
 			core.CPUStress:      stage.CPUStress(look, workforce, writeSys),
 			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),

@@ -15,6 +15,10 @@ const (
 	FirmwareNoBaseline   = "firmware/no-baseline"
 	FirmwareBadBaseline  = "firmware/bad-baseline"
 	FirmwareNone         = "firmware/none"
+
+	FirmwareMicrocodeLoaded = "firmware/microcode-loaded"
+	FirmwarePending         = "firmware/pending-activation"
+	FirmwareMETrouble       = "firmware/me-trouble"
 )
 
 // firmwares lists the codes of the Firmware stage: what the agent finds, what the
@@ -30,6 +34,22 @@ func firmwares() []Entry {
 			"firmware/versions-differ", "Identical parts run different firmware",
 			"Parts of one model should behave alike.",
 			"Bring all of them to the same version.", core.Warning,
+		},
+		Entry{
+			FirmwareMicrocodeLoaded, "Newer microcode than the BIOS has was loaded",
+			"Something in the image or an overlay brought microcode, so that the machine was tested with another than its BIOS loads. " +
+				"The version that the BIOS loads is listed and judged.",
+			"Nothing, where the installed system brings the same microcode; else leave it out of the overlay and vet the machine again.", core.Info,
+		},
+		Entry{
+			FirmwarePending, "A disk takes other firmware at its next reset",
+			"An update was written and waits for a reset: what runs now, and was tested, is not what will run.",
+			"Switch {part} off and on again, then run the stages again from Firmware on.", core.Warning,
+		},
+		Entry{
+			FirmwareMETrouble, "The management engine is not well",
+			"It says itself that it had an error, or that it is in recovery. Power and clocks of the machine depend on it.",
+			"Take all power from the machine for a minute; update the BIOS if it stays, then replace the board.", core.Warning,
 		},
 		Entry{
 			"firmware/update-failed", "The last firmware update did not succeed",

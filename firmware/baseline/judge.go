@@ -98,7 +98,7 @@ func (j *judge) ours(r *Rule) bool {
 
 // match reports whether a rule is about this item, and by which pattern of models.
 func (j *judge) match(r *Rule, item *core.FirmwareItem) (model string, ok bool) {
-	if r.Part != item.Part.Kind || !matches(r.Name, item.Name) || !j.ours(r) {
+	if r.Part != item.Part.Kind || !matches(cmp.Or(r.Name, ownName(r.Part)), item.Name) || !j.ours(r) {
 		return "", false
 	}
 
@@ -112,6 +112,14 @@ func (j *judge) match(r *Rule, item *core.FirmwareItem) (model string, ok bool) 
 	}
 
 	return r.Model[i], true
+}
+
+// ownName is how the firmware of the part itself is called, beside which it may have
+// more, such as an option ROM; empty: it has but one.
+func ownName(kind string) string {
+	return map[string]string{
+		"board": "BIOS", "bmc": "BMC", "cpu": "microcode", "disk": "disk", "gpu": "vBIOS", "hba": "HBA", "nic": "NIC", "tpm": "TPM",
+	}[kind]
 }
 
 // Model names a machine by manufacturer and product, empty where it tells no product:
@@ -237,8 +245,8 @@ func (j *judge) missing(from string, r *Rule) {
 	})
 
 	what := "the " + r.Part
-	if r.Name != "" {
-		what = r.Name + " of " + what
+	if name := cmp.Or(r.Name, ownName(r.Part)); name != "" {
+		what = name + " of " + what
 	}
 
 	j.find(r, from, problem.FirmwareNotReported, core.Critical, part, "the machine tells no version of "+what)

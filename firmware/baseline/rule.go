@@ -33,7 +33,7 @@ type Rule struct {
 	Class  string `yaml:"class"`  // pattern over the host's model class; empty: all hosts
 	System string `yaml:"system"` // pattern over the machine's product name, with or without its manufacturer; empty: all
 	Part   string `yaml:"part"`   // kind of the part: one of Kinds
-	Name   string `yaml:"name"`   // pattern over the name of the firmware ("BIOS", "ME"); empty: all of the part
+	Name   string `yaml:"name"`   // pattern over the name of the firmware ("ME", "option ROM"); empty: that of the part itself, "BIOS" of a board
 	Model  Texts  `yaml:"model"`  // patterns over the part's model; empty: all
 
 	Exact  Texts `yaml:"exact"`  // it must be one of these

@@ -386,7 +386,7 @@ func TestFirmwareOfTheBoard(t *testing.T) {
 		names = append(names, item.Name+" "+item.Version)
 	}
 
-	if diff := cmp.Diff([]string{"BIOS 1.0", "ESRT 9f2ac1c4 7", "ME 4.1.4.339", "TPM 2", "BMC 2.88"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"BIOS 1.0", "ESRT 9f2ac1c4 7", "ME 4.1.4.339", "BMC 2.88"}, names); diff != "" {
 		t.Error(diff)
 	}
 
@@ -546,4 +546,71 @@ func FuzzSMBIOS(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSettings reads the states of the platform that are no versions.
+func TestSettings(t *testing.T) {
+	const (
+		vars = "sys/firmware/efi/efivars/"
+		guid = "-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+		dell = "sys/class/firmware-attributes/dell-wmi-sysman/"
+	)
+
+	root := fstest.MapFS{
+		"sys/devices/system/cpu/vulnerabilities/mds":      {Data: []byte("Vulnerable: Clear CPU buffers attempted, no microcode\n")},
+		"sys/devices/system/cpu/vulnerabilities/meltdown": {Data: []byte("Not affected\n")},
+		"sys/devices/system/cpu/smt/control":              {Data: []byte("on\n")},
+		"sys/kernel/iommu_groups/0/type":                  {Data: []byte("DMA\n")},
+		"sys/class/tpm/tpm0/tpm_version_major":            {Data: []byte("2\n")},
+		"sys/class/mei/mei0/fw_status":                    {Data: []byte("94000245\n30850106\n")},
+		"sys/bus/pci/devices/0000:19:00.0/sriov_totalvfs": {Data: []byte("64\n")},
+		"sys/bus/pci/devices/0000:1a:00.0/sriov_totalvfs": {Data: []byte("0\n")},
+		vars + "SecureBoot" + guid:                        {Data: []byte{6, 0, 0, 0, 1}},
+		vars + "SetupMode" + guid:                         {Data: []byte{6, 0, 0, 0, 0}},
+		dell + "attributes/BootMode/current_value":        {Data: []byte("Uefi\n")},
+		dell + "attributes/AdminPassword/current_value":   {Data: []byte("secret\n")},
+		dell + "attributes/reset_bios":                    {Data: []byte("factory\n")},
+		dell + "authentication/Admin/current_password":    {Data: []byte("secret\n")},
+	}
+
+	var got []string
+	for _, s := range inventory.Settings(root) {
+		got = append(got, strings.Join([]string{s.Part.Kind + s.Part.Slot, s.Group, s.Name, s.Value}, " "))
+	}
+
+	want := []string{
+		"cpu vulnerability mds Vulnerable: Clear CPU buffers attempted, no microcode", "cpu vulnerability meltdown Not affected",
+		"board platform secure-boot on", "board platform tpm 2.0", "board platform smt on", "board platform iommu on",
+		"board platform me-status 0x94000245", "pci0000:19:00.0 platform sriov-functions 64", "board bios BootMode Uefi",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+
+	root[vars+"SetupMode"+guid] = &fstest.MapFile{Data: []byte{6, 0, 0, 0, 1}}
+	if got := inventory.Settings(root)[2]; got.Value != "setup" {
+		t.Errorf("a machine in setup mode: %+v", got)
+	}
+
+	if got := inventory.Settings(fstest.MapFS{}); len(got) != 0 {
+		t.Errorf("a machine that tells nothing: %+v", got)
+	}
+}
+
+// TestManagementEngineTrouble reads the status register; 0x94000245 is of a healthy
+// server, as published for Skylake-SP.
+func TestManagementEngineTrouble(t *testing.T) {
+	for status, want := range map[uint32]string{
+		0x94000245: "", 0x90000255: "", 0x94003045: "it tells the error 3", 0x80000002: "it is in recovery", 0: "",
+	} {
+		if got := inventory.METrouble(status); got != want {
+			t.Errorf("%#x: %q", status, got)
+		}
+	}
+
+	for _, text := range []string{"", "zz000245\n", "94\n", "940002455\n"} {
+		if _, ok := inventory.MEStatus(fstest.MapFS{"sys/class/mei/mei0/fw_status": {Data: []byte(text)}}); ok {
+			t.Errorf("%q is a status", text)
+		}
+	}
 }

@@ -164,8 +164,9 @@ func Host(root fs.FS, all []Structure) (items []core.FirmwareItem) {
 		items = append(items, core.FirmwareItem{Part: part, Name: "ME", Version: version})
 	}
 
-	if family := TPM(root); family != "" {
-		items = append(items, core.FirmwareItem{Part: core.Part{Kind: "tpm", Slot: "tpm0"}, Name: "TPM", Version: family})
+	if tpm := TrustedModule(root, all); tpm != nil && tpm.Firmware != "" {
+		part := core.Part{Kind: "tpm", Slot: "tpm0", Model: strings.TrimSpace(tpm.Manufacturer + " " + tpm.Version)}
+		items = append(items, core.FirmwareItem{Part: part, Name: "TPM", Version: tpm.Firmware})
 	}
 
 	return append(items, Components(all)...)
@@ -176,6 +177,11 @@ func Host(root fs.FS, all []Structure) (items []core.FirmwareItem) {
 func microcodeItems(root fs.FS) (items []core.FirmwareItem) {
 	revisions := Microcode(root)
 	cpus := make([]int, 0, len(revisions))
+	models := map[string]string{}
+
+	for _, fields := range CPUInfo(root) {
+		models[fields["processor"]] = fields["model name"]
+	}
 
 	for cpu := range revisions {
 		cpus = append(cpus, cpu)
@@ -185,7 +191,7 @@ func microcodeItems(root fs.FS) (items []core.FirmwareItem) {
 
 	for _, cpu := range cpus {
 		item := core.FirmwareItem{
-			Part: core.Part{Kind: "cpu", Slot: "CPU" + Package(root, cpu)}, Name: "microcode", Version: revisions[cpu],
+			Part: core.Part{Kind: "cpu", Slot: "CPU" + Package(root, cpu), Model: models[strconv.Itoa(cpu)]}, Name: "microcode", Version: revisions[cpu],
 		}
 		if !slices.Contains(items, item) {
 			items = append(items, item)

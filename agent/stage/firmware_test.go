@@ -1,0 +1,95 @@
+package stage_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"testing"
+
+	"vetting/agent/collect"
+	"vetting/agent/disk"
+	"vetting/agent/machines"
+	"vetting/agent/stage"
+	"vetting/core"
+)
+
+// bootLogOf tells what the kernel of a recorded machine said since it booted.
+func bootLogOf(r *collect.Recording) func() []string {
+	return func() []string { return strings.Split(string(r.Kmsg), "\n") }
+}
+
+// nvmeSlotLog is Get Log Page 03h, as a recording writes it.
+const nvmeSlotLog = "02 ffffffff 007f0003 00000000"
+
+// slotLog is the page of a controller with these revisions.
+func slotLog(afi byte, revisions ...string) disk.Exchange {
+	page := make([]byte, 64)
+	page[0] = afi
+
+	for i, revision := range revisions {
+		copy(page[8+8*i:16+8*i], revision+"        ")
+	}
+
+	return disk.Exchange{Disk: "nvme0n1", NVMe: nvmeSlotLog, In: 512, Length: 512, Data: hex.EncodeToString(page)}
+}
+
+// TestFirmwareSlots: a disk that waits for a reset to run other firmware is told; one
+// that has it in a slot only, or has the same twice, is not.
+func TestFirmwareSlots(t *testing.T) {
+	for name, c := range map[string]struct {
+		page     disk.Exchange
+		evidence string // empty: nothing is found
+		settings int
+	}{
+		"another firmware waits":     {slotLog(0x21, "E2MU110", "E2MU200"), "slot 1 with E2MU110 runs, the next reset takes slot 2 with E2MU200", 2},
+		"another firmware is stored": {slotLog(0x01, "E2MU110", "E2MU200"), "", 2},
+		"the same waits":             {slotLog(0x21, "E2MU200", "E2MU200"), "", 2},
+		"the same slot is next":      {slotLog(0x11, "E2MU200"), "", 1},
+		"no slot is active":          {slotLog(0x20, "E2MU110", "E2MU200"), "", 0},
+		"the disk has no such page":  {disk.Exchange{Disk: "nvme0n1", NVMe: nvmeSlotLog, In: 512, Status: 0x109}, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := machines.Open(t, nvmeMachine)
+			r.Disks.Set(c.page)
+
+			result := run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r)))
+			found := find(result, "firmware/pending-activation")
+
+			if (len(found) == 1) != (c.evidence != "") || len(found) == 1 && (found[0].Evidence != c.evidence || found[0].Severity != core.Warning || found[0].Part.Serial == "") {
+				t.Errorf("found %+v", found)
+			}
+
+			slots := slices.DeleteFunc(result.Settings, func(s core.FirmwareSetting) bool { return s.Group != "nvme" || s.Part.Serial != "4190A000TLK8" })
+			if len(slots) != c.settings {
+				t.Errorf("told %+v", slots)
+			}
+
+			if result.Verdict != core.Pass {
+				t.Errorf("verdict %s", result.Verdict)
+			}
+		})
+	}
+}
+
+// TestMicrocodeOfTheBIOSIsListed where the image brought another.
+func TestMicrocodeOfTheBIOSIsListed(t *testing.T) {
+	r := machines.Open(t, sataMachine)
+	r.Kmsg = append(bytes.Clone(r.Kmsg), "6,301,0,-;microcode: Updated early from: 0x05003501\n"...)
+
+	result := run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r)))
+
+	for _, item := range result.Firmware {
+		if item.Name == "microcode" && item.Version != "0x5003501" {
+			t.Errorf("%+v", item)
+		}
+	}
+
+	// AMD's kernels say so even where nothing was changed (Linux 6.8, EPYC 9004).
+	r = machines.Open(t, sataMachine)
+	r.Kmsg = []byte("6,301,0,-;microcode: Updated early from: 0x05003605\n")
+
+	if result = run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r))); len(result.Findings) != 0 {
+		t.Errorf("%+v", result.Findings)
+	}
+}
