@@ -110,6 +110,9 @@ func ReadSensors(bmc BMC) (sensors []SensorRecord, inventories []Inventory, err 
 	return sensors, inventories, err
 }
 
+// Number is the sensor's number, by which the event log names it.
+func (s *SensorRecord) Number() byte { return s.gauge.number }
+
 // ParseSensors decodes a full or compact sensor record; a compact one may stand for
 // several sensors (§43.2). Records of other things, and of sensors behind other
 // controllers, yield none.

@@ -61,6 +61,17 @@ func Survey(bmc BMC) error {
 // surveySensors reads the sensor data records, and each sensor once.
 func surveySensors(bmc BMC) error {
 	return eachSDR(bmc, func(record []byte) error {
+		if i, ok := ParseInventory(record); ok {
+			// A FRU that is not there has no information.
+			if _, err := readFRUData(bmc, i.Device); err != nil {
+				if _, refused := errors.AsType[*CodeError](err); !refused && !errors.Is(err, ErrShort) {
+					return err
+				}
+			}
+
+			return nil
+		}
+
 		// Full and compact records are of sensors; the number is byte 7.
 		if len(record) <= 8 || record[sdrType] != 1 && record[sdrType] != 2 {
 			return nil

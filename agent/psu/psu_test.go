@@ -1,6 +1,7 @@
 package psu_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -96,6 +97,26 @@ func TestSurvey(t *testing.T) {
 
 	if len(survey.Detectors) != 3 || survey.Detectors[2].Name != "PS Redundancy" || survey.Detectors[2].Slot != "" {
 		t.Errorf("%+v", survey.Detectors)
+	}
+}
+
+// A machine that was recorded tells the same when it is replayed.
+func TestARecordedMachine(t *testing.T) {
+	var recording bytes.Buffer
+
+	machine := bmc.New(bmc.Hogs)
+	if err := ipmi.Survey(ipmi.NewRecorder(machine, &recording)); err != nil {
+		t.Fatal(err)
+	}
+
+	replay, err := ipmi.NewReplay(&recording)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	live, again := psu.Find(fstest.MapFS{}, machine, nil), psu.Find(fstest.MapFS{}, replay, nil)
+	if len(again.Supplies) != 2 || again.Supplies[1].ID != live.Supplies[1].ID || len(again.Channels) != len(live.Channels) || len(again.Detectors) != len(live.Detectors) {
+		t.Errorf("%+v, want %+v", again, live)
 	}
 }
 

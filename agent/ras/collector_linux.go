@@ -54,6 +54,7 @@ type Collector struct {
 	bootLog []Record   // guarded by mu: until it is brought home
 	wrecks  []string   // guarded by mu: files that a crash before this boot left
 	storms  storms     // guarded by mu
+	read    []Entry    // guarded by mu: of the BMC's log, in the midst of the stage
 	skipped int        // guarded by mu: events and records there was no room for
 }
 

@@ -458,6 +458,49 @@ func record(number uint16, sort, form, offset, module byte) []byte {
 	return raw
 }
 
+// What a test has brought about itself is not judged: not before, not after, and not what
+// others tell meanwhile.
+func TestWhatATestHasBroughtAbout(t *testing.T) {
+	r := newRig(t)
+	r.write("dev/kmsg", "6,1,100,-;Linux version 6.12\n")
+
+	defer r.run()()
+
+	adds := func(records ...[]byte) { r.bmc.records = append(r.bmc.records, records...) }
+	lost := func(number uint16) []byte { return record(number, 0x08, 0x6f, 3, 0) } // of sensor 87h
+
+	wantCodes(t, r.stage(core.PSU, func() {
+		over := r.collector.Expect(t.Context(), []byte{0x87, 0x88})
+
+		adds(lost(1), lost(2))
+		over()
+	}))
+
+	wantCodes(t, r.stage(core.PSU, func() {
+		adds(lost(3))
+
+		over := r.collector.Expect(t.Context(), []byte{0x87})
+
+		over()
+	}), "critical sel/power-supply BMC sensor 0x87")
+
+	wantCodes(t, r.stage(core.PSU, func() {
+		over := r.collector.Expect(t.Context(), []byte{0x87})
+
+		over()
+		adds(lost(4))
+	}), "critical sel/power-supply BMC sensor 0x87")
+
+	wantCodes(t, r.stage(core.PSU, func() {
+		over := r.collector.Expect(t.Context(), []byte{0x88})
+
+		adds(lost(5))
+		over()
+	}), "critical sel/power-supply BMC sensor 0x87")
+
+	wantCodes(t, r.stage(core.PSU, nothing))
+}
+
 func TestTheBMCsLogIsReadFromWhereTheStageBegan(t *testing.T) {
 	r := newRig(t)
 	r.bmc.records = [][]byte{record(1, 0x0c, 0x6f, 1, 3), record(7, 0x08, 0x6f, 1, 0)}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"vetting/agent/stage"
@@ -72,6 +73,7 @@ func (c *Collector) end(ctx context.Context, name core.StageName, used bool) *wi
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
+	entries, c.read = append(c.read, entries...), nil
 	now := c.Read(time.Now()).steady(c.kept.Last)
 	w := &witnessed{
 		stage: name, used: used, virtual: c.Virtual, shared: c.Shared, before: c.kept.Last, after: now, events: c.events, records: c.records,
@@ -126,6 +128,26 @@ func (c *Collector) newEntries(ctx context.Context) (entries []Entry) {
 	}
 
 	return entries
+}
+
+// Expect is a stage.Expect: what some sensors of the BMC log from now on, until over is
+// called, is the doing of the test under way, and is not judged. What they logged before,
+// and what others log, is.
+func (c *Collector) Expect(ctx context.Context, sensors []byte) (over func()) {
+	c.keepEntries(c.newEntries(ctx))
+
+	return func() {
+		ctx := context.WithoutCancel(ctx) // a test that is stopped has done what it did
+
+		c.keepEntries(slices.DeleteFunc(c.newEntries(ctx), func(e Entry) bool { return slices.Contains(sensors, e.Sensor) }))
+	}
+}
+
+func (c *Collector) keepEntries(entries []Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.read = append(c.read, entries...)
 }
 
 const pstore = "sys/fs/pstore"

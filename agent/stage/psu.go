@@ -32,7 +32,7 @@ type PowerCourse func(ctx context.Context, o psu.Options) *psu.Outcome
 // Nothing is written anywhere. A machine that tells nothing of its supplies is judged by
 // its survival, and the coverage says so. The BMC's event log, heat and a host that resets
 // itself are judged by those who watch over every stage.
-func PSU(m probe.Machine, workers Workforce, course PowerCourse) Func {
+func PSU(m probe.Machine, workers Workforce, course PowerCourse, expect Expect) Func {
 	return func(ctx context.Context, env Env) core.Result {
 		x := &psuExam{env: env, machine: m, threads: m.Threads(), virtual: m.Virtual()}
 
@@ -45,6 +45,10 @@ func PSU(m probe.Machine, workers Workforce, course PowerCourse) Func {
 
 		x.out = course(ctx, options)
 		x.gone = switchedOff(m, x.threads)
+
+		if ctx.Err() == nil {
+			x.pull(ctx, expect)
+		}
 
 		if cause := context.Cause(ctx); cause != nil {
 			return x.interrupted(cause)
@@ -66,6 +70,7 @@ type psuExam struct {
 	survey  *psu.Survey
 	expect  int
 	out     *psu.Outcome
+	pulls   pulls
 
 	earlier []core.Finding // of a process that ended in the midst of the stage
 	spent   time.Duration  // by it
@@ -189,7 +194,9 @@ func onceEach(findings []core.Finding) (once []core.Finding) {
 }
 
 // ours are codes that say that the test was not done, not that the machine is bad.
-func (*psuExam) ours() []string { return append(ourFaults(), notPowered, notObserved) }
+func (*psuExam) ours() []string {
+	return append(ourFaults(), notPowered, notObserved, pullMissed, pullOpen)
+}
 
 // verdict is fail where something is said against the hardware, error where part of the
 // work was not done.
@@ -226,6 +233,10 @@ func (x *psuExam) coverage() string {
 
 	if idle, load := x.draw(psu.Rest), x.draw(psu.Load); !math.IsNaN(idle) && !math.IsNaN(load) {
 		parts = append(parts, fmt.Sprintf("%.0f W idle, %.0f W at full load", idle, load))
+	}
+
+	if pulled := x.pullCoverage(); pulled != "" {
+		parts = append(parts, pulled)
 	}
 
 	return strings.Join(parts, ", ")
@@ -339,6 +350,10 @@ func (x *psuExam) subSteps(findings []core.Finding) (steps []core.SubStep) {
 			Name: s.Slot, Part: s.Part(), Progress: 1, Summary: x.summary(s),
 			Verdict: about(func(f core.Finding) bool { return f.Part.Kind == "psu" && f.Part.Slot == s.Slot }),
 		})
+	}
+
+	if x.pulls.wanted {
+		steps = append(steps, x.pullStep(about(func(f core.Finding) bool { return strings.HasPrefix(f.Code, "psu/pull-") })))
 	}
 
 	return steps

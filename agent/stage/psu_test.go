@@ -39,6 +39,15 @@ type psuBench struct {
 	none   bool                 // the machine has no BMC
 	states [][]byte
 	cancel context.CancelCauseFunc // of the stage under way
+
+	expected []byte // sensors whose events were the test's own
+	over     int    // times that this ended
+}
+
+func (b *psuBench) expect(_ context.Context, sensors []byte) (over func()) {
+	b.expected = sensors
+
+	return func() { b.over++ }
 }
 
 func newPSUBench(scene bmc.Scene) *psuBench {
@@ -121,7 +130,7 @@ func (b *psuBench) run(t *testing.T) (result core.Result) {
 			return psu.Run(ctx, o)
 		}
 
-		result = stage.PSU(m, func(*slog.Logger) drill.Starter { return worker.Runner{} }, course)(ctx, b.Env)
+		result = stage.PSU(m, func(*slog.Logger) drill.Starter { return worker.Runner{} }, course, b.expect)(ctx, b.Env)
 	})
 
 	return result

@@ -27,6 +27,8 @@ const (
 const (
 	notPowered  = problem.PSUNotTested
 	notObserved = problem.PSUNotObserved
+	pullMissed  = problem.PSUPullMissed
+	pullOpen    = problem.PSUPullOpen
 )
 
 // psuRule is a row of the criteria.
@@ -49,6 +51,7 @@ func psuRules() []psuRule {
 		{"psu-inlet", true, (*psuExam).inlet},
 		{"psu-observed", true, (*psuExam).observed},
 		{"psu-cpus", false, (*psuExam).cpus},
+		{"psu-pull", true, (*psuExam).pulled},
 	}
 }
 

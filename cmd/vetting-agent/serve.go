@@ -210,7 +210,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.Storage:        stage.Storage(look, workforce, storage.Run),
 			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log), m.log}),
 			core.Burn:           stage.Burn(look, workforce, burn.Run),
-			core.PSU:            stage.PSU(look, workforce, psu.Run),
+			core.PSU:            stage.PSU(look, workforce, psu.Run, faults.Expect),
 		},
 		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look, raid)}, Bring: faults.Bring,
 		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,

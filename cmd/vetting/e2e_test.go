@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"vetting/cmd/vetting-lab/bmc"
 	"vetting/cmd/vetting-lab/lab"
 	"vetting/core"
 	"vetting/core/route"
@@ -32,16 +33,19 @@ const (
 func TestE2E(t *testing.T) {
 	rack := openRack(t)
 	twin := lab.Sample(lab.BIOS, 1)
+	twin.BMC, twin.Identity.Supplies = bmc.New(bmc.Healthy), []string{"PSU1", "PSU2"}
 
 	t.Run("from power-on to Completed", func(t *testing.T) {
 		t.Run("BIOS", func(t *testing.T) {
 			t.Parallel()
-			passes(t, rack, twin, func(s subject) core.RunID {
+
+			run := passes(t, rack, twin, func(s subject) core.RunID {
 				s.register(core.PowerManual)
 				s.expectItself()
 
 				return s.vet()
 			})
+			seesItsSupplies(t, run)
 		})
 		t.Run("UEFI, told to reboot by its installed system", func(t *testing.T) {
 			t.Parallel()
@@ -75,6 +79,10 @@ func TestE2E(t *testing.T) {
 		t.Run("another machine behind a known MAC", func(t *testing.T) {
 			t.Parallel()
 			quarantines(t, rack, twin)
+		})
+		t.Run("a power supply that loses its input", func(t *testing.T) {
+			t.Parallel()
+			losesASupply(t, rack, lab.Sample(lab.BIOS, 14))
 		})
 	})
 
@@ -290,7 +298,7 @@ func (s subject) mustPass(id core.RunID) route.Run {
 }
 
 // passes has a machine registered and vetted by vet, to a pass.
-func passes(t *testing.T, rack *lab.Rack, machine lab.Machine, vet func(subject) core.RunID) {
+func passes(t *testing.T, rack *lab.Rack, machine lab.Machine, vet func(subject) core.RunID) route.Run {
 	s := plug(t, rack, machine)
 	run := s.mustPass(vet(s))
 
@@ -306,6 +314,8 @@ func passes(t *testing.T, rack *lab.Rack, machine lab.Machine, vet func(subject)
 	if host.Identity.SMBIOSUUID != machine.Identity.UUID || host.Identity.BoardSerial != machine.Identity.BoardSerial {
 		t.Errorf("the identity on record is %+v", host.Identity)
 	}
+
+	return run
 }
 
 // chains boots a machine to a pass, with answers typed on its console, and looks
@@ -390,6 +400,7 @@ func names(run route.Run, name core.StageName, kind, slot string) bool {
 func quarantines(t *testing.T, rack *lab.Rack, known lab.Machine) {
 	other := known
 	other.Name += "-impostor"
+	other.BMC = nil
 	other.Identity.UUID = "deadbeef-0051-4810-8031-000000000001"
 
 	s := plug(t, rack, other)

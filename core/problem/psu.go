@@ -11,6 +11,8 @@ const (
 	PSUUnobservable = "psu/unobservable"
 	PSUNotObserved  = "psu/not-observed"
 	PSUNotTested    = "psu/not-tested"
+	PSUPullMissed   = "psu/pull-missed"
+	PSUPullOpen     = "psu/pull-open"
 )
 
 const (
@@ -19,7 +21,9 @@ const (
 )
 
 // supplies lists what the PSU stage finds.
-func supplies() []Entry { return slices.Concat(supplyStates(), supplyDoubts(), supplyGaps()) }
+func supplies() []Entry {
+	return slices.Concat(supplyStates(), supplyDoubts(), supplyGaps(), supplyPulls())
+}
 
 // supplyStates lists what supplies and the BMC say themselves.
 func supplyStates() []Entry {
@@ -136,6 +140,25 @@ func supplyGaps() []Entry {
 		{
 			PSUNotTested, "The power supplies were not put under load",
 			"The work that was to load them could not be done.", "Look at the evidence and the log, then retry the stage.", core.Critical,
+		},
+	}
+}
+
+// supplyPulls lists what comes of the guided pull test.
+func supplyPulls() []Entry {
+	return []Entry{
+		{
+			PSUPullMissed, "The cord of a power supply was not pulled",
+			"The profile asks for it (PSU.pull_test), and in five minutes that supply, and no other, did not lose its input. Whether the machine survives its loss is not known.",
+			"Be at the machine when the stage asks, and retry it; if the right cord was pulled, the BMC does not notice or confuses the supplies.", core.Critical,
+		},
+		{
+			PSUPullOpen, "The cord of a power supply was not put back",
+			"Its input did not come back in five minutes.", "Put the cord of {part} back and retry the stage; replace {part} if it does not come back.", core.Critical,
+		},
+		{
+			"psu/pull-other", "Another power supply lost its input than was asked for",
+			"The wrong cord was pulled first, or the BMC confuses the supplies.", "Look which cord feeds {part}; if it was the right one, look at how the supplies are numbered.", core.Warning,
 		},
 	}
 }

@@ -76,6 +76,16 @@ func (b *BMC) Without(drop func(record []byte) bool) {
 	b.records = left
 }
 
+// Change changes the sensor records.
+func (b *BMC) Change(change func(record []byte)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	for _, r := range b.records {
+		change(r)
+	}
+}
+
 // Do answers a request: the completion code and what follows it.
 func (b *BMC) Do(req ipmi.Request) ([]byte, error) {
 	b.mu.Lock()

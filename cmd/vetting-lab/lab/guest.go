@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,6 +92,10 @@ func (g *Guest) PowerOn(ctx context.Context) (*Process, error) {
 		}
 	}
 
+	if err := g.answerIPMI(ctx); err != nil {
+		return nil, err
+	}
+
 	args, err := g.arguments(g.dir, g.tap, g.second)
 	if err != nil {
 		return nil, err
@@ -101,6 +106,23 @@ func (g *Guest) PowerOn(ctx context.Context) (*Process, error) {
 	g.process, err = g.segment.wire.Start(ctx, Command{Program: qemuProgram, Args: args, Log: log})
 
 	return g.process, err
+}
+
+// answerIPMI lets the machine's management controller answer, which it does until ctx
+// ends, whether the machine is on or off.
+func (g *Guest) answerIPMI(ctx context.Context) error {
+	if g.BMC == nil || g.boots > 0 {
+		return nil
+	}
+
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", bmcPath(g.dir))
+	if err != nil {
+		return fmt.Errorf("giving machine %s a BMC: %w", g.Name, err)
+	}
+
+	go g.BMC.Serve(ctx, listener)
+
+	return nil
 }
 
 // freshVariables gives the machine the UEFI variables of a new board, once.

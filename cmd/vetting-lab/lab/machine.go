@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"vetting/cmd/vetting-lab/bmc"
 )
 
 // Firmware is what a machine starts with.
@@ -35,6 +37,8 @@ type Machine struct {
 	HTTPBoot bool   // UEFI: its set-up allows network boot over HTTP only
 	Second   string // MAC of a second port on the same segment; empty: none
 	RootPort bool   // a PCI Express port with nothing behind it, which the monitor calls "rootport"
+
+	BMC *bmc.BMC // management controller behind a KCS interface; nil: none
 }
 
 // Files of the Debian packages qemu-system-x86 and ovmf.
@@ -94,6 +98,14 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 		args = append(args, "-device", "pcie-root-port,id=rootport,bus=pcie.0,chassis=1")
 	}
 
+	if m.BMC != nil {
+		// The firmware's tables of such an interface (SMBIOS type 38, ACPI IPI0001) are
+		// QEMU's own. QEMU 7.2 falls over a connection that is there before the interface
+		// is: it is to connect later.
+		args = append(args, "-chardev", "socket,id=bmc,reconnect=1,path="+bmcPath(dir),
+			"-device", "ipmi-bmc-extern,id=bmc0,chardev=bmc", "-device", "isa-ipmi-kcs,bmc=bmc0")
+	}
+
 	if slices.ContainsFunc(m.Disks, func(d Disk) bool { return d.Bus == USB }) {
 		args = append(args, "-device", "qemu-xhci,id=xhci")
 	}
@@ -149,6 +161,9 @@ func accelerator() string {
 	return "tcg,thread=multi"
 }
 
+// bmcPath is the socket at which a machine's management controller answers.
+func bmcPath(dir string) string { return filepath.Join(dir, "bmc") }
+
 func diskPath(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("disk%d.raw", i)) }
 
 func (d Disk) arguments(i int, path string) []string {
@@ -184,11 +199,16 @@ func (id Identity) arguments(dir string) ([]string, error) {
 	args = append(args, table("type=2", "manufacturer", id.Manufacturer, "product", id.Product, "serial", id.BoardSerial)...)
 	args = append(args, table("type=3", "manufacturer", id.Manufacturer, "serial", id.Serial, "asset", id.AssetTag)...)
 
-	if len(id.DIMMs) == 0 {
-		return args, nil
+	var tables [][]byte
+
+	if len(id.DIMMs) > 0 {
+		tables = append(tables, arrayTable(len(id.DIMMs)))
 	}
 
-	tables := [][]byte{arrayTable(len(id.DIMMs))}
+	for i, slot := range id.Supplies {
+		tables = append(tables, supplyTable(i, slot))
+	}
+
 	for i, dimm := range id.DIMMs {
 		tables = append(tables, deviceTable(i, dimm))
 	}

@@ -5,6 +5,8 @@ package lab
 import (
 	"encoding/binary"
 	"strconv"
+
+	"vetting/cmd/vetting-lab/bmc"
 )
 
 // Identity is what a machine says of itself through SMBIOS (DSP0134).
@@ -16,6 +18,7 @@ type Identity struct {
 	BoardSerial  string
 	AssetTag     string
 	DIMMs        []DIMM
+	Supplies     []string // slots of power supplies, all of them filled
 }
 
 // DIMM is a memory slot; MiB 0 is an empty one.
@@ -25,6 +28,30 @@ type DIMM struct {
 	Maker  string
 	Part   string
 	Serial string
+}
+
+// supplyTable is SMBIOS type 39 (DSP0134 7.40): the i-th power supply, hot-replaceable and
+// present.
+func supplyTable(i int, slot string) []byte {
+	const handle, characteristics, none = 0x2700, 1<<0 | 1<<1 | 3<<7, 0xffff
+
+	t := make([]byte, 0x16)
+	t[0], t[1] = 39, byte(len(t))
+	binary.LittleEndian.PutUint16(t[2:], uint16(handle+i)) //nolint:gosec // a handful of supplies
+	t[4] = 1
+	t[5], t[6], t[7] = 1, 2, 3
+	binary.LittleEndian.PutUint16(t[12:], bmc.Watts)
+	binary.LittleEndian.PutUint16(t[14:], characteristics)
+
+	for at := 16; at < len(t); at += 2 {
+		binary.LittleEndian.PutUint16(t[at:], none) // probes and cooling device
+	}
+
+	for _, text := range []string{slot, "LP-800", "Lab Power"} {
+		t = append(append(t, text...), 0)
+	}
+
+	return append(t, 0)
 }
 
 // QEMU's own handles for the memory array and its devices, which other tables
