@@ -176,6 +176,10 @@ func TestCourse(t *testing.T) {
 		if every := psu.Pace(whole); every < 500*time.Millisecond || every > 11*time.Second {
 			t.Errorf("%v: the BMC is asked each %v", whole, every)
 		}
+
+		if every := psu.Pace(whole); whole > 10*time.Minute && every%(10*time.Second) == 0 {
+			t.Errorf("%v: the BMC is asked each %v, and sees one half of the slow pulses only", whole, every)
+		}
 	}
 }
 
@@ -247,7 +251,7 @@ func (b *blink) Do(req ipmi.Request) ([]byte, error) {
 	defer b.mu.Unlock()
 
 	if req.NetFn == ipmi.Sensor && req.Command == 0x2d && len(answer) > 3 && answer[3] == 1 && answer[4] == 0x80 {
-		if b.asked[req.Data[0]]++; b.asked[req.Data[0]]%2 == 1 {
+		if b.asked[req.Data[0]]++; b.asked[req.Data[0]] > 0 && b.asked[req.Data[0]]%2 == 1 {
 			answer[3] |= 1 << 3
 		}
 	}
@@ -263,6 +267,18 @@ func TestAStateThatIsNoMoreWhenAskedAgain(t *testing.T) {
 	if len(out.Seen.Events) > 0 {
 		t.Errorf("%+v", out.Seen.Events)
 	}
+}
+
+// A cord counts as pulled when two looks in a row say so.
+func TestACordThatIsInAgainAtTheNextLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		survey := psu.Find(fstest.MapFS{}, &blink{BMC: bmc.New(bmc.Healthy), asked: map[byte]int{0x11: -1 << 30}}, nil)
+
+		all := psu.Pull(t.Context(), psu.Asking{Survey: survey, Slots: []string{"PSU1"}, Limit: time.Minute, Tell: func(string, float64, time.Duration) {}})
+		if len(all) != 1 || all[0].Gone || all[0].Back {
+			t.Errorf("%+v", all)
+		}
+	})
 }
 
 // refusing is a BMC that answers only who it is.
