@@ -191,11 +191,16 @@ func (s *SensorRecord) limits(told byte, raw []byte) Limits {
 	return Limits{HighFatal: at(5, 0), High: at(4, 1), HighWarn: at(3, 2), LowFatal: at(2, 3), Low: at(1, 4), LowWarn: at(0, 5)}.Sane()
 }
 
-// Sane leaves out thresholds that make no sense beside their counterparts.
+// Sane leaves out thresholds that make no sense beside their counterparts, and upper ones
+// of zero, which nobody has set.
 func (l Limits) Sane() Limits {
 	for _, pair := range [][2]*float64{{&l.LowFatal, &l.HighFatal}, {&l.Low, &l.High}, {&l.LowWarn, &l.HighWarn}} {
 		if *pair[0] >= *pair[1] {
 			*pair[0], *pair[1] = math.NaN(), math.NaN()
+		}
+
+		if *pair[1] == 0 {
+			*pair[1] = math.NaN()
 		}
 	}
 

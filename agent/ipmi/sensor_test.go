@@ -108,6 +108,10 @@ func TestThresholds(t *testing.T) {
 		}
 	}
 
+	if l := (ipmi.Limits{Low: math.NaN(), High: 0, LowWarn: -13, HighWarn: -11}).Sane(); !math.IsNaN(l.High) || l.HighWarn != -11 {
+		t.Errorf("%+v", l)
+	}
+
 	// Those in force count before those of the record.
 	bmc, err := ipmi.NewReplay(strings.NewReader(""))
 	if err != nil {

@@ -23,6 +23,7 @@ type Survey struct {
 
 	root fs.FS
 	bmc  ipmi.BMC
+	of   map[int]int // the number of the supply that sensors name, by the instance of its entity
 }
 
 // supplyOutput is the main output of nearly all supplies. One that is far from it has
@@ -69,6 +70,8 @@ func (s *Survey) fromBMC() {
 	// The states name the supplies, so that they come first.
 	slices.SortStableFunc(sensors, func(a, b ipmi.SensorRecord) int { return rank(&a) - rank(&b) })
 
+	s.count(sensors)
+
 	for i := range sensors {
 		s.sensor(&sensors[i])
 	}
@@ -89,11 +92,47 @@ func rank(s *ipmi.SensorRecord) int {
 	return 1
 }
 
+// count learns from sensors that have the number of a supply in their names which instance
+// of the entity it is, so that sensors without one are known by that. Instances that are
+// the same for several supplies say nothing.
+func (s *Survey) count(sensors []ipmi.SensorRecord) {
+	s.of = map[int]int{}
+
+	for i := range sensors {
+		r := &sensors[i]
+
+		number, instance := numberOf(r.Name), int(r.Instance)
+		if number == none || r.Entity != ipmi.EntitySupply {
+			continue
+		}
+
+		if known, ok := s.of[instance]; ok && known != number {
+			number = none
+		}
+
+		s.of[instance] = number
+	}
+}
+
+// numbered is the number of the supply that something is of, by its name or else by the
+// instance of its entity.
+func (s *Survey) numbered(name string, instance byte) int {
+	if number := numberOf(name); number != none {
+		return number
+	}
+
+	if number, known := s.of[int(instance)]; known && number != none {
+		return number
+	}
+
+	return max(1, int(instance))
+}
+
 // sensor takes in one sensor, if it is about power.
 func (s *Survey) sensor(r *ipmi.SensorRecord) {
 	number := numberOf(r.Name)
-	if number == 0 && (r.Entity == ipmi.EntitySupply || r.Type == ipmi.TypeSupply) && r.Form != ipmi.FormRedundancy {
-		number = max(1, int(r.Instance))
+	if (r.Entity == ipmi.EntitySupply || r.Type == ipmi.TypeSupply) && r.Form != ipmi.FormRedundancy {
+		number = s.numbered(r.Name, r.Instance)
 	}
 
 	switch {
@@ -107,7 +146,7 @@ func (s *Survey) sensor(r *ipmi.SensorRecord) {
 
 		s.measures(r, slot) // some makers have states and watts in one sensor
 	case r.Form != ipmi.FormThreshold && r.Form != ipmi.FormOwn: // states of something, which only their maker can read
-	case number > 0:
+	case number != none:
 		s.measures(r, s.supply(number, slotIn(r.Name)).Slot)
 	default:
 		s.ofBoard(r)
@@ -218,11 +257,11 @@ func inlet(r *ipmi.SensorRecord) bool {
 func (s *Survey) identify(inventories []ipmi.Inventory) {
 	for _, i := range inventories {
 		number := numberOf(i.Name)
-		if number == 0 && i.Entity == ipmi.EntitySupply {
-			number = max(1, int(i.Instance))
+		if i.Entity == ipmi.EntitySupply {
+			number = s.numbered(i.Name, i.Instance)
 		}
 
-		at := slices.IndexFunc(s.Supplies, func(p Supply) bool { return number > 0 && p.number == number })
+		at := slices.IndexFunc(s.Supplies, func(p Supply) bool { return number != none && p.number == number })
 		if at < 0 {
 			continue
 		}
@@ -240,7 +279,7 @@ func (s *Survey) fromTables(tables []core.Supply) {
 		t := &tables[i]
 
 		number := numberOf(t.Slot)
-		if number == 0 {
+		if number == none {
 			number = i + 1
 		}
 

@@ -120,6 +120,65 @@ func TestARecordedMachine(t *testing.T) {
 	}
 }
 
+// Boards that count their supplies from 0, name some sensors by no number, or have all
+// sensors of one entity.
+func TestSuppliesAreToldApart(t *testing.T) {
+	rename := func(r []byte, from, to string) {
+		if i := bytes.Index(r, []byte(from)); i >= 0 {
+			copy(r[i:], to)
+		}
+	}
+
+	for name, change := range map[string]func(r []byte){
+		"from 0": func(r []byte) {
+			rename(r, "PSU1", "PSU0")
+			rename(r, "PSU2", "PSU1")
+		},
+		"measures without a number": func(r []byte) {
+			if r[3] == 1 {
+				rename(r, "PSU1 ", "Main ")
+				rename(r, "PSU2 ", "Main ")
+			}
+		},
+		"from 0, measures without a number": func(r []byte) {
+			rename(r, "PSU1", "PSU0")
+			rename(r, "PSU2", "PSU1")
+
+			if r[3] == 1 {
+				rename(r, "PSU0 ", "Main ")
+				rename(r, "PSU1 ", "Main ")
+			}
+		},
+		"all of one entity": func(r []byte) {
+			if r[8] == 0x0a {
+				r[9] = 1
+			}
+		},
+		"behind the BMC": func(r []byte) {
+			if r[8] == 0x0a {
+				r[9] += 0x60
+			}
+		},
+	} {
+		machine := bmc.New(bmc.Healthy)
+		machine.Change(change)
+
+		survey := psu.Find(fstest.MapFS{}, machine, nil)
+		if len(survey.Supplies) != 2 || survey.Supplies[0].ID.Serial != "LP0000001" || survey.Supplies[1].ID.Serial != "LP0000002" {
+			t.Errorf("%s: %+v", name, survey.Supplies)
+
+			continue
+		}
+
+		for i, s := range survey.Supplies {
+			of := slices.DeleteFunc(slices.Clone(survey.Channels), func(c psu.Channel) bool { return c.Slot != s.Slot })
+			if len(of) != 4 || len(survey.Sensors(s.Slot)) != 5 || survey.Sensors(s.Slot)[0] != byte(0x10+i) {
+				t.Errorf("%s: %s has %x", name, s.Slot, survey.Sensors(s.Slot))
+			}
+		}
+	}
+}
+
 // What SMBIOS knows of a supply that the BMC does not identify.
 func TestTablesFillIn(t *testing.T) {
 	machine := bmc.New(bmc.Healthy)
@@ -141,7 +200,8 @@ func TestNames(t *testing.T) {
 		slot   string
 	}{
 		"PS1 Status": {1, "PS1"}, "PSU2_PIN": {2, "PSU2"}, "Power Supply 1": {1, "Power Supply 1"}, "PWS 1": {1, "PWS 1"}, "PS2 Input Power": {2, "PS2"},
-		"Pwr Supply 2": {2, "Pwr Supply 2"}, "PSU #3": {3, "PSU #3"}, "Power Supplies": {}, "PS Redundancy": {}, "CAPS1": {}, "VPS1V8": {}, "Status": {}, "": {},
+		"Pwr Supply 2": {2, "Pwr Supply 2"}, "PSU #3": {3, "PSU #3"}, "PSU0 Status": {0, "PSU0"},
+		"Power Supplies": {-1, ""}, "PS Redundancy": {-1, ""}, "CAPS1": {-1, ""}, "VPS1V8": {-1, ""}, "Status": {-1, ""}, "": {-1, ""},
 	} {
 		if n, slot := psu.NumberOf(name), psu.SlotIn(name); n != want.number || slot != want.slot {
 			t.Errorf("%q: %d %q", name, n, slot)

@@ -14,7 +14,7 @@ import (
 type Supply struct {
 	Slot   string        // as it is named: "PSU1"
 	ID     ipmi.Identity // what is known of it
-	number int           // in the machine; 0: it is told of by another than the BMC
+	number int           // in the machine, in which some count from 0; none: another than the BMC tells of it
 }
 
 // Part names the supply.
@@ -132,17 +132,20 @@ func (d *Detector) presence() bool {
 	return d.sensor != nil && d.sensor.Form == ipmi.FormOwn && d.sensor.States&there != 0
 }
 
+// none is no number of a supply.
+const none = -1
+
 // numberOf is the number of a supply in the name of what tells of it: "PS1 Status",
-// "PSU2_PIN", "Power Supply 1"; 0: there is none.
+// "PSU2_PIN", "Power Supply 1"; none: there is none.
 func numberOf(name string) int {
 	m := regexp.MustCompile(`(?i)(?:^|[^a-z])(?:psu|pws|ps|(?:power|pwr)[ _-]?(?:supply|sup))[ _#-]*(\d{1,2})(?:[^0-9]|$)`).FindStringSubmatch(name)
 	if m == nil {
-		return 0
+		return none
 	}
 
 	n, err := strconv.Atoi(m[1])
 	if err != nil {
-		return 0
+		return none
 	}
 
 	return n

@@ -31,7 +31,7 @@ func (s *Survey) fromSystem() {
 		}
 
 		slot := path.Base(dir)
-		s.Supplies = append(s.Supplies, Supply{Slot: slot, ID: ipmi.Identity{
+		s.Supplies = append(s.Supplies, Supply{Slot: slot, number: none, ID: ipmi.Identity{
 			Manufacturer: s.text(dir + "/manufacturer"), Model: s.text(dir + "/model_name"), Serial: s.text(dir + "/serial_number"),
 		}})
 		s.Detectors = append(s.Detectors, Detector{Name: slot, Slot: slot, online: dir + "/online"})
@@ -78,7 +78,7 @@ func (s *Survey) chip(dir, name string) {
 	}
 
 	slot = name + " " + slot
-	s.Supplies = append(s.Supplies, Supply{Slot: slot, ID: ipmi.Identity{Model: name}})
+	s.Supplies = append(s.Supplies, Supply{Slot: slot, number: none, ID: ipmi.Identity{Model: name}})
 
 	for _, label := range s.glob(dir + "/*_label") { // in order
 		stem := strings.TrimSuffix(label, "_label")
