@@ -2,11 +2,14 @@ package bmc_test
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math"
 	"net"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/bougou/go-ipmi/pkg/types"
 	"github.com/bougou/go-ipmi/pkg/vmproto"
 
 	"vetting/agent/ipmi"
@@ -97,3 +100,73 @@ func TestTheLogOfEvents(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What the controller says of itself is what others read in it, too: the records of its
+// sensors and the information of its FRUs go through decoders that are not ours.
+func TestOthersReadTheSame(t *testing.T) {
+	machine := bmc.New(bmc.Healthy)
+
+	sensors, inventories, err := ipmi.ReadSensors(machine)
+	if err != nil || len(sensors) != 13 || len(inventories) != 2 {
+		t.Fatalf("%d sensors, %d inventories, %v", len(sensors), len(inventories), err)
+	}
+
+	for id, n := uint16(0), 0; id != 0xffff; {
+		answer, err := machine.Do(ipmi.Request{NetFn: ipmi.Storage, Command: 0x23, Data: []byte{1, 0, byte(id), byte(id >> 8), 0, 0xff}})
+		if err != nil || answer[0] != 0 {
+			t.Fatalf("%x %v", answer, err)
+		}
+
+		sdr, err := types.ParseSDR(answer[3:], 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		id = binary.LittleEndian.Uint16(answer[1:])
+
+		if sdr.RecordHeader.RecordType == types.SDRRecordTypeFRUDeviceLocator {
+			continue
+		}
+
+		if ours := sensors[n]; byte(sdr.SensorNumber()) != ours.Number() || sdr.SensorName() != ours.Name {
+			t.Errorf("%#x %q, and %#x %q", sdr.SensorNumber(), sdr.SensorName(), ours.Number(), ours.Name)
+		}
+
+		if full := sdr.Full; full != nil && full.HasAnalogReading() {
+			const raw = 100
+
+			reading := full.ConvertReading(raw)
+			ours, err := sensors[n].Read(fixed{raw})
+
+			if err != nil || math.Abs(reading-ours.Value) > 1e-6 {
+				t.Errorf("%s: %v, and %v", sensors[n].Name, reading, ours.Value)
+			}
+		}
+
+		n++
+	}
+
+	for _, i := range inventories {
+		answer, err := machine.Do(ipmi.Request{NetFn: ipmi.Storage, Command: 0x11, Data: []byte{i.Device, 0, 0, 0xff}})
+		if err != nil || answer[0] != 0 {
+			t.Fatalf("%x %v", answer, err)
+		}
+
+		fru, err := types.ParseFRU(answer[2:])
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		capacity := int(binary.LittleEndian.Uint16(fru.MultiRecords[0].RecordData))
+
+		ours, err := ipmi.ReadIdentity(machine, i.Device)
+		if err != nil || string(fru.ProductInfoArea.SerialNumber) != ours.Serial || string(fru.ProductInfoArea.PartModel) != ours.Part || capacity != ours.Watts {
+			t.Errorf("%+v, %d W and %+v %v", fru.ProductInfoArea, capacity, ours, err)
+		}
+	}
+}
+
+// fixed is a BMC whose sensors all read the same.
+type fixed struct{ raw byte }
+
+func (f fixed) Do(ipmi.Request) ([]byte, error) { return []byte{0, f.raw, 0xc0, 0xc0}, nil }
