@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type Counters struct {
 	part   core.Part
 	values map[string]float64
 	limits []limit
+	told   []core.Finding // what the disk says of itself beyond its counters
 }
 
 // TakeCounters asks a disk for its counters, which takes a fraction of a second. It
@@ -42,11 +44,12 @@ func countersOf(p patient, d core.Disk) (Counters, error) {
 		return Counters{}, fmt.Errorf("reading counters of %s: %w", d.Name, err)
 	}
 
-	return Counters{At: time.Now(), part: probe.DiskPart(d), values: now.values, limits: p.rules(false)}, nil
+	return Counters{At: time.Now(), part: probe.DiskPart(d), values: now.values, limits: p.rules(false), told: now.findings}, nil
 }
 
 // Since tells what grew since an earlier moment of the same disk, and how bad that is:
-// any error is critical, however many there were before.
+// any error is critical, however many there were before. What the disk warns of since then
+// (it fails, NVMe's critical warnings) is told as SMART tells it.
 func (c Counters) Since(before Counters) (findings []core.Finding) {
 	for _, rule := range c.limits {
 		f, grew := rule.growth(before.values, c.values)
@@ -59,7 +62,25 @@ func (c Counters) Since(before Counters) (findings []core.Finding) {
 		findings = append(findings, f)
 	}
 
+	for _, f := range c.told {
+		if f.Severity == core.Info || slices.ContainsFunc(before.told, func(was core.Finding) bool { return theme(was) == theme(f) }) {
+			continue
+		}
+
+		f.Part = c.part
+		f.Evidence += fmt.Sprintf(", since a look at %s UTC", before.At.UTC().Format(time.TimeOnly))
+		findings = append(findings, f)
+	}
+
 	return findings
+}
+
+// theme is what a finding is about, without the numbers behind the colon: "critical warning
+// 0x04", "attribute 5".
+func theme(f core.Finding) string {
+	about, _, _ := strings.Cut(f.Evidence, ":")
+
+	return f.Code + " " + about
 }
 
 // DiskCounters returns the Watch that compares the counters of all disks after Storage

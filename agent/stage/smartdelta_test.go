@@ -113,6 +113,13 @@ func TestWhatDisksCountMeanwhileIsJudged(t *testing.T) {
 			1,
 			"smart/increase", core.Warning, "command_timeouts_count went from 0 to 1",
 		},
+		"a critical warning that is raised during Burn": {
+			nvmeMachine, "nvme0n1",
+			step{nvmeHealth, []func([]byte) []byte{setByte(0, 4)}},
+			[]core.StageName{core.SMART, core.Burn},
+			1,
+			"smart/critical-warning", core.Critical, "critical warning 0x04: the medium has become unreliable, since a look at 01:00:00 UTC",
+		},
 		"nothing": {sataMachine, "sdc", step{ataAttributes, []func([]byte) []byte{same}}, []core.StageName{core.SMART, core.Storage, core.Burn}, 2, "", "", ""},
 		"counters of the past": {
 			sataMachine, "sdc", step{ataAttributes, nil}, []core.StageName{core.SMART, core.Burn}, 1, "", "", "",

@@ -148,13 +148,24 @@ func (x *storageExam) configure() (test storage.Test, err error) {
 }
 
 // protected are the entries of a list that commas separate, so that they may have spaces
-// in them, or spaces alone.
-func protected(list string) []string {
+// in them. Without a comma it cannot be told whether a space is between two entries or in
+// one: then every run of words counts as one, since a disk too many that is not written
+// does no harm.
+func protected(list string) (entries []string) {
+	const longest = 8 // words of a serial number, which has 20 to 40 characters
+
 	if strings.Contains(list, ",") {
 		return strings.Split(list, ",")
 	}
 
-	return strings.Fields(list)
+	words := strings.Fields(list)
+	for from := range words {
+		for to := from + 1; to <= min(from+longest, len(words)); to++ {
+			entries = append(entries, strings.Join(words[from:to], " "))
+		}
+	}
+
+	return entries
 }
 
 // driveParts names disks in sample keys.

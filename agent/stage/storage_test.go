@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -134,6 +135,49 @@ func altered(serial string, change func(t *storage.Tally)) func(map[string]stora
 		t := all[serial]
 		change(&t)
 		all[serial] = t
+	}
+}
+
+// late is a machine whose block device of a name is found late.
+type late struct {
+	fs.FS
+
+	name  string
+	there *atomic.Bool
+}
+
+func (l late) ReadDir(name string) ([]fs.DirEntry, error) {
+	list, err := fs.ReadDir(l.FS, name)
+
+	return slices.DeleteFunc(list, func(e fs.DirEntry) bool { return e.Name() == l.name && !l.there.Load() }), err
+}
+
+func (l late) ReadLink(name string) (string, error) { return fs.ReadLink(l.FS, name) }
+
+func (l late) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(l.FS, name) }
+
+// A disk that is plugged in, or found, while others are tested is told: it was not tested.
+func TestADiskThatAppearsMeanwhile(t *testing.T) {
+	for name, severity := range map[string]core.Severity{"sda": core.Warning, "sdb": core.Info} {
+		b := newStorageBench(t, "quick")
+		b.Disks = nil
+
+		var there atomic.Bool
+
+		b.change = func(map[string]storage.Tally) { there.Store(true) }
+		m := b.machine.Machine()
+		m.Root = late{m.Root, name, &there}
+
+		r := stage.Storage(m, func(*slog.Logger) drill.Starter { return worker.Runner{} }, b.test)(t.Context(), b.Env)
+
+		found := find(r, problem.StorageAppeared)
+		if len(found) != 1 || found[0].Severity != severity || found[0].Part.Slot == "" || found[0].Evidence != name+" was not there when the stage began" || r.Verdict != core.Pass {
+			t.Errorf("%s: %s %+v", name, r.Verdict, r.Findings)
+		}
+
+		if slices.ContainsFunc(b.asked.Job.Disks, func(d storage.Disk) bool { return d.Name == name }) {
+			t.Errorf("%s was tested", name)
+		}
 	}
 }
 
@@ -491,6 +535,34 @@ func TestDisksThatStorageCannotTest(t *testing.T) {
 	if len(b.asked.Job.Disks) != 1 {
 		t.Errorf("%+v", b.asked.Job.Disks)
 	}
+
+	// A disk of a few blocks, and zones that are the host's to manage; an armed one goes to
+	// the gates, which refuse it.
+	for file, c := range map[string]struct {
+		text, code string
+		verdict    core.Verdict
+		armed      bool
+	}{
+		"size":         {"31\n", "storage/not-tested", core.Error, false},
+		"queue/zoned":  {"host-managed\n", "storage/host-managed-zones", core.Pass, false},
+		"/queue/zoned": {"host-managed\n", "", core.Pass, true},
+	} {
+		var armed []string
+		if c.armed {
+			armed = []string{turning}
+		}
+
+		b := newStorageBench(t, "deep", armed...)
+		file = strings.TrimPrefix(file, "/")
+		b.files["sys/block/sda/"+file] = &fstest.MapFile{Data: []byte(c.text)}
+		b.files["sys/"+strings.TrimPrefix(target, "../")+"/"+file] = &fstest.MapFile{Data: []byte(c.text)}
+
+		r := b.run(t)
+		if found := find(r, c.code); r.Verdict != c.verdict || c.code != "" && (len(found) != 1 || found[0].Part.Serial != turning) ||
+			slices.ContainsFunc(b.asked.Job.Disks, func(d storage.Disk) bool { return d.Serial == turning }) != c.armed {
+			t.Errorf("%s %q: %s %+v", file, c.text, r.Verdict, r.Findings)
+		}
+	}
 }
 
 // A lowered maximum address: GET NATIVE MAX ADDRESS EXT tells of 2^20 sectors more than
@@ -516,6 +588,34 @@ func TestAMachineWithoutDisks(t *testing.T) {
 	r := stage.Storage(m, func(*slog.Logger) drill.Starter { return worker.Runner{} }, b.test)(t.Context(), b.Env)
 	if r.Verdict != core.Skip || r.SkipReason == "" || b.calls > 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What is never written is known with and without commas, with spaces in serial numbers
+// and between them.
+func TestTheListOfProtectedDisks(t *testing.T) {
+	for list, want := range map[string][]string{
+		"":                  nil,
+		"S9":                {"S9"},
+		"S 9, 5000c500a1":   {"S 9", "5000c500a1"},
+		"WD-W 7K4 123":      {"WD-W 7K4 123", "WD-W", "7K4", "123"},
+		"A1 WD-W 7K4 B2":    {"A1", "WD-W 7K4", "B2"},
+		"A1\tB2":            {"A1", "B2"},
+		"1 2 3 4 5 6 7 8 9": {"1 2 3 4 5 6 7 8", "2 3 4 5 6 7 8 9"},
+	} {
+		b := newStorageBench(t, "deep", turning)
+		b.Config[profile.StorageProtect] = list
+		b.run(t)
+
+		for _, entry := range want {
+			if !slices.ContainsFunc(b.asked.Job.Protected, func(p string) bool { return strings.TrimSpace(p) == entry }) {
+				t.Errorf("%q: %q is not in %q", list, entry, b.asked.Job.Protected)
+			}
+		}
+
+		if len(want) == 0 && len(b.asked.Job.Protected) > 0 {
+			t.Errorf("%q: %q", list, b.asked.Job.Protected)
+		}
 	}
 }
 

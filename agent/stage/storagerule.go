@@ -63,6 +63,7 @@ func (x *storageExam) findings(ended bool) (all []core.Finding) {
 
 	if ended {
 		all = append(all, x.absent()...)
+		all = append(all, x.arrived()...)
 		all = append(all, x.untold()...)
 	}
 
@@ -292,6 +293,30 @@ func (x *storageExam) absent() (found []core.Finding) {
 		}
 
 		found = append(found, stored(problem.StorageMissing, severity, core.Part{Kind: "disk", Model: want.Model, Serial: want.Serial}, "%s", noSuchDisk(want)))
+	}
+
+	return found
+}
+
+// arrived are disks that were not there when the stage began, wherever they are plugged
+// in. One that went away and came back has the identity that it had.
+func (x *storageExam) arrived() (found []core.Finding) {
+	now, _ := x.machine.Disks() //nolint:errcheck // who does not answer is there all the same
+
+	for _, d := range now {
+		known := func(was probe.Drive) bool {
+			return identity(was) == identity(d) || was.Name == d.Name && was.Path == d.Path
+		}
+		if slices.ContainsFunc(x.drives, known) {
+			continue
+		}
+
+		severity := core.Severity("")
+		if d.Transport == "usb" || d.Network != "" {
+			severity = core.Info // such disks are not tested at all
+		}
+
+		found = append(found, stored(problem.StorageAppeared, severity, probe.DiskPart(d.Disk), "%s was not there when the stage began", d.Name))
 	}
 
 	return found

@@ -49,6 +49,7 @@ const (
 	StorageCrossed     = "storage/crossed-disks"
 	StorageUnsteady    = "storage/unsteady-read"
 	StorageVanished    = "storage/vanished"
+	StorageAppeared    = "storage/appeared"
 	StorageNotTested   = "storage/not-tested"
 	StorageMissing     = "storage/expected-disk-missing"
 	StorageSlowRequest = "storage/slow-request"
@@ -263,6 +264,11 @@ func storageWrong() []Entry {
 // storageRest lists what is slow, and what was not tested.
 func storageRest() []Entry {
 	return []Entry{
+		{
+			StorageAppeared, "A disk appeared in the midst of the test: it was NOT tested",
+			"It was plugged in, or found late; nothing was written to it.",
+			"If it belongs to the machine, retry the stage, so that {part} is tested too; else take it out.", core.Warning,
+		},
 		{
 			StorageSlowRequest, "A request to the disk took far too long",
 			"It retries, is reset, or waits for its link.",

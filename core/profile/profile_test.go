@@ -127,7 +127,8 @@ func TestDefaultsAreNotShared(t *testing.T) {
 func TestSettingsThatAreFine(t *testing.T) {
 	for key, values := range map[string][]string{
 		profile.MemoryPatterns: {"short", "full"}, profile.MemoryPasses: {"1", "1000"}, profile.MemoryDuration: {"0s", "90s", "12h", "168h"},
-		profile.MemoryFloor: {"0", "92", "100"}, profile.MemoryLimit: {"0", "1024"},
+		profile.StorageProtect: {"", "S 9,5000c500a0000001", "naa.5000C500A0000001 0x5000c500a0000002", strings.Repeat("A", 1024)},
+		profile.MemoryFloor:    {"0", "92", "100"}, profile.MemoryLimit: {"0", "1024"},
 	} {
 		for _, value := range values {
 			p := profile.Defaults()[0]
@@ -163,6 +164,10 @@ func TestProfilesThatCannotBeRunAreRefused(t *testing.T) {
 		"no number":             {func(p *core.Profile) { p.Config[profile.MemoryPasses] = "many" }, "a whole number"},
 		"a number too small":    {func(p *core.Profile) { p.Config[profile.MemoryPasses] = "0" }, "from 1 to 1000"},
 		"a number with a sign":  {func(p *core.Profile) { p.Config[profile.MemoryPasses] = "+3" }, "a whole number"},
+		"a path for a disk":     {func(p *core.Profile) { p.Config[profile.StorageProtect] = "/dev/sda" }, "serial numbers and WWNs"},
+		"another separator":     {func(p *core.Profile) { p.Config[profile.StorageProtect] = "S1;S2" }, "serial numbers and WWNs"},
+		"a list of two lines":   {func(p *core.Profile) { p.Config[profile.StorageProtect] = "S1\nS2" }, "serial numbers and WWNs"},
+		"a list without end":    {func(p *core.Profile) { p.Config[profile.StorageProtect] = strings.Repeat("A", 1025) }, "serial numbers and WWNs"},
 		"a bad rule":            {func(p *core.Profile) { p.Rules[0].Key = "x" }, "sample key"},
 	} {
 		p := profile.Defaults()[0]

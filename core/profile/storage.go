@@ -27,7 +27,7 @@ const (
 	// "signatures" alone.
 	StorageForeign = "Storage.foreign"
 	// StorageProtect are serial numbers and WWNs of disks that are never written, with
-	// commas between, or spaces alone where none of them has one in it.
+	// commas between. Where there is none, each run of words counts as one.
 	StorageProtect = "Storage.protect"
 )
 
@@ -49,7 +49,7 @@ func storageSettings() map[string]setting {
 	const (
 		most     = 1024
 		passes   = 16
-		serials  = "serial numbers and WWNs with commas, or spaces alone, between"
+		serials  = "serial numbers and WWNs with commas between"
 		readable = 24 * time.Hour
 	)
 
