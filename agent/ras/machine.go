@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"vetting/agent/disk"
 	"vetting/core"
 )
 
@@ -348,6 +349,17 @@ func (m Machine) sasPhys() (counters []Counter) {
 	return counters
 }
 
+// scsiSerial is the serial number of a disk as the kernel keeps it: VPD page 80h, behind a
+// header of four bytes (SPC-5 §7.7.14).
+func (m Machine) scsiSerial(name string) string {
+	page, err := fs.ReadFile(m.Root, "sys/block/"+name+"/device/vpd_pg80")
+	if err != nil || len(page) < 4 {
+		return ""
+	}
+
+	return disk.Text(page[4:])
+}
+
 // disks reads how many commands each SCSI or SATA disk has failed. The kernel counts every
 // command whose result is not zero, those of ours too that a disk does not know, or that
 // bring registers back; see disk.Tally.
@@ -368,7 +380,7 @@ func (m Machine) disks() (counters []Counter) {
 
 		counters = append(counters, Counter{
 			Kind: DiskErrors, Name: name, Instance: m.text("sys/block/" + name + "/diskseq"), Value: n - own, Own: own,
-			Part: core.Part{Kind: "disk", Slot: name, Model: m.text("sys/block/" + name + "/device/model")},
+			Part: core.Part{Kind: "disk", Slot: name, Model: m.text("sys/block/" + name + "/device/model"), Serial: m.scsiSerial(name)},
 		})
 	}
 

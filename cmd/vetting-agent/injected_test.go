@@ -20,7 +20,7 @@ func TestInjectedFaultsArePlanted(t *testing.T) {
 	}
 
 	_, section, _ := strings.Cut(string(text), "## Injected faults\n")
-	rows := regexp.MustCompile("(?m)^\\|[^|]+\\| `([a-z/-]+)` \\|[^|]+\\|[^|]+\\| `([a-z/]+)` `(Test\\w+)` \\|$").FindAllStringSubmatch(section, -1)
+	rows := regexp.MustCompile("(?m)^\\|[^|]+\\| (?:`([a-z/-]+)`|none) \\|[^|]+\\|[^|]+\\| `([a-z/-]+)` `(Test\\w+)` \\|$").FindAllStringSubmatch(section, -1)
 
 	if lines := strings.Count(section, "\n| ") - 1; len(rows) != lines || len(rows) < 12 {
 		t.Fatalf("%d of %d rows of %s can be read", len(rows), lines, page)
@@ -29,7 +29,7 @@ func TestInjectedFaultsArePlanted(t *testing.T) {
 	for _, row := range rows {
 		code, folder, name := row[1], row[2], row[3]
 
-		if _, known := problem.Lookup(code); !known {
+		if _, known := problem.Lookup(code); code != "" && !known {
 			t.Errorf("the code %s is not explained", code)
 		}
 
