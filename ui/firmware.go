@@ -9,6 +9,7 @@ import (
 	"vetting/core/drift"
 	"vetting/core/route"
 	"vetting/ui/lookup"
+	"vetting/ui/view"
 )
 
 func (u *UI) getFirmware(c *fiber.Ctx) error {
@@ -143,4 +144,81 @@ func (u *UI) firmwareHistory(c *fiber.Ctx) error {
 	})
 
 	return shown(c, http.StatusOK, history, err)
+}
+
+func (u *UI) firmwarePage(c *fiber.Ctx) error { return u.showFirmware(c, nil, nil) }
+
+// showFirmware shows the firmware of all hosts, with what went wrong with an order and
+// the text that was typed.
+func (u *UI) showFirmware(c *fiber.Ctx, typed *string, why error) (err error) {
+	page := &view.Firmware{Catalogue: u.cfg.Commands.FirmwareCatalogue(), Typed: typed}
+
+	if page.Frame, err = u.frame(c, "Firmware", ""); err != nil {
+		return err
+	}
+
+	if err := explain(c, &page.Frame, why); err != nil {
+		return err
+	}
+
+	err = u.look(c, func(r core.Reader) (err error) {
+		if page.Hosts, err = lookup.WholeFleet(r); err != nil {
+			return err
+		}
+
+		page.Groups = drift.Across(snapshots(page.Hosts))
+		page.Baseline, err = lookup.Baseline(r)
+
+		return err
+	})
+	if err != nil {
+		return err
+	}
+
+	return draw(c, view.ShowFirmware(page))
+}
+
+// saveBaseline records the rules of the form; what was typed stays in it when it
+// cannot be.
+func (u *UI) saveBaseline(c *fiber.Ctx) error {
+	typed := plainLines(c.FormValue("baseline"))
+
+	if _, err := u.cfg.Commands.SetFirmwareBaseline(c.UserContext(), caller(c).Name, typed); err != nil {
+		return u.showFirmware(c, &typed, err)
+	}
+
+	return c.Redirect("/firmware?done=baseline", http.StatusSeeOther)
+}
+
+// hostFirmwarePage shows the firmware of one host and how it changed.
+func (u *UI) hostFirmwarePage(c *fiber.Ctx) error {
+	mac, err := macOf(c)
+	if err != nil {
+		return err
+	}
+
+	page := &view.HostFirmware{}
+
+	err = u.look(c, func(r core.Reader) error {
+		if page.Host, err = lookup.Host(r, mac); err != nil {
+			return err
+		}
+
+		if page.Last, page.Known, err = lookup.LastFirmware(r, page.Host.MAC); err != nil {
+			return err
+		}
+
+		page.History, err = lookup.FirmwareHistory(r, page.Host.MAC, lookup.Page{Limit: lookup.MaxLimit})
+
+		return err
+	})
+	if err != nil {
+		return err
+	}
+
+	if page.Frame, err = u.frame(c, "Firmware of "+page.Host.Name, ""); err != nil {
+		return err
+	}
+
+	return draw(c, view.ShowHostFirmware(page))
 }

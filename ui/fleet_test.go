@@ -32,7 +32,7 @@ func TestAPageOffersWhatItsReaderMayDo(t *testing.T) {
 
 	for _, role := range route.Roles() {
 		cookie, all := b.member("m-"+string(role), role), ""
-		for _, path := range []string{"/", "/hosts", hostPath, "/runs/" + string(canned.Run), held, "/inbox", "/classes", "/settings"} {
+		for _, path := range []string{"/", "/hosts", hostPath, "/runs/" + string(canned.Run), held, "/inbox", "/classes", "/firmware", "/settings"} {
 			got := b.ask("GET", path, "", "Cookie", cookie)
 			if got.status != http.StatusOK {
 				t.Errorf("%s as %s: status %d", path, role, got.status)
@@ -47,7 +47,7 @@ func TestAPageOffersWhatItsReaderMayDo(t *testing.T) {
 	for word, least := range map[string]route.Role{
 		`href="/hosts/new"`: route.Operator, `action="` + hostPath + `/runs"`: route.Operator, `action="` + hostPath + `/delete"`: route.Operator,
 		`/cancel"`: route.Operator, `action="` + held + `/retry"`: route.Operator, `action="` + held + `/hold-key"`: route.Operator,
-		`>Adopt<`: route.Operator, `>Bring back<`: route.Operator, `action="/classes"`: route.Operator, `>Save the spec<`: route.Operator,
+		`>Adopt<`: route.Operator, `>Bring back<`: route.Operator, `action="/classes"`: route.Operator, `>Save the baseline<`: route.Operator, `>Save the spec<`: route.Operator,
 		`href="/people"`: route.Administrator, `href="/audit"`: route.Administrator, `action="/settings/tokens"`: route.Administrator,
 		`action="/settings/password"`: route.Viewer,
 	} {

@@ -42,6 +42,8 @@ func (u *UI) pages() {
 	u.app.Post("/hosts/import", operate, u.importPage) // before the page of a host, which would take it for an address
 
 	u.app.Get("/classes", read, u.classesPage)
+	u.app.Get("/firmware", read, u.firmwarePage)
+	u.app.Get("/hosts/:mac/firmware", read, u.hostFirmwarePage)
 	u.app.Get("/hosts/:mac", read, u.hostPage)
 
 	for path, handler := range map[string]fiber.Handler{
@@ -80,7 +82,7 @@ func (u *UI) pages() {
 func (u *UI) orderPages(operate fiber.Handler) {
 	for path, handler := range map[string]fiber.Handler{
 		"/hosts/:mac/undelete": u.returnHost, "/hosts/:mac/spec/learn": u.teachSpec,
-		"/classes": u.saveClass, "/classes/:name/delete": u.removeClass,
+		"/firmware/baseline": u.saveBaseline, "/classes": u.saveClass, "/classes/:name/delete": u.removeClass,
 		"/hosts/:mac/power": u.switchHost, "/host-keys/:id/approve": u.letKey, "/host-keys/:id/revoke": u.dropKey,
 		"/runs/:id/override-wipe": u.passProbe, "/runs/:id/hold-key": u.showHoldKey,
 	} {
@@ -138,7 +140,7 @@ func entryOf(path string) string {
 	switch first {
 	case "/people", "/audit", "/config", "/notifications", "/retention", "/api":
 		return "/settings"
-	case "/classes":
+	case "/classes", "/firmware":
 		return "/hosts"
 	default:
 		return first
@@ -153,7 +155,7 @@ func done(word string) string {
 		"saved-no-secret": "Saved. The controller's password or the webhook's secret is missing: it is forgotten when the address, the user " +
 			"or the certificate that it was given for changes. Give it again.",
 		"removed":  "The host is removed; its runs and reports stay. It can be brought back below.",
-		"returned": "The host is back as it was.", "class": "The model class is saved.", "class-removed": "The model class is removed.",
+		"returned": "The host is back as it was.", "class": "The model class is saved.", "baseline": "The firmware baseline is saved; it counts for runs that are started from now on.", "class-removed": "The model class is removed.",
 		"overridden": "Storage runs again and may overwrite the disks you chose.", "spec": "The expected spec is saved; it counts from the next run on.",
 		"overrides":    "What differs from the profile is saved; it counts from the next run on.",
 		"key-approved": "The key is approved: this host can be told to reboot for vetting.", "key-revoked": "The key is revoked.",

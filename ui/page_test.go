@@ -18,7 +18,7 @@ func pages() map[string]string {
 
 	return map[string]string{
 		"rack": "/", "hosts": "/hosts", "host-new": "/hosts/new?mac=3c:ec:ef:00:17:a2", "host": host, "runs": "/runs", "run": run,
-		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "inbox": "/inbox", "settings": "/settings", "people": "/people", "classes": "/classes", "import": "/hosts/import", "audit": "/audit", "login": "/login", "notifications": "/notifications", "retention": "/retention", "config": "/config",
+		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "inbox": "/inbox", "settings": "/settings", "people": "/people", "classes": "/classes", "firmware": "/firmware", "host-firmware": host + "/firmware", "import": "/hosts/import", "audit": "/audit", "login": "/login", "notifications": "/notifications", "retention": "/retention", "config": "/config",
 		"setup": "/setup?token=wrong", "missing": "/no/such/page",
 	}
 }

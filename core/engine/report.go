@@ -8,7 +8,7 @@ import (
 )
 
 // writeReport records what stands at this moment. A report larger than a record
-// may be is written without the evaluations and sub-steps, which the run keeps.
+// may be is written without the evaluations, firmware checks and sub-steps, which the run keeps.
 func (c *change) writeReport(l *life) error {
 	in := report.Input{Host: l.host, Run: l.run, Appliance: c.engine.Appliance, Now: c.now}
 
@@ -17,6 +17,14 @@ func (c *change) writeReport(l *life) error {
 		return err
 	}
 
+	var firmware core.FirmwareSnapshot
+
+	err = c.Get(core.TableFirmware, firmwareOfRun+string(l.run.ID), &firmware)
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		return err
+	}
+
+	in.Checks = firmware.Checks
 	full := report.Build(in)
 
 	err = c.Put(core.TableReport, string(l.run.ID), full)
@@ -24,7 +32,7 @@ func (c *change) writeReport(l *life) error {
 		return err
 	}
 
-	full.Evaluations = full.Evaluations[:0]
+	full.Evaluations, full.Checks = full.Evaluations[:0], nil
 
 	for i := range full.Stages {
 		full.Stages[i].SubSteps = full.Stages[i].SubSteps[:0]

@@ -23,6 +23,7 @@ type Input struct {
 	Host      core.Host
 	Run       core.Run
 	Inventory core.Inventory
+	Checks    []core.FirmwareCheck
 	Appliance Appliance
 	Now       time.Time
 }
@@ -56,6 +57,7 @@ type Report struct {
 	Stages      []Stage      `json:"stages"`
 	Components  []Component  `json:"components"`
 	Firmware    []Firmware   `json:"firmware"`
+	Checks      []Check      `json:"firmware_checks,omitempty"` // what the firmware was held against
 	SpecDiffs   []SpecDiff   `json:"spec_diffs"`
 	SpecGiven   bool         `json:"spec_given"` // an expected spec was there to compare with
 	Evaluations []Evaluation `json:"evaluations"`
@@ -166,6 +168,9 @@ func NewEvaluation(stage core.StageName, e core.Evaluation) Evaluation {
 // Firmware is the version of one piece of firmware.
 type Firmware = core.FirmwareItem
 
+// Check is one rule held against one piece of firmware.
+type Check = core.FirmwareCheck
+
 // Digest names one piece of software that took part.
 type Digest struct {
 	Name    string `json:"name"`
@@ -189,6 +194,7 @@ func Build(in Input) Report {
 		Stages:      []Stage{},
 		Components:  componentsOf(&in.Inventory, findings),
 		Firmware:    append([]Firmware{}, in.Inventory.Firmware...),
+		Checks:      in.Checks,
 		SpecDiffs:   []SpecDiff{},
 		SpecGiven:   in.Run.SpecYAML != "",
 		Evaluations: []Evaluation{},

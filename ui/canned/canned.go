@@ -154,7 +154,7 @@ func shared(txn core.Txn, scene Scene) error {
 	}
 
 	return errors.Join(
-		installed(txn, scene), sent(txn, scene), measured(txn, scene), txn.Put(core.TableClass, class.Name, class), txn.Put(core.TableTrash, string(gone.MAC), gone), core.WriteAudit(txn, entry))
+		installed(txn, scene), firmwareRules(txn, scene), sent(txn, scene), measured(txn, scene), txn.Put(core.TableClass, class.Name, class), txn.Put(core.TableTrash, string(gone.MAC), gone), core.WriteAudit(txn, entry))
 }
 
 // installed writes what is known of agents in the hosts' own systems.

@@ -27,6 +27,23 @@ func FirmwareOf(r core.Reader, run core.RunID) (s core.FirmwareSnapshot, ok bool
 	return s, err == nil, err
 }
 
+// LastFirmware reads the firmware of a host as the last run that told of it found it;
+// ok is false where none did.
+func LastFirmware(r core.Reader, host core.MAC) (s core.FirmwareSnapshot, ok bool, err error) {
+	var mark firmwareMark
+
+	err = r.Get(core.TableFirmware, "host/"+string(host), &mark)
+	if errors.Is(err, core.ErrNotFound) {
+		return s, false, nil
+	}
+
+	if err != nil {
+		return s, false, err
+	}
+
+	return FirmwareOf(r, mark.Run)
+}
+
 // firmwareOfRun is FirmwareOf for a run that must have got that far.
 func firmwareOfRun(r core.Reader, run core.RunID) (core.FirmwareSnapshot, error) {
 	s, ok, err := FirmwareOf(r, run)
@@ -91,18 +108,7 @@ func Fleet(r core.Reader, off bool, page Page) (hosts []route.FirmwareHost, next
 	hosts = []route.FirmwareHost{}
 
 	for i := range list {
-		var mark firmwareMark
-
-		err := r.Get(core.TableFirmware, "host/"+string(list[i].MAC), &mark)
-		if errors.Is(err, core.ErrNotFound) {
-			continue
-		}
-
-		if err != nil {
-			return nil, "", err
-		}
-
-		s, ok, err := FirmwareOf(r, mark.Run)
+		s, ok, err := LastFirmware(r, list[i].MAC)
 		if err != nil {
 			return nil, "", err
 		}

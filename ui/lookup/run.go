@@ -150,6 +150,13 @@ func Report(r core.Reader, run *core.Run, appliance report.Appliance, now time.T
 		return report.Report{}, fmt.Errorf("reading the inventory of %s: %w", run.ID, err)
 	}
 
+	firmware, _, err := FirmwareOf(r, run.ID)
+	if err != nil {
+		return report.Report{}, fmt.Errorf("reading the firmware of %s: %w", run.ID, err)
+	}
+
+	in.Checks = firmware.Checks
+
 	if in.Host, err = Host(r, run.Host); err != nil && !errors.Is(err, core.ErrNotFound) {
 		return report.Report{}, fmt.Errorf("reading host %s: %w", run.Host, err)
 	}

@@ -323,3 +323,34 @@ func breachWords(s *report.Series) string {
 
 	return strings.Join(words, "; ")
 }
+
+// ChecksOf are the checks of one piece of firmware.
+func ChecksOf(checks []report.Check, item *report.Firmware) (list []report.Check) {
+	for i := range checks {
+		if c := &checks[i]; c.Part == item.Part && c.Name == item.Name {
+			list = append(list, *c)
+		}
+	}
+
+	return list
+}
+
+// Lacking are the checks of firmware that the machine does not tell.
+func Lacking(checks []report.Check) (list []report.Check) {
+	for i := range checks {
+		if checks[i].Name == "" {
+			list = append(list, checks[i])
+		}
+	}
+
+	return list
+}
+
+// checkMark shows what came of a check: a breach by how grave it is.
+func checkMark(c *report.Check) mark.Mark {
+	if c.Verdict == core.Fail {
+		return mark.Severity(c.Severity)
+	}
+
+	return mark.Verdict(c.Verdict)
+}
