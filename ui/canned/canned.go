@@ -104,8 +104,8 @@ func (r *row) write(txn core.Txn) error {
 	for _, step := range []func() error{
 		func() error { return txn.Put(core.TableHost, string(r.host.MAC), r.host) },
 		func() error { return txn.Put(core.TableRun, string(r.run.ID), r.run) },
-		func() error { return txn.Put(core.TableInventory, string(r.run.ID), r.inventory) },
 		func() error { return r.firmware(txn) },
+		func() error { return txn.Put(core.TableInventory, string(r.run.ID), r.inventory) },
 		func() error {
 			return txn.Put(core.TableBoot, string(r.host.MAC), core.BootTrace{Steps: boot(r.host.MAC)})
 		},

@@ -34,9 +34,12 @@ func (r *row) firmware(txn core.Txn) error {
 	switch r.host.Name {
 	case "rack3-u18":
 		items[0].Version, items[0].Date = "2.10.2", "2021-02-24"
+		r.inventory.BIOS.Version, r.inventory.BIOS.Date = items[0].Version, items[0].Date
 	case "rack3-u20":
 		items[2].Part.Model = "ST4000NM000A-2HZ100"
 	}
+
+	r.inventory.Firmware = items
 
 	for i := range items {
 		item := &items[i]
