@@ -70,15 +70,18 @@ func TestRules(t *testing.T) {
 			with(func(r *baseline.Rule) { r.Min, r.Severity, r.Why = "2.19.1", core.Critical, "It hangs." }), nil,
 			"firmware/below-minimum", core.Critical, core.Fail, "It hangs.", false,
 		},
-		"no order":                 {with(func(r *baseline.Rule) { r.Min = "U30 v2.42" }), nil, "firmware/unordered", core.Warning, core.Unmeasurable, "cannot be put in order", false},
-		"no order, and required":   {with(func(r *baseline.Rule) { r.Min, r.Required = "U30 v2.42", true }), nil, "firmware/unordered", core.Critical, core.Error, "cannot be put in order", true},
-		"exact":                    {rule: with(func(r *baseline.Rule) { r.Exact = baseline.Texts{"2.10.0", "2.12.2"} }), verdict: core.Pass},
-		"not exact":                {with(func(r *baseline.Rule) { r.Exact = baseline.Texts{"2.10.0", "2.13.0"} }), nil, "firmware/not-exact", core.Warning, core.Fail, "not 2.10.0 or 2.13.0", false},
-		"not denied":               {rule: with(func(r *baseline.Rule) { r.Deny = baseline.Texts{"2.11.*"} }), verdict: core.Pass},
-		"denied":                   {with(func(r *baseline.Rule) { r.Deny = baseline.Texts{"1.*", "2.12.*"} }), nil, "firmware/denied", core.Critical, core.Fail, "2.12.2, which must not be used", false},
-		"like the others":          {rule: with(func(r *baseline.Rule) { r.Cohort = 3 }), peers: peers("2.12.2", "2.12.2", "2.13.0"), verdict: core.Pass},
-		"not like the others":      {with(func(r *baseline.Rule) { r.Cohort = 3 }), peers("2.13.0", "2.13.0", "2.12.2"), "firmware/off-cohort", core.Warning, core.Fail, "of 3 other hosts of the model that passed, 2 have 2.13.0, 1 have 2.12.2", false},
-		"others of many versions":  {rule: with(func(r *baseline.Rule) { r.Cohort = 2 }), peers: peers("2.13.0", "2.12.2"), verdict: core.Pass},
+		"no order":                {with(func(r *baseline.Rule) { r.Min = "U30 v2.42" }), nil, "firmware/unordered", core.Warning, core.Unmeasurable, "cannot be put in order", false},
+		"no order, and required":  {with(func(r *baseline.Rule) { r.Min, r.Required = "U30 v2.42", true }), nil, "firmware/unordered", core.Critical, core.Error, "cannot be put in order", true},
+		"exact":                   {rule: with(func(r *baseline.Rule) { r.Exact = baseline.Texts{"2.10.0", "2.12.2"} }), verdict: core.Pass},
+		"not exact":               {with(func(r *baseline.Rule) { r.Exact = baseline.Texts{"2.10.0", "2.13.0"} }), nil, "firmware/not-exact", core.Warning, core.Fail, "not 2.10.0 or 2.13.0", false},
+		"not denied":              {rule: with(func(r *baseline.Rule) { r.Deny = baseline.Texts{"2.11.*"} }), verdict: core.Pass},
+		"denied":                  {with(func(r *baseline.Rule) { r.Deny = baseline.Texts{"1.*", "2.12.*"} }), nil, "firmware/denied", core.Critical, core.Fail, "2.12.2, which must not be used", false},
+		"like the others":         {rule: with(func(r *baseline.Rule) { r.Cohort = 3 }), peers: peers("2.12.2", "2.12.2", "2.13.0"), verdict: core.Pass},
+		"not like the others":     {with(func(r *baseline.Rule) { r.Cohort = 3 }), peers("2.13.0", "2.13.0", "2.12.2"), "firmware/off-cohort", core.Warning, core.Fail, "of 3 other hosts of the model that passed, 2 have 2.13.0, 1 have 2.12.2", false},
+		"others of many versions": {rule: with(func(r *baseline.Rule) { r.Cohort = 2 }), peers: peers("2.13.0", "2.12.2"), verdict: core.Pass},
+		"others of whom no version has most": {
+			rule: with(func(r *baseline.Rule) { r.Cohort = 2 }), peers: peers("2.11.0", "2.11.0", "2.12.2", "2.12.2", "2.14.0"), verdict: core.Pass,
+		},
 		"unlike any of the others": {with(func(r *baseline.Rule) { r.Cohort = 2 }), peers("2.13.0", "2.14.0"), "firmware/off-cohort", core.Warning, core.Fail, "BIOS is 2.12.2", false},
 		"too few others":           {rule: with(func(r *baseline.Rule) { r.Cohort = 3 }), peers: peers("2.13.0", "2.13.0"), verdict: core.Unmeasurable},
 		"too few others, and required": {
@@ -125,6 +128,33 @@ func TestAFindingNamesItsPart(t *testing.T) {
 
 	if f := got.Findings[0]; f.Part != (core.Part{Kind: "disk", Slot: "bay 1", Model: "HP VO0480JFDGT", Serial: "S1"}) || f.Next != "Update it." || !strings.HasSuffix(f.Evidence, "a00092491") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestARuleIsAboutThePartsOwnFirmware, unless it names another.
+func TestARuleIsAboutThePartsOwnFirmware(t *testing.T) {
+	machine := server()
+	machine.Items = append(machine.Items,
+		core.FirmwareItem{Part: core.Part{Kind: "nic", Slot: "0000:19:00.0", Model: "Intel X710"}, Name: "option ROM", Version: "1.1"},
+		core.FirmwareItem{Part: core.Part{Kind: "board", Model: "08D89F"}, Name: "ME", Version: "4.1.4.339"})
+
+	for name, c := range map[string]struct {
+		rule baseline.Rule
+		want string
+	}{
+		"a port":           {baseline.Rule{ID: "a", Part: "nic", Deny: baseline.Texts{"0"}}, "NIC"},
+		"its option ROM":   {baseline.Rule{ID: "a", Part: "nic", Name: "option rom", Deny: baseline.Texts{"0"}}, "option ROM"},
+		"all of the board": {baseline.Rule{ID: "a", Part: "board", Name: "*", Deny: baseline.Texts{"0"}}, "BIOS ME"},
+		"the board":        {baseline.Rule{ID: "a", Part: "board", Deny: baseline.Texts{"0"}}, "BIOS"},
+	} {
+		var names []string
+		for _, check := range judge(t, machine, c.rule).Checks {
+			names = append(names, check.Name)
+		}
+
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%s: held against %q, want %q", name, got, c.want)
+		}
 	}
 }
 
