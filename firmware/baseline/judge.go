@@ -50,16 +50,24 @@ type judge struct {
 func (j *judge) hold(from string, b *Baseline) {
 	met := make([]bool, len(b.Rules))
 
+	var ours []int // rules for this host
+
+	for n := range b.Rules {
+		if j.ours(&b.Rules[n]) {
+			ours = append(ours, n)
+		}
+	}
+
 	for i := range j.c.Items {
 		item := &j.c.Items[i]
 		best := map[string]specificity{}
 
 		var matching []int
 
-		for n := range b.Rules {
+		for _, n := range ours {
 			r := &b.Rules[n]
 
-			model, ok := j.match(r, item)
+			model, ok := match(r, item)
 			if !ok {
 				continue
 			}
@@ -75,15 +83,15 @@ func (j *judge) hold(from string, b *Baseline) {
 		for _, n := range matching {
 			r := &b.Rules[n]
 
-			model, _ := j.match(r, item)
+			model, _ := match(r, item)
 			if r.kind() == kindDeny || best[r.kind()].compare(specific(r, model)) == 0 {
 				j.apply(from, r, item)
 			}
 		}
 	}
 
-	for n := range b.Rules {
-		if r := &b.Rules[n]; r.Required && !met[n] && j.ours(r) {
+	for _, n := range ours {
+		if r := &b.Rules[n]; r.Required && !met[n] {
 			j.missing(from, r)
 		}
 	}
@@ -96,9 +104,10 @@ func (j *judge) ours(r *Rule) bool {
 	return matches(r.Class, j.c.Class) && (matches(r.System, s.Product) || matches(r.System, Model(s)))
 }
 
-// match reports whether a rule is about this item, and by which pattern of models.
-func (j *judge) match(r *Rule, item *core.FirmwareItem) (model string, ok bool) {
-	if r.Part != item.Part.Kind || !matches(cmp.Or(r.Name, ownName(r.Part)), item.Name) || !j.ours(r) {
+// match reports whether a rule that is for the host is about this item, and by which
+// pattern of models.
+func match(r *Rule, item *core.FirmwareItem) (model string, ok bool) {
+	if r.Part != item.Part.Kind || !matches(cmp.Or(r.Name, ownName(r.Part)), item.Name) {
 		return "", false
 	}
 
