@@ -23,6 +23,7 @@ func reportSheet() sheet {
 			{list: "stages", columns: "stage=name verdict attempt took=duration_s|seconds warnings criticals coverage reason"},
 			{list: "findings", columns: "severity code stage title part=part.slot serial=part.serial evidence next"},
 			{list: "components", columns: "kind slot model serial firmware detail worst"},
+			{list: "firmware_checks", columns: "verdict severity firmware=name version want kind=part.kind slot=part.slot serial=part.serial rule from note"},
 		},
 	}
 }
