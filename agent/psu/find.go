@@ -30,8 +30,13 @@ type Survey struct {
 // another (54 V), which its limits are to tell.
 const supplyOutput = 12
 
-// maxChannels bounds what a BMC can make us read again and again.
-const maxChannels = 192
+// What a BMC can make us read again and again, and tell of, has bounds: no machine has so
+// many supplies.
+const (
+	maxChannels  = 192
+	maxDetectors = 96
+	maxSupplies  = 32
+)
 
 // Find looks for what tells of a machine's power, which takes a BMC up to a minute. bmc
 // may be nil; tables are what SMBIOS says of power supplies.
@@ -48,6 +53,7 @@ func Find(root fs.FS, bmc ipmi.BMC, tables []core.Supply) *Survey {
 
 	slices.SortStableFunc(s.Supplies, func(a, b Supply) int { return a.number - b.number })
 	s.Channels = s.Channels[:min(len(s.Channels), maxChannels)]
+	s.Detectors = s.Detectors[:min(len(s.Detectors), maxDetectors)]
 
 	return s
 }
@@ -136,6 +142,7 @@ func (s *Survey) sensor(r *ipmi.SensorRecord) {
 	}
 
 	switch {
+	case len(s.Supplies) >= maxSupplies:
 	case r.Form == ipmi.FormRedundancy:
 		if r.Type == ipmi.TypeSupply || r.Type == ipmi.TypePowerUnit {
 			s.Detectors = append(s.Detectors, Detector{Name: r.Name, sensor: r})

@@ -403,14 +403,44 @@ func TestALongCourse(t *testing.T) {
 	}
 }
 
+// A BMC that makes up supplies without end is not believed.
+func TestSuppliesWithoutEnd(t *testing.T) {
+	survey := psu.Find(fstest.MapFS{}, &boundless{BMC: bmc.New(bmc.Healthy)}, nil)
+	if n := len(survey.Supplies); n != 32 {
+		t.Errorf("%d supplies", n)
+	}
+}
+
+// boundless is a BMC that has another supply in each of 200 sensor records.
+type boundless struct{ ipmi.BMC }
+
+func (b *boundless) Do(req ipmi.Request) ([]byte, error) {
+	if req.NetFn != ipmi.Storage || req.Command != 0x23 {
+		return b.BMC.Do(req)
+	}
+
+	const last = 200
+
+	r := make([]byte, 32)
+	id := max(1, req.Data[2])
+	r[2], r[3], r[4], r[5], r[7], r[8], r[9], r[12], r[13], r[18] = 0x51, 2, 27, 0x20, id, 0x0a, id%0x60, 8, 0x6f, 0x7f
+
+	next := []byte{0, id + 1, 0}
+	if id == last {
+		next = []byte{0, 0xff, 0xff}
+	}
+
+	return append(next, r[req.Data[4]:req.Data[4]+req.Data[5]]...), nil
+}
+
 // Whatever a BMC answers, the survey comes to an end.
 func FuzzFind(f *testing.F) {
 	f.Add([]byte{0x51, 1, 0x20}, []byte{0, 1, 0xc0, 9, 0x80})
 
 	f.Fuzz(func(t *testing.T, record, reading []byte) {
 		survey := psu.Find(fstest.MapFS{}, garbled{bmc.New(bmc.Healthy), record, reading}, nil)
-		if len(survey.Channels) > 192 {
-			t.Errorf("%d channels", len(survey.Channels))
+		if len(survey.Channels) > 192 || len(survey.Detectors) > 96 || len(survey.Supplies) > 32 {
+			t.Errorf("%d channels, %d detectors, %d supplies", len(survey.Channels), len(survey.Detectors), len(survey.Supplies))
 		}
 	})
 }

@@ -9,6 +9,7 @@ var (
 	DeviceTable = deviceTable
 	Fingerprint = fingerprint
 	SegmentOf   = segmentOf
+	SupplyTable = supplyTable
 )
 
 // Create makes the disk's image.

@@ -9,7 +9,21 @@ import (
 	"github.com/u-root/u-root/pkg/smbios"
 
 	"vetting/cmd/vetting-lab/lab"
+	"vetting/core"
+	"vetting/firmware/inventory"
 )
+
+func TestSupplyTablesReadAsTheyWereMeant(t *testing.T) {
+	all, err := inventory.ParseSMBIOS(bytes.Join([][]byte{lab.SupplyTable(0, "PSU1"), lab.SupplyTable(1, "PSU2")}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	supplies := inventory.PSUs(all)
+	if want := (core.Supply{Slot: "PSU2", Model: "LP-800", Manufacturer: "Lab Power", Watts: 800, Present: true}); len(supplies) != 2 || supplies[1] != want {
+		t.Errorf("%+v, want %+v", supplies, want)
+	}
+}
 
 func TestMemoryTablesReadAsTheyWereMeant(t *testing.T) {
 	raw := bytes.Join([][]byte{
