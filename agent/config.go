@@ -19,9 +19,12 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 // Config is what the machine's side tells the conversation. What is not marked
 // optional must be set.
 type Config struct {
-	Seed         wire.Seed
-	Stages       map[core.StageName]stage.Func
-	Watches      []stage.Watch // look after the machine around each stage; optional
+	Seed    wire.Seed
+	Stages  map[core.StageName]stage.Func
+	Watches []stage.Watch // look after the machine around each stage; optional
+	// Custom runs the custom stages that follow a stage, whose own result it is given;
+	// optional: there are none.
+	Custom       func(ctx context.Context, name core.StageName, env stage.Env, own *core.Result) stage.Seen
 	Identity     core.Identity
 	BootID       string // /proc/sys/kernel/random/boot_id
 	Kernel       string // uname -r

@@ -48,6 +48,12 @@ func expectedDisk(d wire.ExpectedDisk) core.ExpectedDisk {
 	return core.ExpectedDisk{Serial: d.Serial, WWN: d.WWN, Model: d.Model, SizeBytes: d.SizeBytes, Armed: d.Armed, Known: d.Known}
 }
 
+func overlayOf(o wire.Overlay) core.Overlay {
+	return core.Overlay{Name: o.Name, Manifest: o.Manifest, Scripts: each(o.Scripts, wire.MaxScripts, func(s wire.Script) core.Script {
+		return core.Script{Name: s.Name, File: s.File, Stage: core.StageName(s.Stage), Timeout: s.TimeoutS.Duration()}
+	})}
+}
+
 func sample(s core.Sample) wire.Sample {
 	return wire.Sample{
 		Time: wire.At(s.Time), Key: s.Key, Value: wire.Measured(s.Value), Unit: name(s.Unit), Stage: wire.StageName(s.Stage),

@@ -29,6 +29,7 @@ func (a *agent) perform(ctx context.Context, name core.StageName) core.Result {
 	}
 
 	out := a.play(inner, name, env)
+	out = stage.Merge(out, a.custom(inner, name, env, out))
 
 	if cause := context.Cause(inner); cause != nil && ctx.Err() == nil {
 		log.Error("stage halted", slog.String("why", cause.Error()))
@@ -39,6 +40,23 @@ func (a *agent) perform(ctx context.Context, name core.StageName) core.Result {
 	}
 
 	return out
+}
+
+// custom runs what an operator has follow a stage, and never panics.
+func (a *agent) custom(ctx context.Context, name core.StageName, env stage.Env, own core.Result) (seen stage.Seen) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			env.Log.Error("a custom stage panicked", slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+
+			seen = stage.Seen{Errors: broken("agent/stage-panic", "The test program crashed", fmt.Sprintf("panic: %v", cause)).Findings}
+		}
+	}()
+
+	if a.Custom == nil || len(env.Overlays) == 0 || ctx.Err() != nil {
+		return stage.Seen{}
+	}
+
+	return a.Custom(ctx, name, env, &own)
 }
 
 // play runs a stage alone and never panics: a stage that does is a fault of ours,
@@ -95,6 +113,10 @@ func (a *agent) env(name core.StageName, log *slog.Logger) stage.Env {
 		Scale:      claim.Scale,
 		Disks:      each(claim.ExpectedDisks, wire.MaxParts, expectedDisk),
 		BootMAC:    a.MAC,
+		Run:        rec.Run,
+		Profile:    claim.Profile,
+		HostName:   claim.HostName,
+		Overlays:   each(claim.Overlays, wire.MaxOverlays, overlayOf),
 		Keep:       func(file string, content []byte) { a.files.keep(name, file, content) },
 		Overrides:  rec.Overrides,
 		WriteLease: a.lease.until, OverrideUntil: rec.OverrideUntil,

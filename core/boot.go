@@ -45,6 +45,8 @@ type BootDecision struct {
 	Name   string     `json:"name,omitempty"`
 	Run    RunID      `json:"run,omitempty"`
 	Kernel string     `json:"kernel,omitempty"` // arguments that the run's profile wants, parted by blanks; none is secret
+
+	Overlays []Overlay `json:"overlays,omitempty"` // archives that the run wants beside the image
 }
 
 // Lease is an address given to a MAC. Bindings are kept: a host has the same

@@ -44,6 +44,8 @@ type ClaimReply struct {
 	HeartbeatInterval time.Duration
 	Overrides         []string
 	OverrideUntil     time.Time // when Overrides count no more
+	HostName          string
+	Overlays          []Overlay
 }
 
 // Beat is a heartbeat.

@@ -73,6 +73,8 @@ type Run struct {
 	MovedAt time.Time `json:"moved_at,omitzero"`  // when the stage under way was last seen to get on
 	Stuck   bool      `json:"stuck,omitempty"`    // people were told that it does not
 
+	Overlays []Overlay `json:"overlays,omitempty"` // unpacked beside the boot image, frozen when the run was created
+
 	Unkept   []Unkept  `json:"unkept,omitempty"`   // when its raw samples were not kept
 	Attempts []Attempt `json:"attempts,omitempty"` // of stages that were run again, as they had ended
 

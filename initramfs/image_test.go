@@ -18,8 +18,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"vetting/initramfs"
-	"vetting/initramfs/build/cpio"
 	"vetting/initramfs/build/depmod"
+	"vetting/initramfs/cpio"
 	"vetting/initramfs/manifest"
 )
 

@@ -60,6 +60,8 @@ type Config struct {
 	// that checks for 3 s what it offers answers. Below 0: do not search.
 	SearchTime time.Duration
 
+	Overlays Overlays // nil: there are none
+
 	Booter  Booter
 	Leases  Leases
 	Witness Witness

@@ -70,7 +70,7 @@ func New(cfg Config) (*Server, error) {
 
 	s.http = httpboot.New(httpboot.Config{
 		Interface: cfg.Interface, Self: cfg.Prefix.Addr(), Files: cfg.Files, Cmdline: cfg.arguments(),
-		Holder: s.dhcp.Holder, Booter: cfg.Booter, Witness: cfg.Witness, Log: cfg.Log,
+		Holder: s.dhcp.Holder, Overlays: cfg.Overlays, Booter: cfg.Booter, Witness: cfg.Witness, Log: cfg.Log,
 	})
 
 	return s, nil

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"vetting/core"
+	"vetting/netboot/httpboot"
 )
 
 // Booter decides what a machine may have (core/engine). Safe for concurrent use.
@@ -22,6 +23,10 @@ type Booter interface {
 	// head asks whether it is there, and does not count.
 	Seed(ctx context.Context, nonce string, addr netip.Addr, head bool) ([]byte, error)
 }
+
+// Overlays keeps the archives that operators add to the image (initramfs/overlay, by
+// way of cmd). Safe for concurrent use.
+type Overlays = httpboot.Overlays
 
 // Leases keeps leases over a restart (store, by way of cmd).
 type Leases interface {

@@ -40,6 +40,12 @@ func claimReply(r core.ClaimReply) wire.ClaimReply {
 		HeartbeatIntervalS: wire.InSeconds(r.HeartbeatInterval),
 		OverrideFlags:      r.Overrides,
 		OverrideUntil:      wire.At(r.OverrideUntil),
+		HostName:           r.HostName,
+		Overlays: each(r.Overlays, func(o core.Overlay) wire.Overlay {
+			return wire.Overlay{Name: o.Name, Manifest: o.Manifest, Scripts: each(o.Scripts, func(s core.Script) wire.Script {
+				return wire.Script{Name: s.Name, File: s.File, Stage: wire.StageName(s.Stage), TimeoutS: wire.InSeconds(s.Timeout)}
+			})}
+		}),
 	}
 }
 

@@ -29,6 +29,10 @@ type Env struct {
 	Scale float64
 	// Disks are those the spec or the last inventory expects, and which are armed.
 	Disks []core.ExpectedDisk
+	// Run, Profile and HostName are what people know this vetting by.
+	Run, Profile, HostName string
+	// Overlays are the operator's archives that must be unpacked as /overlay/NAME.
+	Overlays []core.Overlay
 	// BootMAC is the address of the NIC the machine booted from.
 	BootMAC core.MAC
 	// Keep stores a file that belongs to the run, for people to read. It never

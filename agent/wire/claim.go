@@ -1,5 +1,11 @@
 package wire
 
+import (
+	"encoding/hex"
+	"io/fs"
+	"strings"
+)
+
 // Claim asks for the run: the boot token is consumed, the machine's identity is
 // recorded or compared.
 type Claim struct {
@@ -49,6 +55,24 @@ type ClaimReply struct {
 	// those that are not in Stages: a held run has none, and may be told to do one
 	// again.
 	Config map[string]string `json:"config,omitempty"`
+
+	HostName string    `json:"host_name,omitempty"` // as people call the host
+	Overlays []Overlay `json:"overlays,omitempty"`  // archives that must be unpacked beside the image
+}
+
+// Overlay is an archive of an operator's, unpacked as /overlay/NAME.
+type Overlay struct {
+	Name     string   `json:"name"`
+	Manifest string   `json:"manifest"` // SHA-256 of /overlay/NAME/manifest.json, lower-case hex
+	Scripts  []Script `json:"scripts,omitempty"`
+}
+
+// Script is a custom stage of an overlay.
+type Script struct {
+	Name     string    `json:"name"`      // of its sub-steps: "custom/NAME"
+	File     string    `json:"file"`      // below /overlay/NAME
+	Stage    StageName `json:"stage"`     // that it follows, and whose result it is part of
+	TimeoutS Seconds   `json:"timeout_s"` // after which it is killed
 }
 
 // Stage is a stage to run.
@@ -93,10 +117,45 @@ func (c ClaimReply) Validate() error {
 		f.add("heartbeat_interval_s is missing")
 	}
 
+	c.overlays(&f)
+
 	for _, stage := range c.Stages {
 		f.need("stages.name", string(stage.Name), MaxName)
 		f.atMost("stages.config", len(stage.Config), MaxParts)
 	}
 
 	return f.err()
+}
+
+// overlays checks what is to be run as root on the machine.
+func (c ClaimReply) overlays(f *faults) {
+	f.atMost("host_name", len(c.HostName), MaxText)
+	f.atMost("overlays", len(c.Overlays), MaxOverlays)
+
+	for _, o := range c.Overlays {
+		if !validWord(o.Name) {
+			f.add("overlays.name %.64q must be lower-case letters, digits and hyphens", o.Name)
+		}
+
+		if digest, err := hex.DecodeString(o.Manifest); err != nil || len(digest) != sha256Bytes {
+			f.add("overlays.manifest must be 64 hexadecimal digits")
+		}
+
+		f.atMost("overlays.scripts", len(o.Scripts), MaxScripts)
+
+		for _, s := range o.Scripts {
+			if !validWord(s.Name) || !fs.ValidPath(s.File) {
+				f.add("the script %.64q, %.64q must have a plain name and a file of its overlay", s.Name, s.File)
+			}
+
+			f.need("overlays.scripts.stage", string(s.Stage), MaxName)
+			f.seconds("overlays.scripts.timeout_s", s.TimeoutS)
+		}
+	}
+}
+
+const sha256Bytes = 32
+
+func validWord(word string) bool {
+	return word != "" && len(word) <= MaxName && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }

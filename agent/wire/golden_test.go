@@ -57,7 +57,11 @@ func messages() map[string]wire.Message {
 				{Name: "InventoryCheck"}, {Name: "Firmware"}, {Name: "SMART", Config: map[string]string{"self_test": "short"}},
 			},
 			ExpectedDisks:      []wire.ExpectedDisk{{Serial: "QM00001", WWN: "5000c500", Model: "QEMU HARDDISK", SizeBytes: 1 << 30, Armed: true}},
-			HeartbeatIntervalS: 15, OverrideFlags: []string{"override-wipe-probe:QM00001"},
+			HeartbeatIntervalS: 15, OverrideFlags: []string{"override-wipe-probe:QM00001"}, HostName: "db-1",
+			Overlays: []wire.Overlay{{
+				Name: "acme", Manifest: "3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855e",
+				Scripts: []wire.Script{{Name: "fan-check", File: "stages/fan-check", Stage: "Burn", TimeoutS: 300}},
+			}},
 		},
 		"heartbeat": wire.Heartbeat{Stage: "SMART", SubStep: "sda: short self-test", Progress: 0.25, ETAS: 90, UptimeS: 61.5},
 		"order": wire.Order{

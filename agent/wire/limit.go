@@ -15,6 +15,8 @@ const (
 	MaxFindings     = 512       // in one result
 	MaxSubSteps     = 1024      // in one result
 	MaxMeasurements = 4096      // in one result
+	MaxOverlays     = 8         // of one run
+	MaxScripts      = 32        // of one overlay
 	MaxParts        = 2048      // of one kind in an inventory
 	MaxText         = 8 << 10   // bytes of evidence, next step, summary, coverage
 	MaxName         = 256       // bytes of a name, title, code, version, unit

@@ -24,7 +24,9 @@ import "fmt"
 //     partner exchanges frames for tests of the network; the call traffic hands out a
 //     ticket for the throughput partner (package load), and the call pair brings two
 //     machines together that measure each other. An agent can do without all three.
-//     The result of Firmware may tell of settings beside versions.
+//     The result of Firmware may tell of settings beside versions. The answer to claim
+//     may name overlays and the host; an agent that does not know them leaves their
+//     custom stages out, which the appliance notices.
 const Version = 1
 
 // OldestVersion is the oldest protocol the appliance still speaks.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 
+	"vetting/agent/custom"
 	"vetting/agent/initd"
 	"vetting/agent/worker"
 )
@@ -32,6 +33,8 @@ func run(args []string) int {
 		return initd.ExitGiveUp
 	case len(args) == 1 && args[0] == serveWord:
 		return serve(ctx)
+	case len(args) > 0 && args[0] == custom.Word:
+		return custom.Fence(args[1:])
 	case len(args) > 0 && args[0] == worker.Word:
 		return worker.Main(ctx, kinds(), args[1:])
 	case len(args) > 0 && args[0] == hostWord:

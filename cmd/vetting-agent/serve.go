@@ -17,6 +17,7 @@ import (
 	"vetting/agent"
 	"vetting/agent/burn"
 	"vetting/agent/coldplug"
+	"vetting/agent/custom"
 	"vetting/agent/initd"
 	"vetting/agent/ipmi"
 	"vetting/agent/memory"
@@ -212,6 +213,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.Burn:           stage.Burn(look, workforce, burn.Run),
 			core.PSU:            stage.PSU(look, workforce, psu.Run, faults.Expect),
 		},
+		Custom:  custom.New(m.root, custom.Fenced("/proc/self/exe", os.Args[0])).After,
 		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look, raid)}, Bring: faults.Bring,
 		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,
 		Version: version(), IP: lease.Addr.Addr().String(), MAC: lease.MAC, StateDir: initd.StateDir,

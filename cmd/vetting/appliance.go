@@ -25,6 +25,7 @@ import (
 	"vetting/core/report"
 	"vetting/core/signal"
 	"vetting/initramfs"
+	"vetting/initramfs/overlay"
 	"vetting/netboot"
 	"vetting/netboot/power"
 	"vetting/store"
@@ -49,6 +50,7 @@ type appliance struct {
 	level  *slog.LevelVar
 	out    io.Writer
 	image  *initramfs.Image
+	shelf  *overlay.Shelf
 	self   netip.Prefix
 	gate   tls.Certificate
 	about  report.Appliance
@@ -73,7 +75,7 @@ type appliance struct {
 // newAppliance returns an appliance that has opened nothing yet. source is where
 // the configuration came from; nil: it cannot be read again.
 func newAppliance(config Config, source *source, image *initramfs.Image, out, errs io.Writer) (*appliance, error) {
-	a := &appliance{config: config, source: source, level: new(slog.LevelVar), out: out, image: image, bell: signal.New()}
+	a := &appliance{config: config, source: source, level: new(slog.LevelVar), out: out, image: image, bell: signal.New(), shelf: shelf(&config)}
 
 	level, err := config.logLevel()
 	if err != nil {
@@ -200,7 +202,7 @@ func (a *appliance) openEngine(context.Context) error {
 	run := a.config.Run
 	a.engine, err = engine.New(engine.Config{
 		Ledger: a.store, Clock: wall{}, Tick: time.Tick(time.Second), Rand: rand.Reader, Bell: a.bell, Profiles: all,
-		Firmware: firmwareJudge{}, ParseSpec: parseSpec, SeedFile: seedFile(a.self.Addr(), gate.SPKI(leaf), a.image.ID),
+		Firmware: firmwareJudge{}, ParseSpec: parseSpec, Overlay: a.shelf.Get, SeedFile: seedFile(a.self.Addr(), gate.SPKI(leaf), a.image.ID),
 		WriteSpec: writeSpec, Power: power.Switch{Tools: power.Tools{Interface: a.config.Netboot.Interface}}, CheckPower: power.CheckHost, Appliance: a.about, Log: a.log,
 		Shed: a.shed, MaxConcurrent: a.config.Dispatcher.MaxConcurrentRuns, BootDeadline: time.Duration(run.BootDeadline),
 		HeartbeatInterval: time.Duration(run.Heartbeat.Interval), Stale: time.Duration(run.Heartbeat.Stale), Lost: time.Duration(run.Heartbeat.Lost),
@@ -219,6 +221,7 @@ func (a *appliance) openNetboot(context.Context) error {
 	}
 
 	config.Files, config.ImageID, config.Cmdline = bootFiles(a.image), a.image.ID, kernelArguments(a.config.Netboot.KernelArgs)
+	config.Overlays = a.shelf
 	config.Booter, config.Leases, config.Witness, config.Log = a.engine, leases{a.store}, a.engine, a.log
 
 	a.partner = a.newPartner()

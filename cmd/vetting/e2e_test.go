@@ -127,6 +127,8 @@ func openRack(t *testing.T) *lab.Rack {
 		t.Skip("needs root, for network namespaces")
 	}
 
+	dataDir := filepath.Join(t.TempDir(), "appliance")
+
 	binary, err := filepath.Abs("../../build/vetting")
 	if err != nil {
 		t.Fatal(err)
@@ -136,10 +138,12 @@ func openRack(t *testing.T) *lab.Rack {
 		t.Fatalf("run make build first: %v", err)
 	}
 
-	rack, err := lab.OpenRack(t.Context(), lab.ApplianceOptions{Binary: binary, Port: 18443})
+	rack, err := lab.OpenRack(t.Context(), lab.ApplianceOptions{Binary: binary, Port: 18443, DataDir: dataDir})
 	if err != nil {
 		t.Fatal(err)
 	}
+
+	addOverlay(t, dataDir)
 
 	t.Cleanup(func() {
 		if t.Failed() {

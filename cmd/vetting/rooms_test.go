@@ -30,6 +30,8 @@ var rooms = map[string][]string{
 		"golang.org/x/net", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/time",
 	},
 	"initramfs": {},
+	// Overlays are taken apart and written anew by the appliance's own program.
+	"initramfs/overlay": {"core", "initramfs", "github.com/klauspost/compress", "github.com/therootcompany/xz"},
 	// The builder runs on the build machine only; nothing of it is linked into the appliance.
 	"initramfs/build": {
 		"initramfs", "github.com/u-root/u-root", "github.com/u-root/mkuimage", "github.com/u-root/gobusybox", "github.com/u-root/uio",
@@ -54,7 +56,8 @@ var rooms = map[string][]string{
 		"golang.org/x/crypto", "golang.org/x/sync",
 	},
 	"cmd/vetting": {
-		"core", "core/engine", "core/signal", "netboot", "initramfs", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui", "cmd/client", "firmware",
+		"core", "core/engine", "core/signal", "netboot", "initramfs", "initramfs/overlay", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
+		"cmd/client", "firmware",
 		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra",
 	},
 	"cmd/vetting-agent": {"core", "agent", "agent/partner", "agent/wire", "firmware/inventory"},

@@ -14,7 +14,8 @@ import (
 
 // writesWhatIsArmed arms two of six disks on four buses: one that is blank, and one with
 // somebody's system on it. The second is refused, and nothing is written to either,
-// until an operator overrides the probe for it; then both are written, and no other.
+// until an operator overrides the probe for it; then both are written, and no other. The
+// same run has a custom stage that tries to reach disks and tokens.
 func writesWhatIsArmed(t *testing.T, rack *lab.Rack, machine lab.Machine) {
 	const (
 		blank, full = "LABS1101", "LABS1102"
@@ -38,7 +39,7 @@ func writesWhatIsArmed(t *testing.T, rack *lab.Rack, machine lab.Machine) {
 	start := route.RunStart{
 		Profile: profile, Scale: scale, Armed: []string{blank, full},
 		Overrides: &core.Override{
-			Config: map[string]string{"Storage.mode": "destructive", "Storage.finish": "keep"},
+			Config: map[string]string{"Storage.mode": "destructive", "Storage.finish": "keep", "Boot.overlays": "acme"},
 			Skip:   map[core.StageName]string{core.SMART: why, core.CPUStress: why, core.Memory: why, core.Burn: why},
 		},
 	}
@@ -64,6 +65,7 @@ func writesWhatIsArmed(t *testing.T, rack *lab.Rack, machine lab.Machine) {
 	}
 
 	run = s.mustPass(run.ID)
+	s.hasCustomStage(run)
 
 	stored := run.Stages[slices.IndexFunc(run.Stages, func(s route.Stage) bool { return s.Name == core.Storage })]
 	if !strings.Contains(stored.Coverage, "2 written and verified") || stored.Attempt != 2 {

@@ -7,7 +7,7 @@ import (
 
 // All returns the whole catalogue, kind by kind.
 func All() []Entry {
-	return slices.Concat(cpu(), cpuWork(), memory(), disk(), nic(), traffic(), storage(), network(), gpu(), supply(), board())
+	return slices.Concat(cpu(), cpuWork(), memory(), disk(), nic(), traffic(), storage(), network(), gpu(), supply(), board(), custom())
 }
 
 // byName finds entries by "kind/quantity". Every sample of every host is looked up,

@@ -29,7 +29,7 @@ func (e *Engine) Decide(client core.BootClient) core.BootDecision {
 
 	d := core.BootDecision{Action: core.BootLocal, Host: mac, Name: p.name}
 	if p.run != nil && boots(p.run.state) {
-		d.Action, d.Run, d.Kernel = core.BootVet, p.run.id, p.run.kernel
+		d.Action, d.Run, d.Kernel, d.Overlays = core.BootVet, p.run.id, p.run.kernel, p.run.overlays
 	}
 
 	return d

@@ -12,13 +12,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vetting/core"
 	"vetting/core/coretest"
 )
 
 func TestWhoIsNotRegisteredGetsNothing(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		if d := r.Decide(core.BootClient{MAC: coretest.MAC(7)}); d != (core.BootDecision{Action: core.BootIgnore}) {
+		if d := r.Decide(core.BootClient{MAC: coretest.MAC(7)}); !cmp.Equal(d, core.BootDecision{Action: core.BootIgnore}) {
 			t.Errorf("decision %+v", d)
 		}
 

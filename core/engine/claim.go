@@ -149,6 +149,7 @@ func (c *change) claimReply(l *life, session string) (core.ClaimReply, error) {
 	reply := core.ClaimReply{
 		SessionToken: session, Epoch: l.run.Epoch, State: l.run.State, Profile: l.run.Profile,
 		HeartbeatInterval: c.engine.HeartbeatInterval, Overrides: l.overrides(c.now), OverrideUntil: l.overrideUntil(c.now),
+		HostName: l.run.HostName, Overlays: l.run.Overlays,
 	}
 
 	if l.row() != nil {

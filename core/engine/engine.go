@@ -90,6 +90,10 @@ type Config struct {
 	Trash             time.Duration // a deleted host can be brought back; default 30 days
 	HostSilence       time.Duration // an installed agent without a beat counts as offline; default 90 s
 
+	// Overlay returns the overlay of a name; core.ErrNotFound when there is none.
+	// Default: there are none.
+	Overlay func(name string) (core.Overlay, error)
+
 	TrustLAN bool   // installed hosts need no signature and no approval to be told to reboot
 	EnrolKey string // what an installed host must know to register itself; empty: nothing
 	// Stages are those that profiles may have. Default: all that this version has.
@@ -142,6 +146,10 @@ func New(config Config) (*Engine, error) {
 
 	if config.Shed == nil {
 		config.Shed = func() bool { return false }
+	}
+
+	if config.Overlay == nil {
+		config.Overlay = func(name string) (core.Overlay, error) { return core.Overlay{}, noOverlay(name) }
 	}
 
 	if err := config.Validate(); err != nil {

@@ -52,6 +52,7 @@ type berth struct {
 	nextWake time.Time
 	stale    bool
 	kernel   string // arguments that its profile wants
+	overlays []core.Overlay
 }
 
 type secrets struct {
@@ -169,7 +170,7 @@ func readPlace(r core.Reader, mac core.MAC) (*place, error) {
 
 	p.run = &berth{
 		id: run.ID, host: mac, state: run.State, deadline: run.Deadline, lastBeat: run.LastBeat,
-		nextWake: run.NextWake, stale: run.Stale, kernel: profile.KernelArguments(run.Profile),
+		nextWake: run.NextWake, stale: run.Stale, kernel: profile.KernelArguments(run.Profile), overlays: run.Overlays,
 	}
 	p.secrets.nonce = secret.BootNonce
 

@@ -189,6 +189,7 @@ func (c *change) finish(l *life, r *core.Result, samples []core.Sample, firmware
 		return err
 	}
 
+	judgeScripts(l.run.Overlays, row)
 	judgeStage(l.run.Rules, row)
 
 	if err := c.judgeSkip(l, row); err != nil {

@@ -225,6 +225,21 @@ func (r *rig) start(n int) core.RunID {
 
 func (r *rig) run(id core.RunID) core.Run { return get[core.Run](r, core.TableRun, string(id)) }
 
+// withOverlays has a rig's engine know overlays.
+func withOverlays(overlays ...core.Overlay) func(*engine.Config) {
+	return func(c *engine.Config) {
+		c.Overlay = func(name string) (core.Overlay, error) {
+			for _, o := range overlays {
+				if o.Name == name {
+					return o, nil
+				}
+			}
+
+			return core.Overlay{}, core.NewProblem(core.ErrNotFound, "overlay/unknown", "There is none.")
+		}
+	}
+}
+
 func (r *rig) hostOf(n int) core.Host {
 	return get[core.Host](r, core.TableHost, string(coretest.MAC(n)))
 }

@@ -144,6 +144,10 @@ func (c *change) conceive(id core.RunID, host core.Host, p core.Profile, wish *c
 		return nil, err
 	}
 
+	if l.run.Overlays, err = c.engine.overlays(&l.run); err != nil {
+		return nil, err
+	}
+
 	l.host.CurrentRun, l.host.OffDue = id, time.Time{}
 
 	return l, nil

@@ -36,6 +36,7 @@ func All() []Entry {
 		rooms(),
 		wires(),
 		platforms(),
+		overlays(),
 	)
 	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Code, b.Code) })
 

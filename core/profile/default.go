@@ -92,7 +92,7 @@ func Markdown() string {
 func settings() map[string]setting {
 	all := map[string]setting{SelfTest: oneOf("short", "extended", "none"), Policy: oneOf("new", "used")}
 
-	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), storageSettings(), networkSettings(), burnSettings(), psuSettings()} {
+	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), storageSettings(), networkSettings(), burnSettings(), psuSettings(), overlaySettings()} {
 		maps.Copy(all, of)
 	}
 

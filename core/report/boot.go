@@ -67,6 +67,10 @@ func softwareOf(in *Input) []Digest {
 		list = append(list, Digest{Name: "initramfs", SHA256: a.InitrdSHA256})
 	}
 
+	for i := range in.Run.Overlays {
+		list = append(list, Digest{Name: "overlay " + in.Run.Overlays[i].Name, SHA256: in.Run.Overlays[i].SHA256})
+	}
+
 	return list
 }
 

@@ -40,6 +40,7 @@ func gapsOf(in *Input) []Gap {
 		}
 	}
 
+	gaps = append(gaps, customGaps(&in.Run)...)
 	gaps = append(gaps, diskGaps(in)...)
 	gaps = append(gaps, gpuGaps(in)...)
 	gaps = append(gaps, supplyGaps(in)...)
@@ -85,6 +86,26 @@ func stageGap(run *core.Run, name core.StageName) (gap Gap, ok bool) {
 	}
 
 	return gap, true
+}
+
+// customGaps lists the custom stages that tested nothing.
+func customGaps(run *core.Run) (gaps []Gap) {
+	for i := range run.Stages {
+		for _, step := range run.Stages[i].SubSteps {
+			if !strings.HasPrefix(step.Name, core.ScriptStep("")) || step.Verdict != core.Skip && step.Verdict != core.Unmeasurable {
+				continue
+			}
+
+			why := string(step.Verdict)
+			if step.Summary != "" {
+				why = step.Summary
+			}
+
+			gaps = append(gaps, Gap{Stage: run.Stages[i].Name, What: "custom stage " + strings.TrimPrefix(step.Name, core.ScriptStep("")), Why: why})
+		}
+	}
+
+	return gaps
 }
 
 // diskGaps lists the disks whose surface was not written, and those that do not

@@ -189,7 +189,8 @@ type Run struct {
 	Deadline time.Time      `json:"deadline,omitzero"`
 	LastBeat time.Time      `json:"last_beat,omitzero"`
 	Agent    core.AgentInfo `json:"agent"`
-	Hold     *core.Hold     `json:"hold,omitempty"` // once the host's SSH server was open
+	Hold     *core.Hold     `json:"hold,omitempty"`     // once the host's SSH server was open
+	Overlays []core.Overlay `json:"overlays,omitempty"` // unpacked beside the boot image
 }
 
 // StageList is the plan of a run.
@@ -413,7 +414,7 @@ func NewRun(run *core.Run) Run {
 	return Run{
 		RunSummary: NewRunSummary(run), Stages: NewStages(run),
 		Findings: append([]core.Finding{}, run.Findings...), Armed: append([]string{}, run.Armed...),
-		Boots: run.Epoch, Deadline: run.Deadline, LastBeat: run.LastBeat, Agent: run.Agent, Hold: run.Hold,
+		Boots: run.Epoch, Deadline: run.Deadline, LastBeat: run.LastBeat, Agent: run.Agent, Hold: run.Hold, Overlays: run.Overlays,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"runtime"
 	"slices"
 
-	"vetting/initramfs/build/cpio"
+	"vetting/initramfs/cpio"
 	"vetting/initramfs/manifest"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"vetting/initramfs/build/cpio"
+	"vetting/initramfs/cpio"
 	"vetting/initramfs/manifest"
 )
 

@@ -18,7 +18,7 @@ import (
 	"github.com/u-root/mkuimage/uimage/initramfs"
 	"github.com/u-root/uio/llog"
 
-	"vetting/initramfs/build/cpio"
+	"vetting/initramfs/cpio"
 	"vetting/initramfs/manifest"
 )
 

@@ -11,10 +11,10 @@ import (
 	"slices"
 	"strings"
 
-	"vetting/initramfs/build/cpio"
 	"vetting/initramfs/build/deb"
 	"vetting/initramfs/build/debian"
 	"vetting/initramfs/build/depmod"
+	"vetting/initramfs/cpio"
 	"vetting/initramfs/manifest"
 )
 

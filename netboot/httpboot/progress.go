@@ -2,6 +2,7 @@ package httpboot
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -42,10 +43,10 @@ func (s *Server) follow(c *fasthttp.RequestCtx, a *asset, client core.BootClient
 }
 
 func stepOf(name string) string {
-	switch name {
-	case Kernel:
+	switch {
+	case name == Kernel:
 		return "kernel"
-	case Base, Modules, Agent:
+	case name == Base, name == Modules, name == Agent, strings.HasPrefix(name, "overlay-"):
 		return "initrd"
 	default:
 		return "loader"

@@ -59,10 +59,11 @@ type Config struct {
 	Cmdline   []string          // kernel arguments
 
 	// Holder returns the machine that has a lease on addr.
-	Holder  func(addr netip.Addr) (core.BootClient, bool)
-	Booter  Booter
-	Witness Witness
-	Log     *slog.Logger
+	Holder   func(addr netip.Addr) (core.BootClient, bool)
+	Overlays Overlays // nil: there are none
+	Booter   Booter
+	Witness  Witness
+	Log      *slog.Logger
 }
 
 // Server is the boot HTTP server. Safe for concurrent use.
@@ -209,6 +210,8 @@ func (s *Server) answer(ctx context.Context, c *fasthttp.RequestCtx) {
 		s.script(ctx, c, rest)
 	case "seed":
 		s.seed(ctx, c, rest)
+	case "overlay":
+		s.overlay(c, rest)
 	default:
 		s.file(c, path)
 	}
@@ -343,7 +346,7 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 	s.witness(client, "script", string(decision.Run), 0)
 
 	return ipxe.Boot{
-		Server: s.cfg.Self, Host: client.MAC, Name: decision.Name, Image: s.image, Seed: nonce,
+		Server: s.cfg.Self, Host: client.MAC, Name: decision.Name, Image: s.image, Seed: nonce, Overlay: overlayPaths(decision.Overlays),
 		Cmdline: slices.Concat(s.cfg.Cmdline, strings.Fields(decision.Kernel)),
 	}.Script()
 }

@@ -43,12 +43,14 @@ type world struct {
 	log   bytes.Buffer
 	fault error // of Arm and Seed
 	heads int
+
+	overlays []core.Overlay // of the run; set before anybody asks
 }
 
 func (w *world) Decide(c core.BootClient) core.BootDecision {
 	switch c.MAC {
 	case vettedMAC:
-		return core.BootDecision{Action: core.BootVet, Host: c.MAC, Name: "bench", Run: "01RUN", Kernel: "memtest=4"}
+		return core.BootDecision{Action: core.BootVet, Host: c.MAC, Name: "bench", Run: "01RUN", Kernel: "memtest=4", Overlays: w.overlays}
 	case "52:54:00:00:00:02":
 		return core.BootDecision{Action: core.BootLocal, Host: c.MAC}
 	default:
@@ -157,7 +159,7 @@ func config(w *world) httpboot.Config {
 	}
 }
 
-func serve(t *testing.T) *world {
+func serve(t *testing.T, overlays ...httpboot.Overlays) *world {
 	t.Helper()
 
 	w := &world{t: t}
@@ -171,7 +173,12 @@ func serve(t *testing.T) *world {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 
-	go func() { ended <- httpboot.New(config(w)).Serve(ctx, ln) }()
+	c := config(w)
+	if len(overlays) > 0 {
+		c.Overlays = overlays[0]
+	}
+
+	go func() { ended <- httpboot.New(c).Serve(ctx, ln) }()
 
 	t.Cleanup(func() {
 		cancel()

@@ -3,6 +3,7 @@ package ipxe
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"vetting/core"
@@ -21,6 +22,7 @@ type Boot struct {
 	Name    string   // of the host, for the person at the screen
 	Image   Image
 	Seed    string   // nonce of the seed archive
+	Overlay []string // further archives, as paths on the boot server, between image and seed
 	Cmdline []string // kernel arguments; none of them is secret
 }
 
@@ -42,10 +44,10 @@ func (b Boot) Script() []byte {
 	line("set n:int32 0")
 	line(":again")
 
-	names := make([]string, 0, len(b.Image.Initrds)+1)
-	loads := make([]string, 0, len(b.Image.Initrds)+1)
+	names := make([]string, 0, len(b.Image.Initrds)+len(b.Overlay)+1)
+	loads := make([]string, 0, len(b.Image.Initrds)+len(b.Overlay)+1)
 
-	for _, initrd := range b.Image.Initrds {
+	for _, initrd := range slices.Concat(b.Image.Initrds, b.Overlay) {
 		name := initrd[strings.LastIndexByte(initrd, '/')+1:]
 		names = append(names, "initrd="+name)
 		loads = append(loads, fmt.Sprintf("initrd --timeout %d --name %s ${base}%s", patience, name, initrd))

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	uroot "github.com/u-root/u-root/pkg/cpio"
 
-	"vetting/initramfs/build/cpio"
+	"vetting/initramfs/cpio"
 )
 
 func sample() []cpio.Entry {

@@ -83,16 +83,35 @@ func Pad(data []byte) []byte { return append(data, make([]byte, -len(data)&3)...
 // Unpack reads one archive up to its trailer. Entries share memory with data.
 // It refuses archives that are cut off or malformed and never panics.
 func Unpack(data []byte) ([]Entry, error) {
-	var entries []Entry
+	entries, _, err := unpack(data)
 
+	return entries, err
+}
+
+// UnpackWhole reads data that is one archive and nothing else. What follows the
+// trailer the kernel would take for a further archive, so it is refused.
+func UnpackWhole(data []byte) ([]Entry, error) {
+	entries, end, err := unpack(data)
+	if err != nil {
+		return nil, err
+	}
+
+	if rest := bytes.TrimLeft(data[min(end, len(data)):], "\x00"); len(rest) > 0 {
+		return nil, fmt.Errorf("reading archive: something follows its end at byte %d", len(data)-len(rest))
+	}
+
+	return entries, nil
+}
+
+func unpack(data []byte) (entries []Entry, end int, err error) {
 	for pos := 0; ; {
 		e, next, err := take(data, pos)
 		if err != nil {
-			return nil, fmt.Errorf("reading archive at byte %d: %w", pos, err)
+			return nil, 0, fmt.Errorf("reading archive at byte %d: %w", pos, err)
 		}
 
 		if e.Name == trailer {
-			return entries, nil
+			return entries, next, nil
 		}
 
 		entries = append(entries, e)
@@ -134,6 +153,12 @@ func take(data []byte, pos int) (e Entry, next int, err error) {
 	}
 
 	e.Name = strings.TrimRight(string(name), "\x00")
+
+	// Of files with several names all but the last stand there without content.
+	if links := field[4]; e.IsRegular() && links > 1 {
+		return Entry{}, 0, fmt.Errorf("%q is a hard link, which is not read; pack it as a file of its own", e.Name)
+	}
+
 	start := (pos + header + nameSize + 3) &^ 3
 
 	if e.Data, err = slice(data, start, size); err != nil {

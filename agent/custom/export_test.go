@@ -1,0 +1,39 @@
+package custom
+
+import (
+	"context"
+	"log/slog"
+	"os/exec"
+	"time"
+
+	"vetting/core"
+)
+
+// Bare runs a program without the fence, for tests of what it says.
+func Bare(file string) Run {
+	return func(ctx context.Context, job Job, progress func(float64), log *slog.Logger) (*said, ended) {
+		cmd := exec.Command(file) //nolint:noctx // attend ends it
+		return attend(ctx, cmd, job, progress, log)
+	}
+}
+
+// Judge is what comes of lines and an end.
+func Judge(script string, lines []string, fault, exit string) (core.Verdict, string, []core.Finding, error) {
+	s := &said{script: core.Script{Name: script}, now: time.Now}
+
+	for _, line := range lines {
+		if err := s.hear([]byte(line)); err != nil {
+			return "", "", nil, err
+		}
+	}
+
+	verdict, summary, trouble := s.judge(ended{fault: fault, exit: exit})
+
+	return verdict, summary, append(s.findings, trouble...), nil
+}
+
+// Said and Ended are what a Run returns.
+type (
+	Said  = said
+	Ended = ended
+)

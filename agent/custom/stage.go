@@ -1,0 +1,124 @@
+package custom
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"vetting/agent/overlay"
+	"vetting/agent/stage"
+	"vetting/core"
+	"vetting/core/problem"
+)
+
+// Stages runs the custom stages of a machine. Safe for concurrent use; make it with New.
+type Stages struct {
+	root fs.FS
+	run  Run
+
+	once   sync.Once
+	broken []core.Finding // overlays that did not arrive whole
+}
+
+// New returns what runs custom stages below root, which is that of the running machine.
+// run executes one; Fenced is the one for live machines.
+func New(root fs.FS, run Run) *Stages { return &Stages{root: root, run: run} }
+
+// After runs the scripts that follow a stage, one after the other, in the order of their
+// overlays. own is what the stage itself has come to.
+func (s *Stages) After(ctx context.Context, name core.StageName, env stage.Env, own *core.Result) stage.Seen {
+	s.once.Do(func() { s.broken = s.verify(env) })
+
+	if len(s.broken) > 0 {
+		return stage.Seen{Errors: s.broken}
+	}
+
+	var seen stage.Seen
+
+	for i := range env.Overlays {
+		for _, script := range env.Overlays[i].Scripts {
+			if script.Stage == name && ctx.Err() == nil {
+				s.one(ctx, script, env.Overlays[i].Name, env, own, &seen)
+			}
+		}
+	}
+
+	return seen
+}
+
+// verify looks whether every overlay is there, once for all stages.
+func (s *Stages) verify(env stage.Env) (broken []core.Finding) {
+	for i := range env.Overlays {
+		if err := overlay.Verify(s.root, env.Overlays[i]); err != nil {
+			broken = append(broken, problem.Finding(problem.OverlayIncomplete, "", "", core.Part{}, err.Error()))
+
+			continue
+		}
+
+		env.Log.Info("overlay whole", slog.String("overlay", env.Overlays[i].Name))
+	}
+
+	return broken
+}
+
+// one runs a script and adds what came of it.
+func (s *Stages) one(ctx context.Context, script core.Script, from string, env stage.Env, own *core.Result, seen *stage.Seen) {
+	step := core.SubStep{Name: core.ScriptStep(script.Name), Progress: 1}
+
+	if own.Verdict == core.Fail || own.Verdict == core.Error {
+		step.Verdict, step.Summary = core.Skip, fmt.Sprintf("not run: the stage itself ended in %s", own.Verdict)
+		seen.SubSteps = append(seen.SubSteps, step)
+
+		return
+	}
+
+	env.Progress(step.Name, 0, 0)
+	env.Log.Info("custom stage begins", slog.String("script", script.Name), slog.String("overlay", from))
+
+	heard, end := s.run(ctx, Job{Script: script, Overlay: from, Environ: environ(env, script)}, func(done float64) { env.Progress(step.Name, done, 0) }, env.Log)
+
+	verdict, summary, trouble := heard.judge(end)
+	step.Verdict, step.Summary = verdict, summary
+
+	seen.SubSteps = append(append(seen.SubSteps, step), heard.steps...)
+	seen.Measurements = append(seen.Measurements, heard.samples...)
+	seen.Findings = append(seen.Findings, heard.findings...)
+
+	if verdict == core.Error {
+		seen.Errors = append(seen.Errors, trouble...)
+	} else {
+		seen.Findings = append(seen.Findings, trouble...)
+	}
+
+	env.Log.Info("custom stage ends", slog.String("script", script.Name), slog.String("verdict", string(verdict)))
+}
+
+// environ is what a script is told. It has no token and no key.
+func environ(env stage.Env, script core.Script) []string {
+	facts := overlay.Environ(env.Overlays)
+
+	for _, fact := range [][2]string{
+		{"RUN", env.Run},
+		{"HOST", env.HostName},
+		{"MAC", string(env.BootMAC)},
+		{"PROFILE", env.Profile},
+		{"STAGE", string(script.Stage)},
+		{"SCALE", fmt.Sprintf("%g", env.Scale)},
+		{"TIMEOUT_SECONDS", fmt.Sprintf("%.0f", script.Timeout.Seconds())},
+	} {
+		facts = append(facts, "VETTING_"+fact[0]+"="+strings.Map(printable, fact[1]))
+	}
+
+	return facts
+}
+
+func printable(r rune) rune {
+	if r < ' ' || r == 0x7f {
+		return -1
+	}
+
+	return r
+}
