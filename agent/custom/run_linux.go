@@ -21,7 +21,7 @@ import (
 
 // Word is the argument by which the program is asked to put a script behind the fence;
 // the script's file follows.
-const Word = "fence"
+const Word = "custom-stage-fence"
 
 // grave is how long a process that was killed may take to be gone: one that waits inside
 // the kernel for a device dies no sooner.

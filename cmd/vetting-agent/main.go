@@ -25,6 +25,8 @@ func run(args []string) int {
 	ctx := context.Background()
 
 	switch {
+	case len(args) == 2 && args[0] == custom.Word: // the first process, too: of a namespace
+		return custom.Fence(args[1:])
 	case os.Getpid() == 1:
 		if err := initd.Run(ctx, []string{"agent", serveWord}); err != nil {
 			fmt.Fprintln(os.Stderr, "vetting-agent:", err)
@@ -33,8 +35,6 @@ func run(args []string) int {
 		return initd.ExitGiveUp
 	case len(args) == 1 && args[0] == serveWord:
 		return serve(ctx)
-	case len(args) > 0 && args[0] == custom.Word:
-		return custom.Fence(args[1:])
 	case len(args) > 0 && args[0] == worker.Word:
 		return worker.Main(ctx, kinds(), args[1:])
 	case len(args) > 0 && args[0] == hostWord:
