@@ -196,7 +196,7 @@ func TestACustomStageOnAMachine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			seen := after(t.Context(), custom.Bare(script(t, tt.text)), whole(), tt.limit, core.Pass)
+			seen := after(t.Context(), custom.Shell(script(t, tt.text)), whole(), tt.limit, core.Pass)
 
 			i := slices.IndexFunc(seen.SubSteps, func(s core.SubStep) bool { return s.Name == "custom/fan-check" })
 			if i < 0 || seen.SubSteps[i].Verdict != tt.verdict || (tt.verdict == core.Error) != (len(seen.Errors) > 0) {
@@ -231,7 +231,7 @@ func TestACustomStageOnAMachine(t *testing.T) {
 		t.Parallel()
 
 		ctx, stop := context.WithCancel(t.Context())
-		run := custom.Bare(script(t, "echo '"+steps+"'; exec sleep 600"))
+		run := custom.Shell(script(t, "echo '"+steps+"'; exec sleep 600"))
 
 		seen := after(ctx, func(ctx context.Context, job custom.Job, _ func(float64), log *slog.Logger) (*custom.Said, custom.Ended) {
 			return run(ctx, job, func(float64) { stop() }, log)
@@ -347,7 +347,7 @@ func TestTheExampleOfTheDocumentation(t *testing.T) {
 		t.Fatal("docs/overlays.md has no example")
 	}
 
-	seen := after(t.Context(), custom.Bare(script(t, text)), whole(), time.Minute, core.Pass)
+	seen := after(t.Context(), custom.Shell(script(t, text)), whole(), time.Minute, core.Pass)
 	if len(seen.SubSteps) == 0 || seen.SubSteps[0].Verdict != core.Pass || len(seen.Measurements) != 1 || len(seen.Errors) > 0 {
 		t.Errorf("%+v", seen)
 	}

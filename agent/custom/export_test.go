@@ -9,10 +9,14 @@ import (
 	"vetting/core"
 )
 
-// Bare runs a program without the fence, for tests of what it says.
-func Bare(file string) Run {
+// Shell runs a script without the fence, for tests of what it says. It is not executed
+// itself: a process that another test is just starting may still have it open for writing.
+func Shell(file string) Run { return Bare("/bin/sh", file) }
+
+// Bare runs a program without the fence.
+func Bare(file string, args ...string) Run {
 	return func(ctx context.Context, job Job, progress func(float64), log *slog.Logger) (*said, ended) {
-		cmd := exec.Command(file) //nolint:noctx // attend ends it
+		cmd := exec.Command(file, args...) //nolint:noctx // attend ends it
 		return attend(ctx, cmd, job, progress, log)
 	}
 }

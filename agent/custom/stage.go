@@ -61,6 +61,12 @@ func (s *Stages) verify(env stage.Env) (broken []core.Finding) {
 		env.Log.Info("overlay whole", slog.String("overlay", env.Overlays[i].Name))
 	}
 
+	if len(broken) == 0 {
+		if err := overlay.LinkLoader(s.root, env.Overlays); err != nil {
+			broken = append(broken, problem.Finding(problem.OverlayIncomplete, "", "", core.Part{}, err.Error()))
+		}
+	}
+
 	return broken
 }
 

@@ -22,12 +22,13 @@ func paced(inventory core.Inventory, takes time.Duration) map[core.StageName]Pla
 		core.Storage:        readDisks(inventory),
 		core.Network:        testPorts(inventory),
 		core.Burn:           burnAll(inventory),
+		core.GPU:            {Result: core.Result{Verdict: core.Skip, SkipReason: "no GPU", Coverage: "no GPU", SubSteps: watched()}},
 		core.PSU:            watchPower(),
 	}
 
 	for name, pace := range map[core.StageName]time.Duration{
 		core.InventoryCheck: 4 * time.Second, core.Firmware: 3 * time.Second, core.SMART: takes,
-		core.CPUStress: 25 * time.Second, core.Memory: 20 * time.Second, core.Storage: 20 * time.Second, core.Network: 15 * time.Second, core.Burn: 30 * time.Second, core.PSU: 15 * time.Second,
+		core.CPUStress: 25 * time.Second, core.Memory: 20 * time.Second, core.Storage: 20 * time.Second, core.Network: 15 * time.Second, core.Burn: 30 * time.Second, core.GPU: time.Second, core.PSU: 15 * time.Second,
 	} {
 		play := script[name]
 		play.Takes, play.Every = pace, time.Second

@@ -201,6 +201,7 @@ func Healthy(inventory core.Inventory) map[core.StageName]Play {
 		core.CPUStress: {Result: core.Result{Verdict: core.Pass, Coverage: "16 of 16 CPUs"}},
 		core.Storage:   {Result: core.Result{Verdict: core.Pass, Coverage: "1 of 1 disks; 1 read (20.0 GiB, 2.0 %), write NOT tested; no disk was armed"}},
 		core.Burn:      {Result: core.Result{Verdict: core.Pass, Coverage: "everything at once for 10m0s"}},
+		core.GPU:       {Result: core.Result{Verdict: core.Skip, SkipReason: "no GPU", Coverage: "no GPU"}},
 		core.PSU:       {Result: core.Result{Verdict: core.Pass, Coverage: "3m0s of idle, full load and pulses, 2 of 2 power supplies observed"}},
 		core.Memory:    {Result: core.Result{Verdict: core.Pass, Coverage: "31.5 of 32 GiB"}},
 		core.Network:   {Result: core.Result{Verdict: core.Pass, Coverage: "1 of 1 port with a link tested"}},

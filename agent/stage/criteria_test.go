@@ -287,7 +287,7 @@ func TestCriteria(t *testing.T) {
 		}
 	}
 
-	rooms := []string{"cpustress", "memory", "storage", "network", "burn", "psu", "worker", "ras", "kernel", "trace", "sel", "sensor", "smart"}
+	rooms := []string{"cpustress", "memory", "storage", "network", "burn", "gpu", "psu", "worker", "ras", "kernel", "trace", "sel", "sensor", "smart"}
 
 	for _, e := range problem.All() {
 		if room, _, _ := strings.Cut(e.Code, "/"); slices.Contains(rooms, room) && !codes[e.Code] {

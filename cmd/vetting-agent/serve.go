@@ -18,6 +18,7 @@ import (
 	"vetting/agent/burn"
 	"vetting/agent/coldplug"
 	"vetting/agent/custom"
+	"vetting/agent/gpu"
 	"vetting/agent/initd"
 	"vetting/agent/ipmi"
 	"vetting/agent/memory"
@@ -211,6 +212,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.Storage:        stage.Storage(look, workforce, storage.Run),
 			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log), m.log}),
 			core.Burn:           stage.Burn(look, workforce, burn.Run),
+			core.GPU:            stage.GPU(look, gpu.Tools{Root: m.root, Log: m.log}),
 			core.PSU:            stage.PSU(look, workforce, psu.Run, faults.Expect),
 		},
 		Custom:  custom.New(m.root, custom.Fenced("/proc/self/exe", os.Args[0])).After,

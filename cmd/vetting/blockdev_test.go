@@ -18,6 +18,9 @@ import (
 // one, say what it opens and why that can never be a block device.
 var writers = map[string]string{
 	"agent/blockdev openWrite":     "disks, behind core/diskguard",
+	"agent/custom fenceOff":        "procfs",
+	"agent/gpu Prepare":            "a parameter of the kernel's, in sysfs",
+	"agent/gpu start":              "procfs",
 	"agent/hold openTerminal":      "a pseudo terminal",
 	"agent/hold peer":              "a pseudo terminal",
 	"agent/hostmode SetBootNext":   "a variable of the firmware",
@@ -127,7 +130,7 @@ func openingsOf(name string, file *ast.File, seen map[string]bool) (faults []str
 
 			switch {
 			case slices.Contains(unkind, x.Sel.Name) && (pkg.Name == "unix" || pkg.Name == "syscall"):
-				mounts := x.Sel.Name == "Mount" && path.Dir(name) == "agent/initd"
+				mounts := x.Sel.Name == "Mount" && slices.Contains([]string{"agent/initd", "agent/custom"}, path.Dir(name))
 				if path.Dir(name) != "agent/blockdev" && !mounts {
 					faults = append(faults, fmt.Sprintf("%s says %s: only agent/blockdev may change a disk", where, x.Sel.Name))
 				}

@@ -58,6 +58,7 @@ func licenceName(text string) string {
 		{"BSD-3-Clause", "Neither the name of"},
 		{"BSD-2-Clause", "Redistribution and use in source and binary forms"},
 		{"MIT", "Permission is hereby granted, free of charge"},
+		{"CC0-1.0", "Creative Commons CC0 1.0 Universal"},
 		{"ISC", "Permission to use, copy, modify, and/or distribute"},
 	} {
 		three := known.name == "BSD-2-Clause" && len(found) > 0 && found[len(found)-1] == "BSD-3-Clause"

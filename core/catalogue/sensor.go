@@ -17,5 +17,8 @@ func gpu() []Entry {
 		Entry{"gpu", "voltage_volts", "volts", false, "voltage of a card's rail"},
 		Entry{"gpu", "current_amperes", "amperes", false, "current drawn by a card"},
 		Entry{"gpu", "power_watts", "watts", false, "power drawn by a card"},
+		Entry{"gpu", "ecc_corrected_count", "count", true, "errors in the memory of a card that its ECC corrected, in its life"},
+		Entry{"gpu", "ecc_uncorrected_count", "count", true, "errors in the memory of a card that its ECC could not correct, in its life"},
+		Entry{"gpu", "replays_count", "count", true, "packets on the link of a card that were sent again"},
 	)
 }

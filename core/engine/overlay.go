@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"vetting/core"
 	"vetting/core/problem"
@@ -93,5 +94,27 @@ func judgeScripts(overlays []core.Overlay, row *core.Stage) {
 				row.Verdict, row.SkipReason = core.Error, ""
 			}
 		}
+	}
+}
+
+// askOfGPUs puts what the spec of a run wants of GPUs into the settings of the stage GPU,
+// where it is more than the profile wants. A spec that cannot be read is for SpecValidate
+// to tell.
+func (e *Engine) askOfGPUs(run *core.Run) {
+	if run.SpecYAML == "" {
+		return
+	}
+
+	want, err := e.ParseSpec(run.SpecYAML)
+	if err != nil {
+		return
+	}
+
+	if want.GPU.RequireCompute {
+		run.Profile.Config[profile.GPURequire] = "yes"
+	}
+
+	if n, err := strconv.Atoi(run.Profile.Config[profile.GPUCount]); want.GPU.Count > 0 && (err != nil || n < want.GPU.Count) {
+		run.Profile.Config[profile.GPUCount] = strconv.Itoa(want.GPU.Count)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/coretest"
+	"vetting/core/engine"
 	"vetting/core/profile"
 )
 
@@ -154,4 +155,60 @@ func TestACustomStageOfOtherProfiles(t *testing.T) {
 			t.Errorf("%+v", scripts)
 		}
 	}, o)
+}
+
+// A GPU that was not worked is a declared skip, unless the profile or the spec wants
+// compute: then the appliance takes no skip for it, whatever the agent says.
+func TestGPUsThatMustCompute(t *testing.T) {
+	withGPU := func(c *engine.Config) {
+		c.Stages = core.Pipeline()
+		c.Profiles = []core.Profile{{Name: "quick", Scale: 1, Stages: []core.StageName{core.InventoryCheck, core.GPU, core.Reporting}}}
+	}
+
+	for name, tt := range map[string]struct {
+		spec   string
+		config map[string]string
+		want   core.Verdict
+	}{
+		"nobody asks":      {want: core.Skip},
+		"the profile asks": {config: map[string]string{profile.GPURequire: "yes"}, want: core.Error},
+		"the spec asks":    {spec: "gpu: {require_compute: true, count: 2}", want: core.Error},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, coretest.NewLedger(), withGPU)
+				r.host(1)
+
+				if tt.spec != "" {
+					if _, err := r.SetSpec(t.Context(), "op", coretest.MAC(1), tt.spec); err != nil {
+						t.Fatal(err)
+					}
+				}
+
+				run, err := r.StartRun(t.Context(), coretest.MAC(1), core.StartRun{Profile: "quick", Who: "op", Overrides: core.Override{Config: tt.config}})
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				synctest.Wait()
+
+				if tt.spec != "" && run.Profile.Config[profile.GPUCount] != "2" {
+					t.Errorf("the settings: %v", run.Profile.Config)
+				}
+
+				m := r.machine(1)
+				m.boot()
+
+				for _, result := range []core.Result{m.passing(core.InventoryCheck), {Seq: 2, Stage: core.GPU, Verdict: core.Skip, SkipReason: "compute NOT tested", Coverage: "1 GPU"}} {
+					if _, err := m.send(result); err != nil {
+						t.Fatal(err)
+					}
+				}
+
+				if row := r.run(run.ID).Stages[1]; row.Verdict != tt.want {
+					t.Errorf("%s: %+v", row.Verdict, row.Findings)
+				}
+			})
+		})
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"vetting/core/catalogue"
 	"vetting/core/lifecycle"
 	"vetting/core/problem"
+	"vetting/core/profile"
 )
 
 // Bounds of one result, beside those of the wire.
@@ -313,7 +314,7 @@ func (c *change) judgeSkip(l *life, row *core.Stage) error {
 		return err
 	}
 
-	if known := err == nil; known && nothingToTest(row.Name, &inventory, l.run.Armed) {
+	if known := err == nil; known && nothingToTest(row.Name, &inventory, &l.run) {
 		return nil
 	}
 
@@ -327,16 +328,16 @@ func (c *change) judgeSkip(l *life, row *core.Stage) error {
 // that it may test. A disk on USB may be left out: it need not belong to the machine.
 // What a GPU computes is not tested without its maker's software, and the report
 // says so.
-func nothingToTest(stage core.StageName, inventory *core.Inventory, armed []string) bool {
+func nothingToTest(stage core.StageName, inventory *core.Inventory, run *core.Run) bool {
 	diskless := !slices.ContainsFunc(inventory.Disks, func(d core.Disk) bool { return d.Transport != "usb" })
 
 	switch stage {
 	case core.SMART:
 		return diskless
 	case core.Storage:
-		return diskless || len(armed) == 0
+		return diskless || len(run.Armed) == 0
 	case core.GPU:
-		return true
+		return run.Profile.Config[profile.GPURequire] != "yes"
 	case core.PSU:
 		return len(inventory.PSUs) == 0
 	default:

@@ -37,6 +37,7 @@ func All() []Entry {
 		wires(),
 		platforms(),
 		overlays(),
+		gpus(),
 	)
 	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Code, b.Code) })
 

@@ -115,6 +115,10 @@ func kernelLines() []Entry {
 		{"kernel/ata", "A SATA link was reset or lost", "Cable, backplane, power or drive.", nextDisk, core.Critical},
 		{"kernel/ata-slower", "A SATA link was slowed down", "It had errors at its full speed.", nextDisk, core.Warning},
 		{"kernel/scsi", "A storage controller is in trouble", "It aborts commands or was reset.", "Check the controller's firmware, cables and cooling, then replace it.", core.Critical},
+		{
+			"kernel/gpu-program", "A program of a GPU broke", "Its driver logged an Xid that stems from what a program did, in most cases.",
+			"Look at the program first; when several programs break on {part} and not on others, replace it.", core.Warning,
+		},
 		{"kernel/gpu", "A GPU reports an error", "Its driver logged an Xid, a time-out or a reset.", "Reseat {part} and check its power and cooling, then replace it.", core.Critical},
 		{"kernel/lockup", "A CPU stood still", "It did not answer for seconds: hardware, firmware, or a fault of the kernel.", nextCPU, core.Critical},
 		{"kernel/nmi", "The board raised a non-maskable interrupt", "A bus or memory error of which the CPU knows no more.", "Look into the BMC's event log; reseat cards and DIMMs.", core.Critical},

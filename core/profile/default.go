@@ -27,6 +27,7 @@ func plans() []row {
 		storagePlan(),
 		networkPlan(),
 		burnPlan(),
+		gpuPlan(),
 		psuPlan(),
 	)
 }
@@ -92,7 +93,7 @@ func Markdown() string {
 func settings() map[string]setting {
 	all := map[string]setting{SelfTest: oneOf("short", "extended", "none"), Policy: oneOf("new", "used")}
 
-	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), storageSettings(), networkSettings(), burnSettings(), psuSettings(), overlaySettings()} {
+	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), storageSettings(), networkSettings(), burnSettings(), gpuSettings(), psuSettings(), overlaySettings()} {
 		maps.Copy(all, of)
 	}
 

@@ -50,6 +50,7 @@ func Available() []core.StageName {
 		core.Storage,
 		core.Network,
 		core.Burn,
+		core.GPU,
 		core.PSU,
 		core.Reporting,
 	}

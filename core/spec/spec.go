@@ -11,6 +11,14 @@ type Spec struct {
 	Disks   []Disk `yaml:"disks,omitempty"`
 	NICs    []NIC  `yaml:"nics,omitempty"`
 	PCI     []PCI  `yaml:"pci,omitempty"`
+	GPU     GPU    `yaml:"gpu,omitempty"`
+}
+
+// GPU is what the stage GPU must find, as its settings GPU.count and GPU.require_compute
+// say for a profile; the spec can only ask for more.
+type GPU struct {
+	Count          int  `yaml:"count,omitempty"`           // at least
+	RequireCompute bool `yaml:"require_compute,omitempty"` // a GPU that nothing has had compute is an error, not a skip
 }
 
 // System is what SMBIOS type 1 should say.

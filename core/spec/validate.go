@@ -18,6 +18,7 @@ import (
 const (
 	maxEntries = 256
 	maxCount   = 4096
+	maxGPUs    = 64
 	maxParts   = 256
 	maxWord    = 256
 	maxAny     = 32
@@ -55,6 +56,8 @@ func (s *Spec) Validate() error {
 		nics += v.parts(path, &s.NICs[i].Count)
 		v.nic(path, &s.NICs[i])
 	}
+
+	v.say(s.GPU.Count < 0 || s.GPU.Count > maxGPUs, "gpu.count", "it must be between 0 and %d", maxGPUs)
 
 	for i := range s.PCI {
 		v.pci(fmt.Sprintf("pci[%d]", i), &s.PCI[i])

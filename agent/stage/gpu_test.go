@@ -1,0 +1,313 @@
+package stage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"vetting/agent/probe"
+	"vetting/agent/stage"
+	"vetting/core"
+	"vetting/core/profile"
+)
+
+// fakeTools answers for the programs of an overlay: outputs by "program first-argument",
+// the last of them again and again.
+type fakeTools struct {
+	programs []string
+	answers  map[string][]string
+	errs     map[string]error
+	takes    time.Duration // of a diagnostic
+	served   int
+}
+
+func (f *fakeTools) Prepare([]core.Overlay) error { return nil }
+
+func (f *fakeTools) Find(_ []core.Overlay, program string) string {
+	if slices.Contains(f.programs, program) {
+		return "/overlay/nvidia/bin/" + program
+	}
+
+	return ""
+}
+
+func (f *fakeTools) Run(ctx context.Context, _ []core.Overlay, file string, args ...string) ([]byte, error) {
+	key := file[strings.LastIndexByte(file, '/')+1:] + " " + args[0]
+
+	if args[0] == "diag" {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(f.takes):
+		}
+	}
+
+	list := f.answers[key]
+	if len(list) > 1 {
+		f.answers[key] = list[1:]
+	}
+
+	if len(list) == 0 {
+		return nil, f.errs[key]
+	}
+
+	return []byte(list[0]), f.errs[key]
+}
+
+func (f *fakeTools) Serve([]core.Overlay, string, ...string) (func(), error) {
+	f.served++
+
+	return func() { f.served-- }, nil
+}
+
+// rackWith is a machine with a graphics card of a vendor below a port of so many lanes,
+// and with the console of its BMC.
+func rackWith(vendor string, lanes, port int, more map[string]string) fstest.MapFS {
+	const (
+		up   = "sys/devices/pci0000:00/0000:00:01.0"
+		card = up + "/0000:01:00.0"
+		bmc  = "sys/devices/pci0000:00/0000:00:02.0"
+	)
+
+	root := fstest.MapFS{}
+	put := func(name, text string) { root[name] = &fstest.MapFile{Data: []byte(text)} }
+	link := func(name, target string) {
+		root[name] = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
+	}
+
+	for address, dir := range map[string]string{"0000:00:01.0": up, "0000:00:02.0": bmc} {
+		link("sys/bus/pci/devices/"+address, "../../../"+strings.TrimPrefix(dir, "sys/"))
+	}
+
+	put(up+"/vendor", "0x8086")
+	put(up+"/class", "0x060400")
+	put(up+"/max_link_width", fmt.Sprint(port))
+	put(bmc+"/vendor", "0x1a03")
+	put(bmc+"/class", "0x030000")
+
+	if vendor != "" {
+		link("sys/bus/pci/devices/0000:01:00.0", "../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0")
+		put(card+"/vendor", "0x"+vendor)
+		put(card+"/class", "0x030200")
+		put(card+"/device", "0x20b2")
+		put(card+"/current_link_width", fmt.Sprint(lanes))
+		put(card+"/max_link_width", "16")
+	}
+
+	for name, text := range more {
+		put(card+"/"+name, text)
+	}
+
+	return root
+}
+
+func smi(t *testing.T, replace ...string) string {
+	t.Helper()
+
+	text, err := os.ReadFile("../gpu/testdata/a100-sxm4-535.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return strings.NewReplacer(replace...).Replace(string(text))
+}
+
+func diag(status, category, test, words string) string {
+	return fmt.Sprintf(`{"DCGM Diagnostic":{"test_categories":[
+		{"category":"Deployment","tests":[{"name":"software","results":[{"entity_group":"GPU","entity_group_id":1,"entity_id":0,"status":"Pass"}]}]},
+		{"category":%q,"tests":[{"name":%q,"results":[{"entity_group":"GPU","entity_group_id":1,"entity_id":0,"status":%q%s}]}]}]}}`, category, test, status, words)
+}
+
+// vetGPU runs the stage on a machine. all are the programs that the overlay brings.
+func vetGPU(t *testing.T, root fstest.MapFS, tools *fakeTools, config map[string]string) (result core.Result) {
+	t.Helper()
+
+	if tools == nil {
+		tools = &fakeTools{}
+	}
+
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(map[string]string{profile.GPUDCGM: "3"})
+		for key, value := range config {
+			b.Config[key] = value
+		}
+
+		b.Overlays = []core.Overlay{{Name: "nvidia"}}
+		result = stage.GPU(probe.Machine{Root: root}, tools)(t.Context(), b.Env)
+	})
+
+	if tools.served != 0 {
+		t.Error("the host engine was left running")
+	}
+
+	return result
+}
+
+// working is an overlay whose tools say what follows.
+func working(before, during, after, diagnosis string) *fakeTools {
+	return &fakeTools{
+		programs: []string{"nvidia-smi", "dcgmi", "nv-hostengine"}, takes: 15 * time.Second,
+		answers: map[string][]string{"nvidia-smi -q": {before, during, after}, "dcgmi diag": {diagnosis}, "dcgmi discovery": {"1 GPU found."}},
+		errs:    map[string]error{},
+	}
+}
+
+func coded(r core.Result) (codes []string) {
+	for _, f := range r.Findings {
+		codes = append(codes, string(f.Severity)+" "+f.Code)
+	}
+
+	slices.Sort(codes)
+
+	return slices.Compact(codes)
+}
+
+const (
+	busy       = "<power_draw>67.03 W</power_draw>"
+	busyNow    = "<power_draw>480.00 W</power_draw>"
+	stress     = "Stress"
+	nvidia     = "10de"
+	volatileCE = "<volatile>\n                <sram_correctable>0<"
+)
+
+// Each row of the criteria of GPUs, from what the tools have said of a real card with a
+// word changed.
+func TestEveryRowOfTheGPUCriteria(t *testing.T) {
+	passes := diag("Pass", stress, "targeted_stress", "")
+
+	tests := map[string]struct {
+		before, during, after []string // replacements in what a healthy A100 says
+		diagnosis             string
+		lanes                 int
+		verdict               core.Verdict
+		codes                 []string
+	}{
+		"a healthy GPU":               {verdict: core.Pass},
+		"an uncorrectable ECC error":  {after: []string{"<dram_uncorrectable>0<", "<dram_uncorrectable>1<"}, verdict: core.Fail, codes: []string{"critical gpu/ecc-uncorrected"}},
+		"corrected ECC errors":        {after: []string{volatileCE, strings.Replace(volatileCE, ">0<", ">5<", 1)}, verdict: core.Pass, codes: []string{"warning gpu/ecc-corrected"}},
+		"corrected ECC errors before": {before: []string{volatileCE, strings.Replace(volatileCE, ">0<", ">5<", 1)}, after: []string{volatileCE, strings.Replace(volatileCE, ">0<", ">5<", 1)}, verdict: core.Pass},
+		"a row that waits": {
+			after:   []string{"<remapped_rows>N/A</remapped_rows>", "<remapped_rows><remapped_row_unc>1</remapped_row_unc><remapped_row_pending>Yes</remapped_row_pending></remapped_rows>"},
+			verdict: core.Fail, codes: []string{"critical gpu/row-remap"},
+		},
+		"a row that was replaced": {
+			after:   []string{"<remapped_rows>N/A</remapped_rows>", "<remapped_rows><remapped_row_unc>1</remapped_row_unc><remapped_row_pending>No</remapped_row_pending></remapped_rows>"},
+			verdict: core.Pass,
+		},
+		"a row without a spare": {
+			after:   []string{"<remapped_rows>N/A</remapped_rows>", "<remapped_rows><remapped_row_failure>Yes</remapped_row_failure></remapped_rows>"},
+			verdict: core.Fail, codes: []string{"critical gpu/row-remap"},
+		},
+		"a page that waits": {after: []string{"<pending_retirement>N/A<", "<pending_retirement>Yes<"}, verdict: core.Fail, codes: []string{"critical gpu/retired-pages"}},
+		"eleven retired pages": {
+			after:   []string{"<retired_count>N/A<", "<retired_count>6<"},
+			verdict: core.Fail, codes: []string{"critical gpu/retired-pages"},
+		},
+		"ten retired pages":        {after: []string{"<retired_count>N/A<", "<retired_count>5<"}, verdict: core.Pass},
+		"packets sent again":       {after: []string{"<replay_counter>0<", "<replay_counter>9<"}, verdict: core.Pass, codes: []string{"warning gpu/link-replays"}},
+		"a GPU that must be reset": {after: []string{"<reset_required>No<", "<reset_required>Yes<"}, verdict: core.Fail, codes: []string{"critical gpu/reset-required"}},
+		"a slowdown under load": {
+			during:  []string{busy, busyNow, "hw_thermal_slowdown>Not Active<", "hw_thermal_slowdown>Active<"},
+			verdict: core.Fail, codes: []string{"critical gpu/slowdown"},
+		},
+		"a power cap under load": {during: []string{busy, busyNow, "sw_power_cap>Not Active<", "sw_power_cap>Active<"}, verdict: core.Pass},
+		"nearly too hot":         {during: []string{busy, busyNow, "<gpu_temp>27 C<", "<gpu_temp>85 C<"}, verdict: core.Pass, codes: []string{"warning gpu/hot"}},
+		"warm":                   {during: []string{busy, busyNow, "<gpu_temp>27 C<", "<gpu_temp>83 C<"}, verdict: core.Pass},
+		"not under load":         {during: []string{}, verdict: core.Pass, codes: []string{"warning gpu/not-stressed"}},
+		"a slow link under load": {during: []string{busy, busyNow, "<current_link_gen>4<", "<current_link_gen>1<"}, verdict: core.Pass, codes: []string{"warning gpu/link-speed"}},
+		"lanes that are missing": {lanes: 8, verdict: core.Fail, codes: []string{"critical gpu/link-width"}},
+		"a failed diagnostic": {
+			diagnosis: diag("Fail", stress, "targeted_stress", `,"warnings":[{"error_id":3,"error_severity":2,"warning":"The GPU has an error"}]`),
+			verdict:   core.Fail, codes: []string{"critical gpu/diagnostic"},
+		},
+		"a diagnostic that warns": {diagnosis: diag("Warn", stress, "targeted_stress", `,"warnings":["slow PCIe"]`), verdict: core.Skip, codes: []string{"warning gpu/diagnostic-warning"}},
+		"a diagnostic that skips": {diagnosis: diag("Skip", stress, "targeted_stress", `,"info":["not supported on this device"]`), verdict: core.Skip},
+		"a GPU that is lost":      {after: []string{"00000000:01:00.0", "00000000:09:00.0"}, verdict: core.Fail, codes: []string{"critical gpu/gone"}},
+	}
+
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			during := tt.during
+			if during == nil {
+				during = []string{busy, busyNow}
+			}
+
+			if tt.diagnosis == "" {
+				tt.diagnosis = passes
+			}
+
+			if tt.lanes == 0 {
+				tt.lanes = 16
+			}
+
+			r := vetGPU(t, rackWith(nvidia, tt.lanes, 16, nil), working(smi(t, tt.before...), smi(t, during...), smi(t, tt.after...), tt.diagnosis), nil)
+
+			if got := coded(r); r.Verdict != tt.verdict || !slices.Equal(got, tt.codes) {
+				t.Errorf("%s %q, want %s %q\n%+v", r.Verdict, got, tt.verdict, tt.codes, r)
+			}
+
+			for _, f := range r.Findings {
+				if f.Part.Kind != "gpu" || f.Part.Slot != "0000:01:00.0" || f.Next == "" {
+					t.Errorf("it names no part: %+v", f)
+				}
+			}
+		})
+	}
+}
+
+// What is not worked is not tested, and says so; it is an error where it is wanted.
+func TestWhatIsNotComputed(t *testing.T) {
+	a100, passes := smi(t), diag("Pass", stress, "targeted_stress", "")
+	require := map[string]string{profile.GPURequire: "yes"}
+	broken := &fakeTools{programs: []string{"nvidia-smi"}, errs: map[string]error{"nvidia-smi -q": errors.New("no driver")}, answers: map[string][]string{}}
+	alone := working(a100, a100, a100, passes)
+	alone.programs = []string{"nvidia-smi"}
+
+	tests := map[string]struct {
+		root    fstest.MapFS
+		tools   *fakeTools
+		config  map[string]string
+		verdict core.Verdict
+		says    string
+		codes   []string
+	}{
+		"a server without GPUs":            {rackWith("", 0, 16, nil), nil, nil, core.Skip, "no GPU", nil},
+		"a GPU that is missing":            {rackWith("", 0, 16, nil), nil, map[string]string{profile.GPUCount: "1"}, core.Fail, "", []string{"critical gpu/missing"}},
+		"no GPU and compute is wanted":     {rackWith("", 0, 16, nil), nil, require, core.Error, "", []string{"critical gpu/compute-not-tested"}},
+		"no overlay":                       {rackWith(nvidia, 16, 16, nil), nil, nil, core.Skip, "compute NOT tested", nil},
+		"no overlay and compute wanted":    {rackWith(nvidia, 16, 16, nil), nil, require, core.Error, "", []string{"critical gpu/compute-not-tested"}},
+		"nvidia-smi alone":                 {rackWith(nvidia, 16, 16, nil), alone, nil, core.Skip, "no DCGM", nil},
+		"a tool that does not work":        {rackWith(nvidia, 16, 16, nil), broken, nil, core.Error, "", []string{"critical gpu/tool-failed"}},
+		"software that only looks":         {rackWith(nvidia, 16, 16, nil), working(a100, a100, a100, diag("Pass", "Deployment", "software", "")), nil, core.Skip, "no test of DCGM had it work", nil},
+		"an overlay that works":            {rackWith(nvidia, 16, 16, nil), working(a100, smi(t, busy, busyNow), a100, passes), require, core.Pass, "", nil},
+		"a slot of eight lanes":            {rackWith(nvidia, 8, 8, nil), nil, nil, core.Skip, "compute NOT tested", nil},
+		"a card of AMD with an error":      {rackWith("1002", 16, 16, map[string]string{"ras/umc_err_count": "ue: 1\nce: 0\n"}), nil, nil, core.Fail, "", []string{"critical gpu/ecc-uncorrected"}},
+		"a card of AMD with old bad pages": {rackWith("1002", 16, 16, map[string]string{"ras/gpu_vram_bad_pages": "0x00000001 : 0x00001000 : R\n"}), nil, nil, core.Skip, "compute NOT tested", []string{"warning gpu/bad-pages"}},
+		"a card without address space": {
+			rackWith("1002", 16, 16, map[string]string{"resource": "0x0 0x0fffffff 0x000000002014220c\n"}), nil, nil, core.Skip, "compute NOT tested", []string{"warning gpu/no-address-space"},
+		},
+		"a card that reads all ones": {rackWith("1002", 16, 16, map[string]string{"config": "\xff\xff\xff\xff"}), nil, nil, core.Fail, "", []string{"critical gpu/gone"}},
+	}
+
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := vetGPU(t, tt.root, tt.tools, tt.config)
+
+			if got := coded(r); r.Verdict != tt.verdict || !slices.Equal(got, tt.codes) || !strings.Contains(r.SkipReason, tt.says) {
+				t.Errorf("%s %q %q, want %s %q", r.Verdict, r.SkipReason, got, tt.verdict, tt.codes)
+			}
+
+			if r.Verdict == core.Skip && r.SkipReason != "no GPU" && !strings.Contains(r.Coverage, "NOT tested") {
+				t.Errorf("coverage: %s", r.Coverage)
+			}
+		})
+	}
+}
