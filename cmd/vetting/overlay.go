@@ -16,6 +16,7 @@ import (
 	"vetting/cmd/vetting/operator"
 	"vetting/core"
 	"vetting/core/profile"
+	"vetting/initramfs"
 	"vetting/initramfs/cpio"
 	"vetting/initramfs/overlay"
 )
@@ -90,7 +91,7 @@ func agentStages() (names []string) {
 func (c *cli) overlayCommand() *cobra.Command {
 	return group("overlay", "Keep archives that are unpacked beside the boot image: vendors' tools and custom stages",
 		c.overlayAddCommand(), c.overlayListCommand(), c.overlayRemoveCommand(), c.overlayCheckCommand(),
-		group("build", "Make an archive from files of this machine", c.overlayScriptCommand()))
+		group("build", "Make an archive from files of this machine", c.overlayScriptCommand(), c.overlayNvidiaCommand()))
 }
 
 func (c *cli) overlayAddCommand() *cobra.Command {
@@ -383,4 +384,74 @@ func (c *Config) naming(name string) []string {
 
 func overlayNames(config map[string]string) []string {
 	return profile.Overlays(&core.Profile{Config: config})
+}
+
+func (c *cli) overlayNvidiaCommand() *cobra.Command {
+	var (
+		name, out, driver, kernel string
+		from                      []string
+	)
+
+	build := &cobra.Command{
+		Use: "nvidia", Short: "Make an overlay of NVIDIA's tools from a driver's package and from folders", Args: noArgs,
+		Long: "Takes nvidia-smi, the driver's libraries and firmware from --driver, which is unpacked and not executed, and from the folders\n" +
+			"of --from, which have the modules nvidia.ko and nvidia-uvm.ko made for the kernel of the boot image, and DCGM where compute\n" +
+			"is to be tested. Libraries that these are linked to are taken from there and then from this machine. It says what it did not find.",
+		RunE: func(*cobra.Command, []string) error {
+			if driver == "" && len(from) == 0 {
+				return &usageError{errors.New("vetting overlay build nvidia wants --driver FILE.run, --from DIR or both")}
+			}
+
+			if kernel == "" {
+				kernel = imageKernel()
+			}
+
+			return c.buildNvidia(name, out, driver, kernel, from)
+		},
+	}
+	buildFlags(build, &name, &out, "nvidia")
+	build.Flags().StringVar(&driver, "driver", "", "package of the driver (NVIDIA-Linux-x86_64-VERSION.run)")
+	build.Flags().StringArrayVar(&from, "from", nil, "folder with files, all below it included; several times, the first counts")
+	build.Flags().StringVar(&kernel, "kernel", "", "kernel that modules must be made for (default: that of the boot image)")
+
+	return build
+}
+
+// imageKernel is the kernel of the boot image; empty where there is no image.
+func imageKernel() string {
+	image, err := initramfs.Open()
+	if err != nil {
+		return ""
+	}
+
+	return image.KernelVersion
+}
+
+func (c *cli) buildNvidia(name, out, driver, kernel string, from []string) error {
+	if driver != "" {
+		dir, err := os.MkdirTemp("", "vetting-driver-*")
+		if err != nil {
+			return fmt.Errorf("unpacking the driver's package: %w", err)
+		}
+
+		defer os.RemoveAll(dir)
+
+		if err := overlay.Runfile(driver, dir); err != nil {
+			return err
+		}
+
+		from = append(from, dir)
+	}
+
+	entries, missing, err := overlay.Nvidia(name, overlay.Driver{Dirs: from, System: overlay.SystemLibraries(), Kernel: kernel})
+
+	for _, m := range missing {
+		fmt.Fprintln(c.errs, "not found:", m)
+	}
+
+	if err != nil {
+		return fmt.Errorf("this makes no overlay of NVIDIA's tools: %w", err)
+	}
+
+	return c.writeOverlay(name, out, entries)
 }
