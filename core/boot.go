@@ -58,6 +58,10 @@ type Lease struct {
 	Granted time.Time  `json:"granted"`
 }
 
+// NoBoot is the name of a file that nobody has: a firmware that is told to fetch it goes on
+// to its own disk at once.
+const NoBoot = "no-boot"
+
 // BootStep is one thing seen of a boot, for the boot trace.
 type BootStep struct {
 	Time   time.Time  `json:"time"`
@@ -66,6 +70,7 @@ type BootStep struct {
 	Detail string     `json:"detail,omitempty"`
 	Addr   netip.Addr `json:"addr,omitzero"`
 	Bytes  int64      `json:"bytes,omitempty"`
+	Share  int        `json:"share,omitempty"` // of a file that is sent, in percent; 100: all of it
 	Client BootClient `json:"client,omitzero"`
 
 	Way  PowerMethod `json:"way,omitempty"`  // of "power"

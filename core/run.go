@@ -29,6 +29,11 @@ func (s State) Over() bool {
 	return s == StateCompleted || s == StateReleased || s == StateCancelled
 }
 
+// AwaitsBoot reports whether a boot is waited for.
+func (s State) AwaitsBoot() bool {
+	return s == StateWaitingWoL || s == StateWaitingReboot || s == StateWaitingPower || s == StateBooting
+}
+
 // Run is one vetting of one host with one profile. It may be shown to anybody
 // who may see the host: secrets live in RunSecret.
 type Run struct {

@@ -242,7 +242,11 @@ func (u *UI) getBootTrace(c *fiber.Ctx) error {
 	trace := route.BootTrace{MAC: mac}
 
 	err = u.look(c, func(r core.Reader) (err error) {
-		trace.Steps, err = lookup.BootTrace(r, mac)
+		if trace.Steps, err = lookup.BootTrace(r, mac); err != nil {
+			return err
+		}
+
+		trace.Diagnosis, err = lookup.Diagnosis(r, mac, u.cfg.Now())
 
 		return err
 	})

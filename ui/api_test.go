@@ -332,3 +332,28 @@ func TestReadinessSaysWhatIsMissing(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
+
+// What is in the way of a boot is told of the machine that a run waits for, by the API and
+// on its page, and of no other.
+func TestABootThatStandsStillIsExplained(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	auth := "Bearer " + b.token("read")
+	rack := strings.TrimSuffix(string(canned.Host), "11")
+	waits, idle := rack+"16", rack+"13"
+
+	cookie := b.signIn()
+
+	for mac, want := range map[string]bool{waits: true, idle: false} {
+		got := b.ask("GET", "/api/v1/boot-trace/"+mac, "", "Authorization", auth)
+		if got.status != 200 || strings.Contains(got.body, `"code":"boot/loader-silent"`) != want {
+			t.Errorf("%s: %d %s", mac, got.status, got.body)
+		}
+
+		page := b.ask("GET", "/hosts/"+mac, "", "Cookie", cookie)
+		if page.status != 200 || strings.Contains(page.body, "nothing was heard of it") != want {
+			t.Errorf("%s: %d, the page says %t", mac, page.status, !want)
+		}
+	}
+}

@@ -238,6 +238,10 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 			return err
 		}
 
+		if page.Diagnosis, err = lookup.Diagnosis(r, host.MAC, u.cfg.Now()); err != nil {
+			return err
+		}
+
 		if page.Row.Run == nil {
 			return nil
 		}

@@ -357,6 +357,10 @@ func (u *UI) showRun(c *fiber.Ctx, why error, key *core.HoldKey) error {
 			return err
 		}
 
+		if page.Diagnosis, err = lookup.Diagnosis(r, run.Host, u.cfg.Now()); err != nil {
+			return err
+		}
+
 		if page.Host, err = lookup.Host(r, run.Host); errors.Is(err, core.ErrNotFound) {
 			return nil
 		}

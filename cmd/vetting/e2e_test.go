@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"vetting/cmd/vetting-lab/bmc"
 	"vetting/cmd/vetting-lab/lab"
 	"vetting/core"
+	"vetting/core/bootdoctor"
 	"vetting/core/route"
 )
 
@@ -287,6 +289,8 @@ func (s subject) mustPass(id core.RunID) route.Run {
 		s.t.Fatal(err)
 	}
 
+	s.bootedSoundly()
+
 	if report.Verdict.Kind != core.Pass || !strings.Contains(string(report.Page), s.Name) {
 		s.t.Errorf("the report says %+v", report.Verdict)
 	}
@@ -320,6 +324,39 @@ func passes(t *testing.T, rack *lab.Rack, machine lab.Machine, vet func(subject)
 	}
 
 	return run
+}
+
+// bootedSoundly asks at each step of the machine's boots what is in their way: nothing is.
+// LAB_TRACES names a folder that the trace is kept in.
+func (s subject) bootedSoundly() {
+	s.t.Helper()
+
+	steps, err := s.rack.API.Trace(s.ctx, s.MAC)
+	if err != nil || len(steps) == 0 || steps[len(steps)-1].Kind != "hello" {
+		s.t.Errorf("the boot trace: %v, %+v", err, steps)
+	}
+
+	for i := range steps {
+		now := steps[i].Time
+		if i+1 < len(steps) {
+			now = steps[i+1].Time
+		}
+
+		if d, ok := bootdoctor.Diagnose(steps[:i+1], now); ok {
+			s.t.Errorf("after step %d of a sound boot, %s %s: %+v", i+1, steps[i].Kind, steps[i].Detail, d)
+		}
+	}
+
+	if folder := os.Getenv("LAB_TRACES"); folder != "" {
+		raw, err := json.MarshalIndent(core.BootTrace{Steps: steps}, "", " ")
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folder, s.Name+".json"), raw, 0o600)
+		}
+
+		if err != nil {
+			s.t.Error(err)
+		}
+	}
 }
 
 // chains boots a machine to a pass, with answers typed on its console, and looks

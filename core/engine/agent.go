@@ -56,6 +56,11 @@ func (e *Engine) Hello(ctx context.Context, run core.RunID, token string, hello 
 		}
 		reply.State = l.run.State
 
+		step := core.BootStep{Time: c.now, MAC: l.run.Host, Kind: "hello", Detail: "the agent speaks, version " + l.run.Agent.Version}
+		if err := c.trace(l.run.Host, []core.BootStep{step}); err != nil {
+			return err
+		}
+
 		if err := c.tellRun(l); err != nil {
 			return err
 		}
@@ -261,7 +266,7 @@ func (e *Engine) Before(stage core.StageName) map[core.RunID]string {
 	return e.index.where(func(s core.State) bool {
 		i := slices.Index(pipeline, core.StageName(s))
 
-		return awaited(s) || i >= 0 && i < at
+		return s.AwaitsBoot() || i >= 0 && i < at
 	})
 }
 

@@ -158,13 +158,7 @@ func (e *Engine) silent(state core.State, lastBeat, now time.Time) bool {
 
 // working reports whether an agent should be beating: in stages and in the hold.
 func working(state core.State) bool {
-	return state == core.StateFailedHolding || boots(state) && !awaited(state)
-}
-
-// awaited reports whether a boot is waited for.
-func awaited(state core.State) bool {
-	return state == core.StateWaitingWoL || state == core.StateWaitingReboot || state == core.StateWaitingPower ||
-		state == core.StateBooting
+	return state == core.StateFailedHolding || boots(state) && !state.AwaitsBoot()
 }
 
 // expire does what the ledger says is due for a run; the index was only a hint.
@@ -204,8 +198,14 @@ func (e *Engine) expire(ctx context.Context, id core.RunID) error {
 // timeOut moves a run whose wait is over.
 func (c *change) timeOut(l *life) error {
 	switch {
-	case awaited(l.run.State):
+	case l.run.State.AwaitsBoot():
 		l.evidence = fmt.Sprintf("the host did not come within %s; the run was in %s", c.engine.BootDeadline, l.run.State)
+
+		if d, ok, err := c.diagnose(l.run.Host); err != nil {
+			return err
+		} else if ok {
+			l.evidence += ". " + d.Title + ": " + d.Evidence + ". " + d.Next
+		}
 
 		return c.move(l, lifecycle.BootTimeout)
 	case l.run.State == core.StateFailedHolding:
@@ -359,7 +359,7 @@ func (e *Engine) resumeRun(ctx context.Context, id core.RunID) error {
 		}
 
 		ahead, late := c.notAhead(l), c.beFair(l)
-		owed := awaited(l.run.State) && l.run.State != core.StateBooting && l.way().Remote() && !l.run.Switched && l.run.Wakes > 0
+		owed := l.run.State.AwaitsBoot() && l.run.State != core.StateBooting && l.way().Remote() && !l.run.Switched && l.run.Wakes > 0
 
 		if !ahead && !late && !owed {
 			return errNothing
@@ -416,7 +416,7 @@ func (c *change) notAhead(l *life) (ahead bool) {
 // longestWait returns how far ahead the deadline of a run in a state can be.
 func (e *Engine) longestWait(state core.State) time.Duration {
 	switch {
-	case awaited(state):
+	case state.AwaitsBoot():
 		return max(e.BootDeadline, e.Lost) // see beFair
 	case state == core.StateFailedHolding:
 		return e.Hold

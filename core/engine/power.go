@@ -113,7 +113,7 @@ func (c *change) goOn(l *life) error {
 	r, way := &l.run, l.way()
 
 	switch {
-	case !awaited(r.State) || r.State == core.StateBooting:
+	case !r.State.AwaitsBoot() || r.State == core.StateBooting:
 		r.NextWake = time.Time{} // it is awake
 
 		return nil
@@ -243,7 +243,7 @@ func (c *change) answered(out errand, answer *core.PowerAnswer) error {
 	}
 
 	r := &l.run
-	if !awaited(r.State) || r.State == core.StateBooting || r.Way != out.way || r.Wakes != out.attempt {
+	if !r.State.AwaitsBoot() || r.State == core.StateBooting || r.Way != out.way || r.Wakes != out.attempt {
 		return nil // it came, or something else is being tried
 	}
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vetting/core"
+	"vetting/core/bootdoctor"
 )
 
 // Bounds of what strangers on the wire can make us remember.
@@ -266,6 +267,20 @@ func (c *change) trace(mac core.MAC, steps []core.BootStep) error {
 	}
 
 	return c.emit(core.EventBoot, mac, host.CurrentRun, core.BootTrace{Steps: steps})
+}
+
+// diagnose says what is in the way of a host's last boot.
+func (c *change) diagnose(mac core.MAC) (d bootdoctor.Diagnosis, ok bool, err error) {
+	var trace core.BootTrace
+
+	err = c.Get(core.TableBoot, string(mac), &trace)
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		return d, false, err
+	}
+
+	d, ok = bootdoctor.Diagnose(trace.Steps, c.now)
+
+	return d, ok, nil
 }
 
 // sight adds to the record of a machine that is not registered.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vetting/core"
+	"vetting/core/bootdoctor"
 	"vetting/core/report"
 )
 
@@ -292,6 +293,8 @@ type SightingList struct {
 type BootTrace struct {
 	MAC   core.MAC        `json:"mac"`
 	Steps []core.BootStep `json:"steps"`
+	// Diagnosis says what is in the way of the last boot; absent: nothing is, as far as is known.
+	Diagnosis *bootdoctor.Diagnosis `json:"diagnosis,omitempty"`
 }
 
 // ProfileList is the profiles a run can be started with.

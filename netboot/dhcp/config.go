@@ -45,7 +45,7 @@ const (
 	// NoBoot is offered to UEFI firmware that should go to its own disk, and is
 	// never there: "file not found" ends the attempt in 5 s, where silence takes
 	// 60 s and more (measured on OVMF 2025.02).
-	NoBoot = "no-boot"
+	NoBoot = core.NoBoot
 )
 
 // Mode says what a Server does about DHCP.

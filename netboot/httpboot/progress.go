@@ -14,7 +14,7 @@ import (
 // long one, at its end.
 func (s *Server) follow(c *fasthttp.RequestCtx, a *asset, client core.BootClient, length int) {
 	kind := stepOf(a.name)
-	s.witness(client, kind, a.name+" begun", 0)
+	s.witness(client, kind, a.name+" begun", 0, 0)
 
 	wire, ok := c.Conn().(*conn)
 	if !ok {
@@ -32,13 +32,13 @@ func (s *Server) follow(c *fasthttp.RequestCtx, a *asset, client core.BootClient
 		quarter = at
 
 		if at == 4 {
-			s.witness(client, kind, fmt.Sprintf("%s sent in %s", a.name, time.Since(start).Round(time.Millisecond)), int64(length))
+			s.witness(client, kind, fmt.Sprintf("%s sent in %s", a.name, time.Since(start).Round(time.Millisecond)), int64(length), 100)
 			wire.watch(nil)
 
 			return
 		}
 
-		s.witness(client, kind, fmt.Sprintf("%s %d %%", a.name, 25*at), int64(sent))
+		s.witness(client, kind, fmt.Sprintf("%s %d %%", a.name, 25*at), int64(sent), 25*at)
 	})
 }
 

@@ -322,12 +322,12 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 	case !known:
 		if s.strays.Allow(time.Now()) {
 			client.MAC = mac
-			s.witness(client, "sighting", "asked for a boot script", 0)
+			s.witness(client, "sighting", "asked for a boot script", 0, 0)
 		}
 
 		return ipxe.Local("this machine is not registered")
 	case decision.Action != core.BootVet || c.IsHead():
-		s.witness(client, "script", "local", 0)
+		s.witness(client, "script", "local", 0, 0)
 
 		return ipxe.Local("no vetting waits for this machine")
 	}
@@ -338,12 +338,12 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 	nonce, err := s.cfg.Booter.Arm(ctx, client.MAC, client.Addr)
 	if err != nil {
 		s.cfg.Log.Warn("a run could not be armed", slog.String("host", string(client.MAC)), slog.String("error", err.Error()))
-		s.witness(client, "script", "local, since the run could not be armed", 0)
+		s.witness(client, "script", "local, since the run could not be armed", 0, 0)
 
 		return ipxe.Local("the vetting of this machine cannot start now")
 	}
 
-	s.witness(client, "script", string(decision.Run), 0)
+	s.witness(client, "script", string(decision.Run), 0, 0)
 
 	return ipxe.Boot{
 		Server: s.cfg.Self, Host: client.MAC, Name: decision.Name, Image: s.image, Seed: nonce, Overlay: overlayPaths(decision.Overlays),
@@ -354,7 +354,7 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 // failed takes down that iPXE has given up loading.
 func (s *Server) failed(c *fasthttp.RequestCtx, _ string) {
 	if client, _, known := s.who(c); known {
-		s.witness(client, "boot-failed", "the boot program gave up loading the live image after five attempts", 0)
+		s.witness(client, "boot-failed", "the boot program gave up loading the live image after five attempts", 0, 0)
 	}
 
 	c.SetContentType("text/plain")
@@ -395,7 +395,7 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 	c.SetBody(seed.Archive(content))
 
 	if c.IsGet() {
-		s.witness(client, "seed", "", int64(len(content)))
+		s.witness(client, "seed", "", int64(len(content)), 0)
 	}
 }
 
@@ -412,12 +412,12 @@ func (s *Server) refuseSeed(c *fasthttp.RequestCtx, client core.BootClient, err 
 	}
 
 	s.cfg.Log.Info("a seed was refused", slog.String("host", string(client.MAC)), slog.String("error", err.Error()))
-	s.witness(client, "seed-refused", sentence, 0)
+	s.witness(client, "seed-refused", sentence, 0, 0)
 	refuse(c, status, sentence)
 }
 
-func (s *Server) witness(client core.BootClient, kind, detail string, n int64) {
+func (s *Server) witness(client core.BootClient, kind, detail string, n int64, share int) {
 	s.cfg.Witness.Witness(core.BootStep{
-		Time: time.Now(), MAC: client.MAC, Kind: kind, Detail: detail, Addr: client.Addr, Bytes: n, Client: client,
+		Time: time.Now(), MAC: client.MAC, Kind: kind, Detail: detail, Addr: client.Addr, Bytes: n, Share: share, Client: client,
 	})
 }

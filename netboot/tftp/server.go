@@ -179,7 +179,7 @@ func (s *Server) open(packet []byte, from netip.AddrPort, start func(job)) (repl
 
 		return refusal(errIllegal, err.Error())
 	case file == nil:
-		s.witness(client, "tftp-missing", req.Name, 0)
+		s.witness(client, "tftp-missing", req.Name, 0, 0)
 
 		return refusal(errNotFound, "file not found")
 	}
@@ -283,18 +283,18 @@ func (s *Server) done(j job, err error, how string) {
 
 	switch {
 	case err == nil:
-		s.witness(j.client, "tftp", fmt.Sprintf("%s in %s (%s)", j.request.Name, took, how), int64(len(j.file)))
+		s.witness(j.client, "tftp", fmt.Sprintf("%s in %s (%s)", j.request.Name, took, how), int64(len(j.file)), 100)
 	case errors.Is(err, errProbe):
-		s.witness(j.client, "tftp-probe", j.request.Name, 0)
+		s.witness(j.client, "tftp-probe", j.request.Name, 0, 0)
 	default:
 		s.cfg.Log.Info("a tftp transfer ended early", slog.String("host", string(j.client.MAC)), slog.String("file", j.request.Name),
 			slog.String("error", err.Error()))
-		s.witness(j.client, "tftp-failed", fmt.Sprintf("%s after %s: %v", j.request.Name, took, err), 0)
+		s.witness(j.client, "tftp-failed", fmt.Sprintf("%s after %s: %v", j.request.Name, took, err), 0, 0)
 	}
 }
 
-func (s *Server) witness(c core.BootClient, kind, detail string, n int64) {
-	s.cfg.Witness.Witness(core.BootStep{Time: time.Now(), MAC: c.MAC, Kind: kind, Detail: detail, Addr: c.Addr, Bytes: n, Client: c})
+func (s *Server) witness(c core.BootClient, kind, detail string, n int64, share int) {
+	s.cfg.Witness.Witness(core.BootStep{Time: time.Now(), MAC: c.MAC, Kind: kind, Detail: detail, Addr: c.Addr, Bytes: n, Share: share, Client: c})
 }
 
 // pinServer makes the server of text mode, tuned: its defaults wait 5 s for a

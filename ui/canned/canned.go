@@ -107,7 +107,12 @@ func (r *row) write(txn core.Txn) error {
 		func() error { return r.firmware(txn) },
 		func() error { return txn.Put(core.TableInventory, string(r.run.ID), r.inventory) },
 		func() error {
-			return txn.Put(core.TableBoot, string(r.host.MAC), core.BootTrace{Steps: boot(r.host.MAC)})
+			steps := boot(r.host.MAC)
+			if r.run.State.AwaitsBoot() {
+				steps = stuck(r.host.MAC)
+			}
+
+			return txn.Put(core.TableBoot, string(r.host.MAC), core.BootTrace{Steps: steps})
 		},
 		func() error {
 			return txn.Put(core.TableArtifact, string(r.run.ID)+"/1", core.Artifact{
@@ -137,6 +142,21 @@ func boot(mac core.MAC) []core.BootStep {
 		{Time: at.Add(900 * time.Millisecond), MAC: mac, Kind: "script", Detail: "live image"},
 		{Time: at.Add(1400 * time.Millisecond), MAC: mac, Kind: "initrd", Bytes: 31 << 20},
 	}
+}
+
+// stuck is a boot that has come to a standstill: the boot program was sent, and nothing
+// was heard of it.
+func stuck(mac core.MAC) (steps []core.BootStep) {
+	at := Now().Add(-95 * time.Second)
+	client := core.BootClient{MAC: mac, Kind: core.ClientUEFI, Arch: 7, Vendor: "PXEClient:Arch:00007"}
+
+	for i, kind := range []string{"discover", "offer", "request", "ack", "tftp-probe"} {
+		steps = append(steps, core.BootStep{Time: at.Add(time.Duration(i) * 40 * time.Millisecond), MAC: mac, Kind: kind, Client: client})
+	}
+
+	return append(steps, core.BootStep{
+		Time: at.Add(900 * time.Millisecond), MAC: mac, Kind: "tftp", Detail: "snponly.efi in 90ms (window of 4)", Bytes: 264192, Share: 100, Client: client,
+	})
 }
 
 // shared writes a model class and a deleted host.

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"vetting/core"
+	"vetting/core/bootdoctor"
 )
 
 // The sizes of a page.
@@ -218,4 +220,34 @@ func BootTrace(r core.Reader, mac core.MAC) ([]core.BootStep, error) {
 	}
 
 	return append([]core.BootStep{}, trace.Steps...), nil
+}
+
+// Diagnosis says what is in the way of the boot that a run waits for; nil where nothing
+// is, or no run waits: a machine that nobody waits for may start whatever it likes.
+func Diagnosis(r core.Reader, mac core.MAC, now time.Time) (*bootdoctor.Diagnosis, error) {
+	var host core.Host
+
+	switch err := r.Get(core.TableHost, string(mac), &host); {
+	case errors.Is(err, core.ErrNotFound) || err == nil && host.CurrentRun == "":
+		return nil, nil //nolint:nilnil // nothing is in the way
+	case err != nil:
+		return nil, err
+	}
+
+	var run core.Run
+
+	if err := r.Get(core.TableRun, string(host.CurrentRun), &run); err != nil || !run.State.AwaitsBoot() {
+		return nil, err
+	}
+
+	steps, err := BootTrace(r, mac)
+	if err != nil {
+		return nil, err
+	}
+
+	if d, ok := bootdoctor.Diagnose(steps, now); ok {
+		return &d, nil
+	}
+
+	return nil, nil //nolint:nilnil // as above
 }

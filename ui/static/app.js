@@ -83,6 +83,9 @@
 	};
 	if (polled && polled.dataset.poll) setTimeout(poll, 5000);
 
+	// What depends on the time alone is no event: a boot that stands still, for one.
+	setInterval(() => { if (!document.hidden && document.querySelector("[data-again]")) later(); }, 10000);
+
 	// What was just done is said for a while, and not again when the page is
 	// loaded anew.
 	const done = document.getElementById("done");

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vetting/core"
+	"vetting/core/bootdoctor"
 	"vetting/core/report"
 	"vetting/ui/text"
 )
@@ -31,19 +32,21 @@ type NewHost struct {
 
 // Host is the page of one host.
 type Host struct {
-	Frame    Frame
-	Row      HostRow
-	Runs     []core.Run
-	Parts    []report.Component
-	PartsOf  core.RunID // the run that found them
-	Boot     []core.BootStep
-	Profiles []core.Profile
-	Chosen   string // profile of the form
-	Spec     string // as the editor shows it
-	SpecErr  *SpecError
-	Edit     *core.Host // as it was typed and refused; nil: nothing was
-	Override *Override  // likewise
-	Keys     []core.HostKey
+	Frame   Frame
+	Row     HostRow
+	Runs    []core.Run
+	Parts   []report.Component
+	PartsOf core.RunID // the run that found them
+	Boot    []core.BootStep
+	// Diagnosis is what is in the way of the boot that a run waits for; nil: nothing.
+	Diagnosis *bootdoctor.Diagnosis
+	Profiles  []core.Profile
+	Chosen    string // profile of the form
+	Spec      string // as the editor shows it
+	SpecErr   *SpecError
+	Edit      *core.Host // as it was typed and refused; nil: nothing was
+	Override  *Override  // likewise
+	Keys      []core.HostKey
 }
 
 // edited is the host as the form shows it.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vetting/core"
+	"vetting/core/bootdoctor"
 	"vetting/core/report"
 	"vetting/core/route"
 	"vetting/ui/mark"
@@ -26,6 +27,8 @@ type Run struct {
 	Key    *core.HoldKey // of the hold, just handed out
 	Fresh  bool          // who looks need not type the password again
 	Reason string        // as it was typed
+	// Diagnosis is what is in the way of the boot that it waits for; nil: nothing.
+	Diagnosis *bootdoctor.Diagnosis
 }
 
 func (r *Run) mark() mark.Mark {

@@ -64,7 +64,7 @@ func (e *Env) hostCommand() *cobra.Command {
 		{use: "adopt SEEN NAME", short: "Register a machine that was heard on the test network", route: "discovered.adopt", flags: describing(), sheet: hostSheet()},
 		{use: "trust HOST", short: "Trust a quarantined host again; its next claim records its identity anew", route: "hosts.clear-quarantine", sheet: hostSheet()},
 		{use: "trace MACHINE", short: "Show what was seen of a machine's last boot", route: "boot-trace.get", sheet: sheet{
-			columns: "mac", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
+			columns: "mac cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
 		}},
 		{use: "secrets HOST", short: "Set the passwords of a host's power methods; one that is not given is forgotten", route: "hosts.secrets", sheet: hostSheet(), flags: []field{
 			{"bmc-password", "bmc_password", secret, "file whose first line is the controller's password, - for standard input"},

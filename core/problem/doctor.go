@@ -1,0 +1,112 @@
+package problem
+
+import "vetting/core"
+
+// What a boot trace says is in the way of a boot (core/bootdoctor).
+const (
+	DoctorNothingHeard   = "boot/nothing-heard"
+	DoctorOwnSystem      = "boot/own-system"
+	DoctorOffersUnheard  = "boot/offers-unheard"
+	DoctorOtherServer    = "boot/other-server"
+	DoctorNoAddress      = "boot/no-address-left"
+	DoctorNothingFetched = "boot/nothing-fetched"
+	DoctorProbeOnly      = "boot/probe-only"
+	DoctorTransferFails  = "boot/transfer-fails"
+	DoctorLoaderSilent   = "boot/loader-silent"
+	DoctorLoaderRefused  = "boot/loader-refused"
+	DoctorLoaderUnheard  = "boot/loader-unheard"
+	DoctorNoScript       = "boot/no-script"
+	DoctorImageStalled   = "boot/image-stalled"
+	DoctorImageFailed    = "boot/image-failed"
+	DoctorAgentSilent    = "boot/agent-silent"
+	DoctorSeedRefused    = "boot/seed-refused"
+	DoctorOrderExhausted = "boot/order-exhausted"
+)
+
+// doctors lists the causes of boots that come to a standstill.
+func doctors() []Entry {
+	return []Entry{
+		{
+			DoctorNothingHeard, "The machine was switched on, and nothing was heard of it",
+			"Not even a question for an address came: it did not start, it does not boot from this port, or the cable leads elsewhere.",
+			"Look whether it is on and the lamp of its port is lit; put network boot (PXE, IPv4) of that port first in its boot order; check the cable and the switch port's VLAN.", core.Warning,
+		},
+		{
+			DoctorOwnSystem, "The machine started its own system and did not boot from the network",
+			"An operating system asked for an address, and no boot program before it.",
+			"Put network boot of this port before the disk in its boot order, or set it for one boot (its boot menu, or its management controller).", core.Warning,
+		},
+		{
+			DoctorOffersUnheard, "The machine asks for an address again and again and takes none of our offers",
+			"It was answered each time. The answers do not reach it, or it does not like them.",
+			"Look for DHCP snooping on the switch and trust the appliance's port; look for another DHCP server. In proxy mode some machines take no second offer: use the mode dhcp, or set next-server and file on the other server.", core.Warning,
+		},
+		{
+			DoctorOtherServer, "The machine took the answer of another DHCP server",
+			"It got its address and its boot file, or none, from there.",
+			"Take the other server off this segment, or run the appliance in proxy mode beside it.", core.Warning,
+		},
+		{
+			DoctorNoAddress, "No address was free for the machine",
+			"The pool is used up.", "Enlarge netboot.pool, or delete hosts that are gone.", core.Warning,
+		},
+		{
+			DoctorNothingFetched, "The machine took its address and then fetched nothing",
+			"It knows where the boot program is, and did not ask for it.",
+			"Look for a firewall that keeps TFTP (UDP 69) or HTTP (80) of the test network away; try the other of UEFI and BIOS mode; look for a proxy DHCP server that answers at port 4011.", core.Warning,
+		},
+		{
+			DoctorProbeOnly, "The firmware asked how large the boot program is, and did not fetch it",
+			"It has no room for it, or refuses its size.", "Update the machine's firmware; try the other of UEFI and BIOS mode.", core.Warning,
+		},
+		{
+			DoctorTransferFails, "The boot program does not get through",
+			"Its transfer is begun and breaks off, again and again.",
+			"Look for packets that are too large on the way (MTU, VLAN tags, tunnels) and for a firewall that lets TFTP's first packet through and no other; try another cable and switch port.", core.Warning,
+		},
+		{
+			DoctorLoaderSilent, "The boot program was sent, and nothing was heard of it",
+			"It froze while it started its driver for the card, its port is blocked by spanning tree, or the firmware refused it without a word (Secure Boot).",
+			"Make the switch port an edge port (portfast); switch Secure Boot off; update the firmware of the card; then boot once more.", core.Warning,
+		},
+		{
+			DoctorLoaderRefused, "The firmware fetched the boot program and went on to the next entry of its boot order",
+			"That is what it does when Secure Boot refuses a program that is not signed.",
+			"Switch Secure Boot off for the test.", core.Warning,
+		},
+		{
+			DoctorLoaderUnheard, "The boot program runs and gets no address",
+			"It asks again and again, although the firmware had one: the link goes down when the driver starts, and the switch blocks the port for a while (spanning tree), or waits for the other links of a bond (LACP).",
+			"Make the switch port an edge port (portfast); let LACP fall back to a single port.", core.Warning,
+		},
+		{
+			DoctorNoScript, "The boot program has an address and does not ask for its script",
+			"HTTP does not get through, or its driver sends nothing.",
+			"Look for a firewall that keeps HTTP (80) of the test network away; update the firmware of the card.", core.Warning,
+		},
+		{
+			DoctorImageStalled, "The live image is not fetched to its end",
+			"The transfer was begun and came to a standstill.",
+			"Try another cable and switch port; look for packets that are too large on the way (MTU); update the firmware of the card.", core.Warning,
+		},
+		{
+			DoctorImageFailed, "The boot program could not load the live image",
+			"It tried several times.",
+			"Look whether the machine has the memory that the image needs (1 GiB); try another cable and switch port.", core.Warning,
+		},
+		{
+			DoctorAgentSilent, "The live image was sent, and its agent was not heard",
+			"The kernel did not start, or has no driver for the card.",
+			"Look at the machine's screen or serial console. Is nothing shown, name its console in netboot.kernel_args; is there a panic or no network card, report it with what is on the screen.", core.Warning,
+		},
+		{
+			DoctorSeedRefused, "The live image was refused its seed",
+			"The seed is for one boot of one machine, ten minutes long.", "Boot the machine once more; look at the evidence if it comes back.", core.Warning,
+		},
+		{
+			DoctorOrderExhausted, "The firmware tried its ways to boot and gave up",
+			"It asked by PXE and by HTTP and fetched nothing by either.",
+			"Put network boot (PXE, IPv4) first in its boot order; look at its screen: many firmwares wait there for a key.", core.Warning,
+		},
+	}
+}
