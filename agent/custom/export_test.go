@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"vetting/core"
@@ -13,10 +14,12 @@ import (
 // itself: a process that another test is just starting may still have it open for writing.
 func Shell(file string) Run { return Bare("/bin/sh", file) }
 
-// Bare runs a program without the fence.
+// Bare runs a program without the fence, in a session of its own.
 func Bare(file string, args ...string) Run {
 	return func(ctx context.Context, job Job, progress func(float64), log *slog.Logger) (*said, ended) {
 		cmd := exec.Command(file, args...) //nolint:noctx // attend ends it
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+
 		return attend(ctx, cmd, job, progress, log)
 	}
 }

@@ -136,6 +136,10 @@ func settle(ctx context.Context, cmd *exec.Cmd, job Job, end ended) (_ ended, go
 
 	_ = cmd.Process.Kill()
 
+	if attr := cmd.SysProcAttr; attr != nil && attr.Setsid { // behind no fence its children outlive it
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+
 	select {
 	case <-waited:
 		return end, true

@@ -10,6 +10,7 @@ import (
 
 // asset is a file to be served, with all that is said about it.
 type asset struct {
+	step string // of the boot trace, where the name does not say; empty: it does
 	name string
 	data []byte
 	etag string

@@ -57,7 +57,7 @@ func (s *Server) overlay(c *fasthttp.RequestCtx, rest string) {
 	if err != nil {
 		s.cfg.Log.Error("an overlay of a run cannot be served", slog.String("code", "overlay/unknown"), slog.String("overlay", o.Name),
 			slog.String("host", string(client.MAC)), slog.String("error", err.Error()))
-		s.witness(client, "overlay-missing", fmt.Sprintf("the overlay %s (%.12s) of this run is not there any more", o.Name, o.SHA256), 0, 100)
+		s.witness(client, "overlay-missing", fmt.Sprintf("the overlay %s (%.12s) of this run is not there any more", o.Name, o.SHA256), 0, 0)
 		refuse(c, fasthttp.StatusNotFound, "this overlay is not there any more")
 
 		return
@@ -77,5 +77,5 @@ func (s *Server) overlay(c *fasthttp.RequestCtx, rest string) {
 		io.Reader
 		io.Closer
 	}{file, file}, int(size))
-	s.follow(c, &asset{name: strings.TrimPrefix(rest, o.SHA256+"/")}, client, int(size))
+	s.follow(c, &asset{name: strings.TrimPrefix(rest, o.SHA256+"/"), step: stepOf(Agent)}, client, int(size))
 }

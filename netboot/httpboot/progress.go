@@ -1,6 +1,7 @@
 package httpboot
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -13,7 +14,7 @@ import (
 // follow takes down the sending of a file: at its start, at each quarter of a
 // long one, at its end.
 func (s *Server) follow(c *fasthttp.RequestCtx, a *asset, client core.BootClient, length int) {
-	kind := stepOf(a.name)
+	kind := cmp.Or(a.step, stepOf(a.name))
 	s.witness(client, kind, a.name+" begun", 0, 0)
 
 	wire, ok := c.Conn().(*conn)
