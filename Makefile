@@ -43,6 +43,10 @@ agent: ## development loop: only the agent, as a last initramfs segment, then th
 	mkdir -p build
 	$(STATIC) -o build/vetting ./cmd/vetting
 
+.PHONY: toolpack
+toolpack: ## build/toolpack: smartctl of this Debian's packages, as an overlay for disks behind RAID controllers
+	initramfs/toolpack build/toolpack
+
 .PHONY: generate
 generate: ## regenerate the templates of the console
 	$(TEMPL) generate

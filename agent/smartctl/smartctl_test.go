@@ -154,6 +154,27 @@ func TestRunsTheProgram(t *testing.T) {
 		t.Error("a tool pack is not found")
 	}
 
+	for name, root := range map[string]fstest.MapFS{
+		"a static program in an overlay": {"overlay/tools/usr/sbin/smartctl": {Mode: 0o755}},
+		"with its own loader": {
+			"overlay/a/bin/other": {Mode: 0o755}, "overlay/tools/sbin/smartctl": {Mode: 0o755}, "overlay/tools/lib64/ld-linux-x86-64.so.2": {Mode: 0o755},
+		},
+	} {
+		if smartctl.Find(root) == nil {
+			t.Errorf("%s is not found", name)
+		}
+	}
+
+	command := smartctl.Loading(fstest.MapFS{"overlay/t/lib64/ld-linux-x86-64.so.2": {Mode: 0o755}}, "overlay/t", "/overlay/t/sbin/smartctl")
+	if len(command) != 4 || command[0] != "/overlay/t/lib64/ld-linux-x86-64.so.2" || !strings.HasPrefix(command[2], "/overlay/t/lib64:/overlay/t/lib:") ||
+		command[3] != "/overlay/t/sbin/smartctl" {
+		t.Errorf("%q", command)
+	}
+
+	if command := smartctl.Loading(fstest.MapFS{}, "overlay/t", "/overlay/t/sbin/smartctl"); !slices.Equal(command, []string{"/overlay/t/sbin/smartctl"}) {
+		t.Errorf("%q", command)
+	}
+
 	script := filepath.Join(t.TempDir(), "smartctl")
 
 	for text, ends := range map[string]bool{

@@ -23,29 +23,69 @@ type Run func(ctx context.Context, args ...string) ([]byte, error)
 // ErrAbsent means that there is no smartctl in this image.
 var ErrAbsent = errors.New("the image has no smartctl (the optional tool pack)")
 
-// Find returns the smartctl of a tool pack below root, which is that of the running
-// machine; nil where there is none.
+// Find returns the smartctl of the image or of a tool pack below root, which is that of
+// the running machine; nil where there is none. A tool pack is an overlay, a folder
+// /overlay/NAME, and brings the libraries and the dynamic loader of its program, since the
+// image has neither.
 func Find(root fs.FS) Run {
-	for _, folder := range []string{"usr/sbin", "usr/bin", "sbin", "bin", "usr/local/sbin", "opt/toolpack/sbin"} {
-		name := path.Join(folder, "smartctl")
-		if info, err := fs.Stat(root, name); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+	programs := []string{"usr/sbin", "usr/bin", "sbin", "bin"}
+
+	for _, folder := range programs {
+		if name := path.Join(folder, "smartctl"); isProgram(root, name) {
 			return program("/" + name)
+		}
+	}
+
+	overlays, _ := fs.Glob(root, "overlay/*") //nolint:errcheck // the pattern is sound
+
+	for _, overlay := range overlays {
+		for _, folder := range programs {
+			if name := path.Join(overlay, folder, "smartctl"); isProgram(root, name) {
+				return program(loading(root, overlay, "/"+name)...)
+			}
 		}
 	}
 
 	return nil
 }
 
-// program runs a program; a controller that does not answer holds it up for a minute
-// at most.
-func program(file string) Run {
+func isProgram(root fs.FS, name string) bool {
+	info, err := fs.Stat(root, name)
+
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// loading is the command that runs a program with the loader and the libraries of its
+// overlay: ld.so(8). One without a loader is linked statically.
+func loading(root fs.FS, overlay, file string) []string {
+	folders := []string{"lib64", "lib", "usr/lib64", "usr/lib", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"}
+
+	paths := make([]string, 0, len(folders))
+	for _, folder := range folders {
+		paths = append(paths, path.Join("/", overlay, folder))
+	}
+
+	for _, folder := range folders {
+		for _, name := range []string{"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"} {
+			if loader := path.Join(overlay, folder, name); isProgram(root, loader) {
+				return []string{"/" + loader, "--library-path", strings.Join(paths, ":"), file}
+			}
+		}
+	}
+
+	return []string{file}
+}
+
+// program runs a command with more arguments; a controller that does not answer holds it up
+// for a minute at most.
+func program(command ...string) Run {
 	const patience = time.Minute
 
 	return func(ctx context.Context, args ...string) ([]byte, error) {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 
-		cmd := exec.CommandContext(ctx, file, args...)
+		cmd := exec.CommandContext(ctx, command[0], slices.Concat(command[1:], args)...)
 		cmd.WaitDelay = time.Second
 
 		out, err := cmd.Output()

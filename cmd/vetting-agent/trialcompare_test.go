@@ -3,9 +3,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os/exec"
 	"slices"
 	"time"
 
@@ -74,7 +72,7 @@ func (g *guest) compareATA(serial string) []string {
 	var theirs theirATA
 
 	name := g.drive(serial).Name
-	if err := askSmartctl(g.ctx, name, &theirs); err != nil {
+	if err := g.askSmartctl(name, &theirs); err != nil {
 		return []string{err.Error()}
 	}
 
@@ -150,7 +148,7 @@ func (g *guest) compareNVMe(serial string) []string {
 	var theirs theirNVMe
 
 	drive := g.drive(serial)
-	if err := askSmartctl(g.ctx, drive.Name, &theirs); err != nil {
+	if err := g.askSmartctl(drive.Name, &theirs); err != nil {
 		return []string{err.Error()}
 	}
 
@@ -228,14 +226,14 @@ func (g *guest) race() error {
 			ours = append(ours, time.Since(begin))
 
 			begin = time.Now()
-			if err := askSmartctl(g.ctx, drive.Name, &struct{}{}); err != nil {
+			if err := g.askSmartctl(drive.Name, &struct{}{}); err != nil {
 				return err
 			}
 
 			theirs = append(theirs, time.Since(begin))
 
 			begin = time.Now()
-			if err := exec.CommandContext(context.WithoutCancel(g.ctx), "/usr/sbin/smartctl", "--version").Run(); err != nil {
+			if _, err := g.tool(g.ctx, "--version"); err != nil {
 				return err
 			}
 

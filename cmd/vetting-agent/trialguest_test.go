@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -22,6 +21,7 @@ import (
 	"vetting/agent/coldplug"
 	"vetting/agent/disk"
 	"vetting/agent/probe"
+	"vetting/agent/smartctl"
 	"vetting/agent/stage"
 	"vetting/agent/storage"
 	"vetting/core"
@@ -48,6 +48,7 @@ type guest struct {
 	look    probe.Machine
 	watches []stage.Watch
 	log     *slog.Logger
+	tool    smartctl.Run
 }
 
 // beGuest does what the command line asks for and switches the host off.
@@ -62,6 +63,7 @@ func beGuest(t *testing.T) {
 	}
 
 	g := &guest{ctx: t.Context(), port: port, log: slog.New(slog.NewTextHandler(os.Stderr, nil)), look: probe.Machine{Root: os.DirFS("/"), Bus: disks()}}
+	g.tool = smartctl.Find(g.look.Root)
 
 	switch os.Getenv(guestWord) {
 	case "faults":
@@ -341,11 +343,11 @@ func (g *guest) warning() byte {
 	return health.CriticalWarning
 }
 
-// askSmartctl asks smartctl for everything.
-func askSmartctl(ctx context.Context, name string, into any) error {
-	out, err := exec.CommandContext(ctx, "/usr/sbin/smartctl", "--xall", "--json", "/dev/"+name).Output()
-	if len(out) == 0 {
-		return fmt.Errorf("smartctl of %s: %w", name, err)
+// askSmartctl asks the smartctl of the overlay for everything.
+func (g *guest) askSmartctl(name string, into any) error {
+	out, err := g.tool(g.ctx, "--xall", "--json", "/dev/"+name)
+	if err != nil {
+		return err
 	}
 
 	return json.Unmarshal(out, into)

@@ -87,7 +87,7 @@ func bootHost(t *testing.T, word, test, dir string, devices ...string) *virtualH
 }
 
 // initrdOf is an archive of the modules, then this program, linked so that it needs no
-// library, and smartctl with those that it needs.
+// library, and smartctl with those that it needs, as an overlay.
 func initrdOf(t *testing.T, dir, modules string) (path string) {
 	t.Helper()
 
@@ -116,9 +116,9 @@ func initrdOf(t *testing.T, dir, modules string) (path string) {
 	}
 
 	for _, from := range append(regexp.MustCompile(`/\S+`).FindAllString(string(needs), -1), tool) {
-		to := filepath.Join(root, from)
+		to := filepath.Join(root, "overlay/toolpack/lib64", filepath.Base(from))
 		if from == tool {
-			to = filepath.Join(root, "usr/sbin/smartctl")
+			to = filepath.Join(root, "overlay/toolpack/usr/sbin/smartctl")
 		}
 
 		content, err := os.ReadFile(from)
