@@ -22,6 +22,7 @@ var writers = map[string]string{
 	"agent/gpu Prepare":            "a parameter of the kernel's, in sysfs",
 	"agent/gpu start":              "procfs",
 	"agent/hold openTerminal":      "a pseudo terminal",
+	"agent/disk open":              "how many of its own questions disks have refused, in its folder",
 	"agent/hold peer":              "a pseudo terminal",
 	"agent/hostmode SetBootNext":   "a variable of the firmware",
 	"agent/hostmode writeWhole":    "the installed agent's key",
