@@ -61,6 +61,7 @@ type FirmwareJudgement struct {
 	Checks   []FirmwareCheck
 	Findings []Finding
 	Broken   bool // what a rule requires was not there or could not be judged: an error
+	Bad      int  // checks that fail and are critical, also of those beyond what a run keeps
 	LeftOut  int  // findings beyond what a run keeps
 }
 

@@ -2,6 +2,7 @@ package ipmi
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -183,6 +184,13 @@ func (g *Gauge) Read(bmc BMC) (float64, error) {
 	return g.value(answer[0]), nil
 }
 
+// How often a reservation that was taken away is made anew, and the code that says so
+// (table 5-2).
+const (
+	maxLost   = 64
+	cancelled = 0xc5
+)
+
 // eachSDR reads all sensor records (§33).
 func eachSDR(bmc BMC, take func(record []byte) error) error {
 	if _, err := ask(bmc, Storage, getSDRInfo); err != nil {
@@ -196,8 +204,20 @@ func eachSDR(bmc BMC, take func(record []byte) error) error {
 
 	reservation := binary.LittleEndian.Uint16(answer)
 
-	for id, n := uint16(0), 0; id != lastRecord && n < maxRecords; n++ {
+	for id, n, lost := uint16(0), 0, 0; id != lastRecord && n < maxRecords; n++ {
 		record, next, err := readSDR(bmc, reservation, id)
+
+		// Whoever else reads records takes the reservation away: the sidecar, a monitor.
+		if code := (*CodeError)(nil); errors.As(err, &code) && code.Code == cancelled && lost < maxLost {
+			lost++
+
+			if answer, err = ask(bmc, Storage, reserveSDR); err == nil && len(answer) >= 2 {
+				reservation = binary.LittleEndian.Uint16(answer)
+
+				continue
+			}
+		}
+
 		if err != nil {
 			return err
 		}

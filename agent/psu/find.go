@@ -131,7 +131,7 @@ func (s *Survey) numbered(name string, instance byte) int {
 		return number
 	}
 
-	return max(1, int(instance))
+	return int(instance)
 }
 
 // sensor takes in one sensor, if it is about power.

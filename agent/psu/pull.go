@@ -120,11 +120,13 @@ func (s *Survey) lost() (slots []string, known bool) {
 		}
 
 		reading, err := d.sensor.Read(s.bmc)
-		if err != nil {
+		if err != nil || !reading.Known {
 			return nil, false
 		}
 
-		if slices.Contains(d.states(reading), InputLost) && !slices.Contains(slots, d.Slot) {
+		// A supply without an input may not be heard any more: then it is no more there.
+		without := slices.Contains(d.states(reading), InputLost) || slices.Contains(d.states(reading), Absent) || d.presence() && !reading.Has(0)
+		if without && !slices.Contains(slots, d.Slot) {
 			slots = append(slots, d.Slot)
 		}
 	}

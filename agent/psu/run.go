@@ -2,6 +2,7 @@ package psu
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,7 +92,15 @@ func (r *run) outcome(now *drill.Outcome) *Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
-	return &Outcome{CPU: *now, Seen: r.watch.seen(), Legs: r.gone, Took: time.Since(r.begin)}
+	out := &Outcome{CPU: *now, Seen: r.watch.seen(), Legs: r.gone, Took: time.Since(r.begin)}
+
+	for _, leg := range r.gone {
+		if r.Survey.BMC && !r.watch.heardIn(leg.Phase) && !slices.Contains(out.Seen.Unheard, leg.Phase) {
+			out.Seen.Unheard = append(out.Seen.Unheard, leg.Phase)
+		}
+	}
+
+	return out
 }
 
 // enter begins a phase.

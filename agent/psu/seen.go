@@ -38,6 +38,7 @@ type Seen struct {
 	Looks     int             // whole ones at the BMC
 	Failed    int             // questions that the BMC did not answer
 	Blind     bool            // the last look at the BMC brought nothing
+	Unheard   []Phase         // of those that were gone through: the BMC told nothing in them
 	Silent    []string        // detectors that told something and then nothing any more
 	Present   map[string]bool // slots whose supply is there, or was
 	Empty     map[string]bool // slots without one

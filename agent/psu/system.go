@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,11 @@ func (s *Survey) fromSystem() {
 		}})
 		s.Detectors = append(s.Detectors, Detector{Name: slot, Slot: slot, online: dir + "/online"})
 	}
+}
+
+// Adapter reports whether a slot is the adapter of a portable machine.
+func (s *Survey) Adapter(slot string) bool {
+	return slices.ContainsFunc(s.Detectors, func(d Detector) bool { return d.Slot == slot && d.online != "" })
 }
 
 // chip takes in a supply that the kernel reads over PMBus or USB, by the labels of its

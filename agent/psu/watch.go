@@ -45,7 +45,8 @@ type watch struct {
 	mu      sync.Mutex
 	phase   Phase          // guarded by mu
 	entered time.Time      // guarded by mu
-	visited map[Phase]bool // guarded by mu: the BMC was looked at in it
+	visited map[Phase]bool // guarded by mu: the BMC was looked at in it …
+	heard   map[Phase]bool // guarded by mu: … and answered
 	tracks  []*track       // guarded by mu: of channels, in the survey's order
 	senses  []*sense       // guarded by mu: of detectors, in the survey's order
 	looks   int            // guarded by mu
@@ -54,7 +55,7 @@ type watch struct {
 }
 
 func newWatch(s *Survey, send func(...core.Sample), every time.Duration) *watch {
-	w := &watch{survey: s, send: send, every: every, begin: time.Now(), phase: Rest, entered: time.Now(), visited: map[Phase]bool{}}
+	w := &watch{survey: s, send: send, every: every, begin: time.Now(), phase: Rest, entered: time.Now(), visited: map[Phase]bool{}, heard: map[Phase]bool{}}
 
 	for i := range s.Channels {
 		w.tracks = append(w.tracks, newTrack(&s.Channels[i]))
@@ -130,6 +131,14 @@ func (w *watch) looked(p Phase) bool {
 	defer w.mu.Unlock()
 
 	return !w.survey.BMC || w.visited[p] || w.blind || time.Since(w.entered) >= late
+}
+
+// heardIn reports whether the BMC told anything in a phase.
+func (w *watch) heardIn(p Phase) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	return w.heard[p]
 }
 
 // lookSystem reads what the kernel tells.
@@ -221,6 +230,7 @@ func (w *watch) lookBMC(ctx context.Context) {
 
 	if w.phase == phase {
 		w.visited[phase] = true
+		w.heard[phase] = w.heard[phase] || !w.blind
 	}
 }
 
@@ -238,11 +248,23 @@ func (w *watch) measure(c *Channel) (float64, error) {
 }
 
 // ask reads a detector; a state that is new is asked for twice. false: the BMC did not
-// answer.
+// answer, and what the detector told before is no more known to be so.
 func (w *watch) ask(i int) (answered bool) {
+	defer func() {
+		if !answered {
+			w.mu.Lock()
+			w.senses[i].told = false
+			w.mu.Unlock()
+		}
+	}()
+
 	d := &w.survey.Detectors[i]
 
 	reading, err := d.sensor.Read(w.survey.bmc)
+	if err != nil { // a busy BMC may answer the next time
+		reading, err = d.sensor.Read(w.survey.bmc)
+	}
+
 	if err != nil {
 		return false
 	}

@@ -120,7 +120,7 @@ func (x *psuExam) states(out *psu.Outcome) (found []core.Finding) {
 // redundancy judges what is told of all supplies together. A machine that has a single
 // supply was not redundant before.
 func (x *psuExam) redundancy(out *psu.Outcome) (found []core.Finding) {
-	single := len(x.survey.Supplies) == 1
+	single := x.bays(out) == 1
 
 	for i := range out.Seen.Events {
 		e := &out.Seen.Events[i]
@@ -139,6 +139,21 @@ func (x *psuExam) redundancy(out *psu.Outcome) (found []core.Finding) {
 	return found
 }
 
+// bays counts the supplies that are in their bays, as far as the BMC tells: boards have
+// sensors of empty bays as well. Adapters of portable machines are none.
+func (x *psuExam) bays(out *psu.Outcome) (n int) {
+	for i := range x.survey.Supplies {
+		if s := &x.survey.Supplies[i]; !out.Seen.Empty[s.Slot] && !x.survey.Adapter(s.Slot) {
+			n++
+		}
+	}
+
+	return n
+}
+
+// cut reports whether the list of the BMC's sensors was read to its end.
+func (x *psuExam) cut() bool { return x.survey.BMC && x.survey.Err != nil }
+
 // missing compares the number of supplies with what is expected.
 func (x *psuExam) missing(out *psu.Outcome) []core.Finding {
 	part := core.Part{Kind: "psu"}
@@ -148,6 +163,8 @@ func (x *psuExam) missing(out *psu.Outcome) []core.Finding {
 		return nil
 	case len(out.Seen.Present) == 0 && len(out.Seen.Empty) == 0:
 		return []core.Finding{powered(notObserved, "", part, "%d are expected: %s", x.expect, x.whyBlind())}
+	case x.cut():
+		return []core.Finding{powered(notObserved, "", part, "%d are expected, %d were seen, and the list of the BMC's sensors broke off: %s", x.expect, n, x.survey.Err)}
 	default:
 		var there []string
 		for _, s := range x.watched() {
@@ -178,13 +195,14 @@ func (x *psuExam) channelPart(c *psu.Channel) core.Part {
 func (x *psuExam) voltages(out *psu.Outcome) (found []core.Finding) {
 	for i := range out.Seen.Crossings {
 		c := &out.Seen.Crossings[i]
-		if x.faulted(out, c.Channel.Slot) || loaded(c) {
+		if x.faulted(out, c.Channel.Slot) || out.Seen.Empty[c.Channel.Slot] || loaded(c) {
 			continue
 		}
 
 		code, severity := "psu/voltage", core.Warning
 
 		switch {
+		case dead(c): // no voltage that a machine runs on: the sensor is wrong, or of something that is switched off
 		case c.Fatal:
 			severity = core.Critical
 		case c.Channel.Named:
@@ -195,6 +213,12 @@ func (x *psuExam) voltages(out *psu.Outcome) (found []core.Finding) {
 	}
 
 	return gravest(found)
+}
+
+// dead reports whether an output or a rail was at less than half of its lower limit while
+// the machine ran on.
+func dead(c *psu.Crossing) bool {
+	return c.Low && c.Channel.Quantity != psu.InputVolts && c.Worst < c.Limit/2
 }
 
 // beyond tells of a voltage beyond a limit.
@@ -241,12 +265,12 @@ func rankOf(s core.Severity) int {
 func (x *psuExam) sags(out *psu.Outcome) (found []core.Finding) {
 	for i := range out.Seen.Crossings {
 		c := &out.Seen.Crossings[i]
-		if !loaded(c) || x.faulted(out, c.Channel.Slot) {
+		if !loaded(c) || x.faulted(out, c.Channel.Slot) || out.Seen.Empty[c.Channel.Slot] {
 			continue
 		}
 
 		severity := core.Warning
-		if c.Fatal {
+		if c.Fatal && !dead(c) {
 			severity = core.Critical
 		}
 
@@ -429,6 +453,19 @@ func (x *psuExam) observed(out *psu.Outcome) (found []core.Finding) {
 		return []core.Finding{powered(problem.PSUUnobservable, "", part, "%s", x.whyBlind())}
 	}
 
+	if x.cut() {
+		found = append(found, powered(notObserved, core.Warning, part, "the list of the BMC's sensors broke off: %s", x.survey.Err))
+	}
+
+	if phases := out.Seen.Unheard; hasDetectors && len(phases) > 0 {
+		severity := core.Warning
+		if slices.Contains(phases, psu.Load) { // what the stage is for
+			severity = ""
+		}
+
+		found = append(found, powered(notObserved, severity, part, "the BMC told nothing in these phases: %s", phaseWords(phases)))
+	}
+
 	for _, slot := range x.blank() {
 		found = append(found, powered("psu/bay-unobserved", "", x.part(slot), "the sensors of %s measured nothing in %d looks", slot, out.Seen.Looks))
 	}
@@ -441,6 +478,15 @@ func (x *psuExam) observed(out *psu.Outcome) (found []core.Finding) {
 	}
 
 	return found
+}
+
+func phaseWords(phases []psu.Phase) string {
+	var words []string
+	for _, p := range phases {
+		words = append(words, string(p))
+	}
+
+	return strings.Join(words, ", ")
 }
 
 // cpus are the rules of CPUStress that are about results and workers: without their work

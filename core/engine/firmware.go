@@ -345,8 +345,10 @@ func judgeFirmwareRow(row *core.Stage, found *firmwareFound) {
 	row.Findings = append(row.Findings, cleanFindings(row.Name, judged.Findings)...)
 	row.Coverage = clip(row.Coverage+firmwareCoverage(judged), maxNote)
 
-	bad := slices.ContainsFunc(judged.Checks, func(c core.FirmwareCheck) bool { return c.Verdict == core.Fail && c.Severity == core.Critical })
-	if judged.Broken && !bad && row.Verdict != core.Fail {
+	switch {
+	case judged.Bad > 0:
+		row.Verdict = core.Fail
+	case judged.Broken && row.Verdict != core.Fail:
 		row.Verdict = core.Error
 	}
 }

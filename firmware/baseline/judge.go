@@ -210,6 +210,10 @@ func (j *judge) close(r *Rule, check core.FirmwareCheck, code, evidence string) 
 		code = "" // the first hosts of a model have nobody to be like
 	}
 
+	if check.Verdict == core.Fail && severity == core.Critical {
+		j.out.Bad++
+	}
+
 	if code != "" {
 		check.Severity = severity
 		j.find(r, check.From, code, severity, check.Part, evidence)
@@ -225,7 +229,13 @@ func (j *judge) find(r *Rule, from, code string, severity core.Severity, part co
 	if len(j.out.Findings) >= maxFindings {
 		j.out.LeftOut++
 
-		return
+		// What is critical takes the place of something that is not.
+		minor := slices.IndexFunc(j.out.Findings, func(f core.Finding) bool { return f.Severity != core.Critical })
+		if severity != core.Critical || minor < 0 {
+			return
+		}
+
+		j.out.Findings = slices.Delete(j.out.Findings, minor, minor+1)
 	}
 
 	evidence += fmt.Sprintf(" (rule %s of the %s).", r.ID, from)

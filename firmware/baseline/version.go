@@ -233,9 +233,12 @@ func compareTokens(a, b []token) (order int, ok bool) {
 }
 
 // dotted reports whether the number at i stands for itself: a dot, a dash or the like
-// follows, or the end, or after a dot letters behind which there is nothing more.
+// follows, or the end, or after a dot one or two letters behind which there is nothing
+// more. With more of them it may be the head of a number in hexadecimal, or of a digest.
 func dotted(list []token, i int) bool {
-	return i+1 >= len(list) || list[i+1].kind == separator || i > 0 && list[i-1].kind == separator && i+2 == len(list)
+	const few = 2
+
+	return i+1 >= len(list) || list[i+1].kind == separator || i > 0 && list[i-1].kind == separator && i+2 == len(list) && list[i+1].wide <= few
 }
 
 // suffix reports whether the token at i is one letter behind a number, at the end.
