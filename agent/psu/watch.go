@@ -46,7 +46,7 @@ type watch struct {
 	phase   Phase          // guarded by mu
 	entered time.Time      // guarded by mu
 	visited map[Phase]bool // guarded by mu: the BMC was looked at in it …
-	heard   map[Phase]bool // guarded by mu: … and answered
+	heard   map[Phase]bool // guarded by mu: … and told the state of a supply
 	tracks  []*track       // guarded by mu: of channels, in the survey's order
 	senses  []*sense       // guarded by mu: of detectors, in the survey's order
 	looks   int            // guarded by mu
@@ -184,7 +184,7 @@ func (w *watch) lookBMC(ctx context.Context) {
 	phase := w.phase
 	w.mu.Unlock()
 
-	asked, failed := 0, 0
+	asked, failed, told := 0, 0, false // told: of the state of a supply
 
 	for i := range w.survey.Detectors {
 		if w.survey.Detectors[i].sensor == nil || ctx.Err() != nil {
@@ -193,7 +193,9 @@ func (w *watch) lookBMC(ctx context.Context) {
 
 		asked++
 
-		if !w.ask(i) {
+		if w.ask(i) {
+			told = true
+		} else {
 			failed++
 		}
 	}
@@ -230,7 +232,7 @@ func (w *watch) lookBMC(ctx context.Context) {
 
 	if w.phase == phase {
 		w.visited[phase] = true
-		w.heard[phase] = w.heard[phase] || !w.blind
+		w.heard[phase] = w.heard[phase] || told
 	}
 }
 

@@ -248,6 +248,13 @@ func TestPSU(t *testing.T) {
 			change: func(m *bmc.BMC) { m.Without(func(r []byte) bool { return strings.Contains(string(r), "PSU2") }) },
 			want:   []string{"warning psu/redundancy-lost PS Redundancy"}, verdict: core.Pass,
 		},
+		"an empty bay, so that nothing is redundant": {
+			scene: with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Supplies[1], p.Lost = bmc.Supply{Absent: true}, true }),
+			want:  []string{"warning psu/redundancy-lost PS Redundancy"}, verdict: core.Pass,
+		},
+		"a rail whose sensor reads nothing": {
+			scene: with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Supplies[0].Volts = 0.5 }), verdict: core.Pass, want: []string{"warning psu/voltage PSU1"},
+		},
 		"redundancy degraded": {
 			scene:   with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Degraded = true }),
 			verdict: core.Pass, want: []string{"warning psu/redundancy-degraded PS Redundancy"},
@@ -407,6 +414,94 @@ func (f *flaky) Do(req ipmi.Request) ([]byte, error) {
 	}
 
 	return f.BMC.Do(req)
+}
+
+// selective is a BMC that does not answer some questions, for a while.
+type selective struct {
+	ipmi.BMC
+
+	deaf func(req ipmi.Request) bool
+}
+
+func (s *selective) Do(req ipmi.Request) ([]byte, error) {
+	if s.deaf(req) {
+		return []byte{0xcb}, nil
+	}
+
+	return s.BMC.Do(req)
+}
+
+// A supply whose sensor answers with errors is not one without faults, and a BMC that told
+// nothing while there was load has told nothing of it, whatever it says afterwards.
+func TestABMCThatAnswersInParts(t *testing.T) {
+	const reading = 0x2d // IPMI 2.0 §35.14
+
+	for name, c := range map[string]struct {
+		deaf    func(after time.Duration, sensor byte, states map[byte]bool) bool
+		want    []string
+		verdict core.Verdict
+	}{
+		"a sensor that ends in errors": {
+			func(after time.Duration, sensor byte, states map[byte]bool) bool {
+				return after > 2*time.Minute && sensor == lowest(states)
+			},
+			[]string{"warning psu/silent PSU1"}, core.Pass,
+		},
+		"a sensor that is busy now and then": {nil, nil, core.Pass},
+		"deaf under load": {
+			func(after time.Duration, _ byte, _ map[byte]bool) bool { return after > 56*time.Second && after < 9*time.Minute },
+			[]string{"critical psu/not-observed"}, core.Error,
+		},
+		"deaf in pulses": {
+			func(after time.Duration, _ byte, _ map[byte]bool) bool { return after > 100*time.Second && after < 14*time.Minute },
+			[]string{"warning psu/not-observed"}, core.Pass,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var (
+				begin  time.Time
+				asked  = map[byte]bool{}
+				missed = map[byte]int{}
+			)
+
+			b := newPSUBench(bmc.Healthy)
+			b.wrap = func(m ipmi.BMC) ipmi.BMC {
+				return &selective{BMC: m, deaf: func(req ipmi.Request) bool {
+					if req.Command != reading || len(req.Data) == 0 {
+						return false
+					}
+
+					if begin.IsZero() {
+						begin = time.Now()
+					}
+
+					asked[req.Data[0]] = true
+
+					if c.deaf == nil { // each second question is refused
+						missed[req.Data[0]]++
+
+						return missed[req.Data[0]]%2 == 1
+					}
+
+					return c.deaf(time.Since(begin), req.Data[0], asked)
+				}}
+			}
+
+			if r := b.run(t); r.Verdict != c.verdict || !slices.Equal(told(r), c.want) {
+				t.Errorf("%s %q: %+v", r.Verdict, told(r), r.Findings)
+			}
+		})
+	}
+}
+
+// lowest is the lowest sensor of all: the state of the first supply.
+func lowest(sensors map[byte]bool) byte {
+	least := byte(0xff)
+	for s := range sensors {
+		least = min(least, s)
+	}
+
+	return least
 }
 
 // A BMC that does not answer any more in the midst of the stage makes it an error: what

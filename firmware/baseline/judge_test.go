@@ -2,6 +2,7 @@ package baseline_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -220,6 +221,24 @@ func TestTheCatalogueStandsBesideTheBaseline(t *testing.T) {
 	operator.Without = baseline.Texts{"bad"}
 	if got = baseline.Judge(operator, known, server()); len(got.Findings) != 0 || len(got.Checks) != 2 {
 		t.Errorf("without it: %+v", got)
+	}
+}
+
+// TestWhatIsCriticalIsNeverLeftOut, however much else there is to tell.
+func TestWhatIsCriticalIsNeverLeftOut(t *testing.T) {
+	c := server()
+	c.Items = nil
+
+	for i := range 200 {
+		c.Items = append(c.Items, core.FirmwareItem{Part: core.Part{Kind: "disk", Slot: fmt.Sprintf("bay %d", i), Model: "HP VO0480JFDGT"}, Name: "disk", Version: "HPD7"})
+	}
+
+	known := &baseline.Baseline{Rules: []baseline.Rule{{ID: "bad", Part: "disk", Deny: baseline.Texts{"HPD7"}}}}
+	operator := &baseline.Baseline{Rules: []baseline.Rule{{ID: "old", Part: "disk", Min: "HPD9"}}}
+
+	got := baseline.Judge(operator, known, c)
+	if got.Bad != 200 || got.LeftOut == 0 || !slices.ContainsFunc(got.Findings, func(f core.Finding) bool { return f.Severity == core.Critical }) {
+		t.Errorf("%d bad, %d left out, %d findings", got.Bad, got.LeftOut, len(got.Findings))
 	}
 }
 

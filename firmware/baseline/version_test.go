@@ -94,6 +94,8 @@ func TestVersionsWithoutOrder(t *testing.T) {
 		"names":                       {"ADLN.M6S", "ADLN.M6T"},
 		"widths of a code":            {"GDC560Q", "GDC5602Q"},
 		"Intel's Wi-Fi, which hashes": {"89.d394e3d3.0", "89.1ab2c3d4.0"},
+		"the head of a digest":        {"1.71.9aaaaaaa", "1.71.12000000"},
+		"a commit":                    {"2.14.0-9abcdef", "2.14.0-1234567"},
 		"too long":                    {string(make([]byte, 300)), "1.2"},
 	} {
 		if order, ok := baseline.Compare(c.a, c.b); ok {
