@@ -22,6 +22,9 @@ type Config struct {
 	Seed    wire.Seed
 	Stages  map[core.StageName]stage.Func
 	Watches []stage.Watch // look after the machine around each stage; optional
+	// Whole reports whether the overlays of a run arrived whole; it is asked before a stage
+	// may use them. Optional.
+	Whole func(env stage.Env) bool
 	// Custom runs the custom stages that follow a stage, whose own result it is given;
 	// optional: there are none.
 	Custom       func(ctx context.Context, name core.StageName, env stage.Env, own *core.Result) stage.Seen

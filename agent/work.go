@@ -20,6 +20,13 @@ func (a *agent) perform(ctx context.Context, name core.StageName) core.Result {
 		a.Log.Handler().WithAttrs([]slog.Attr{slog.String("stage", string(name))}), a.Journal.Handler(name)))
 	env := a.env(name, log)
 
+	// What did not arrive whole is neither run nor loaded, nor are tools of it that tests use.
+	if a.Whole != nil && len(env.Overlays) > 0 && !a.Whole(env) {
+		own := core.Result{Verdict: core.Error, Coverage: "nothing was tested"}
+
+		return stage.Merge(own, a.custom(ctx, name, env, own))
+	}
+
 	inner, halt := context.WithCancelCause(ctx)
 	defer halt(nil)
 

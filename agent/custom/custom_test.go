@@ -281,6 +281,7 @@ refused "mounting" mount -t tmpfs none /tmp
 refused "sysrq" sh -c 'echo b > /proc/sysrq-trigger'
 refused "writing to sysfs" sh -c 'echo 1 > /sys/kernel/mm/ksm/run'
 refused "other processes" sh -c 'ls /proc | grep -E "^[0-9]{4,}$"'
+refused "the network" sh -c 'for f in /proc/net/dev; do grep -v lo: $f | grep :; done'
 refused "tokens" sh -c 'ls /run/vetting /vetting | grep .'
 touch /tmp/scratch
 echo >/dev/null
@@ -320,7 +321,7 @@ echo '{"type":"verdict","verdict":"pass"}'
 		t.Skip("this machine allows no namespaces")
 	}
 
-	if len(seen.SubSteps) != 9 || len(seen.Errors) > 0 || len(seen.Findings) > 0 {
+	if len(seen.SubSteps) != 10 || len(seen.Errors) > 0 || len(seen.Findings) > 0 {
 		t.Errorf("%+v\n%s", seen, log.String())
 	}
 

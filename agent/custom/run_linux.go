@@ -48,7 +48,8 @@ func Fenced(program string, args ...string) Run {
 		cmd := exec.Command(program) //nolint:noctx // it is killed below, and waited for no longer than makes sense
 		cmd.Args = append(append([]string{}, args...), Word, job.file())
 		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Setsid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC,
+			Setsid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC |
+				syscall.CLONE_NEWNET, // whoever speaks from the machine's address is taken for the machine
 		}
 
 		return attend(ctx, cmd, job, progress, log)

@@ -30,9 +30,7 @@ func New(root fs.FS, run Run) *Stages { return &Stages{root: root, run: run} }
 // After runs the scripts that follow a stage, one after the other, in the order of their
 // overlays. own is what the stage itself has come to.
 func (s *Stages) After(ctx context.Context, name core.StageName, env stage.Env, own *core.Result) stage.Seen {
-	s.once.Do(func() { s.broken = s.verify(env) })
-
-	if len(s.broken) > 0 {
+	if !s.Whole(env) {
 		return stage.Seen{Errors: s.broken}
 	}
 
@@ -47,6 +45,14 @@ func (s *Stages) After(ctx context.Context, name core.StageName, env stage.Env, 
 	}
 
 	return seen
+}
+
+// Whole reports whether every overlay arrived as the appliance has it. It is asked before
+// anything of them is run, loaded or read.
+func (s *Stages) Whole(env stage.Env) bool {
+	s.once.Do(func() { s.broken = s.verify(env) })
+
+	return len(s.broken) == 0
 }
 
 // verify looks whether every overlay is there, once for all stages.

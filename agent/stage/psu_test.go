@@ -449,11 +449,15 @@ func TestABMCThatAnswersInParts(t *testing.T) {
 		},
 		"a sensor that is busy now and then": {nil, nil, core.Pass},
 		"deaf under load": {
-			func(after time.Duration, _ byte, _ map[byte]bool) bool { return after > 56*time.Second && after < 9*time.Minute },
+			func(after time.Duration, _ byte, _ map[byte]bool) bool {
+				return after > 56*time.Second && after < 9*time.Minute
+			},
 			[]string{"critical psu/not-observed"}, core.Error,
 		},
 		"deaf in pulses": {
-			func(after time.Duration, _ byte, _ map[byte]bool) bool { return after > 100*time.Second && after < 14*time.Minute },
+			func(after time.Duration, _ byte, _ map[byte]bool) bool {
+				return after > 100*time.Second && after < 14*time.Minute
+			},
 			[]string{"warning psu/not-observed"}, core.Pass,
 		},
 	} {

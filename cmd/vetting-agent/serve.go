@@ -200,6 +200,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 
 	look := probe.Machine{Root: m.root, Bus: disks(), Ports: probe.System{}, BMC: &ipmi.System{}}
 	raid := smartctl.Find(m.root)
+	scripts := custom.New(m.root, custom.Fenced("/proc/self/exe", os.Args[0]))
 
 	return agent.Config{
 		Seed: seed, Identity: identity, BootID: bootID, Kernel: kernel,
@@ -215,7 +216,8 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.GPU:            stage.GPU(look, gpu.Tools{Root: m.root, Log: m.log}),
 			core.PSU:            stage.PSU(look, workforce, psu.Run, faults.Expect),
 		},
-		Custom:  custom.New(m.root, custom.Fenced("/proc/self/exe", os.Args[0])).After,
+		Whole:   scripts.Whole,
+		Custom:  scripts.After,
 		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look, raid)}, Bring: faults.Bring,
 		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,
 		Version: version(), IP: lease.Addr.Addr().String(), MAC: lease.MAC, StateDir: initd.StateDir,

@@ -46,6 +46,12 @@ type scriptHeader struct {
 
 // readHeader reads the header of a custom stage.
 func readHeader(text []byte) (script core.Script, needs []string, err error) {
+	const longest = 16 << 10
+
+	if len(text) > longest {
+		return script, nil, fmt.Errorf("the header is longer than %d bytes", longest)
+	}
+
 	var header scriptHeader
 	if err := decodeStrict(text, &header); err != nil {
 		return script, nil, err
@@ -71,8 +77,8 @@ func readHeader(text []byte) (script core.Script, needs []string, err error) {
 		err = fmt.Errorf("timeout %v must be between 1s and %v", script.Timeout, maxTimeout)
 	case h.After != "" && (!slices.Contains(core.Pipeline(), script.After) || script.After.ByAppliance()):
 		err = fmt.Errorf("after %.40q is no stage of the agent; they are %s", h.After, strings.Join(agentStages(), ", "))
-	case len(h.Profiles) > 32:
-		err = errors.New("profiles names more than 32")
+	case len(h.Profiles) > 32 || slices.ContainsFunc(h.Profiles, func(p string) bool { return len(p) > 64 }):
+		err = errors.New("profiles names more than 32, or one of more than 64 bytes")
 	}
 
 	return script, h.Needs, err

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"vetting/initramfs/cpio"
 )
@@ -92,7 +93,7 @@ func place(name *string, e cpio.Entry) (inside string, err error) {
 	full := strings.TrimPrefix(e.Name, "./")
 
 	switch {
-	case strings.ContainsFunc(e.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case !utf8.ValidString(e.Name) || strings.ContainsFunc(e.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return "", refused(e.Name, "its name has letters that cannot be printed")
 	case len(full) > maxPath:
 		return "", refused(e.Name, "its name is longer than %d bytes", maxPath)
@@ -169,7 +170,7 @@ func plain(inside string, e cpio.Entry) (cpio.Entry, error) {
 // whatever its way leads through: it goes up first, and no further than the top, then
 // down.
 func leads(inside, target string) (why string) {
-	if target == "" || strings.HasPrefix(target, "/") || len(target) > maxPath || strings.ContainsFunc(target, func(r rune) bool { return r < ' ' }) {
+	if target == "" || strings.HasPrefix(target, "/") || len(target) > maxPath || !utf8.ValidString(target) || strings.ContainsFunc(target, func(r rune) bool { return r < ' ' }) {
 		return "a symlink must have a relative target"
 	}
 

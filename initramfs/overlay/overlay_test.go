@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -65,6 +67,8 @@ func TestWhatMayNotBeInAnOverlay(t *testing.T) {
 		"a name that is not clean":           {[]cpio.Entry{file("overlay//acme/x", "x")}, "plain names"},
 		"a folder for all":                   {[]cpio.Entry{file("overlay", "x")}, "folder"},
 		"a link for a folder for all":        {[]cpio.Entry{link("overlay/acme", "/")}, "folder"},
+		"a name in no known letters":         {[]cpio.Entry{file("overlay/acme/caf\xe9", "x")}, "letters"},
+		"a link to no known letters":         {[]cpio.Entry{link("overlay/acme/x", "caf\xe9")}, "relative"},
 		"another overlay's folder":           {[]cpio.Entry{file("overlay/acme/x", "x"), file("overlay/other/x", "x")}, `"overlay/other/x"`},
 		"a name with capitals":               {[]cpio.Entry{file("overlay/Acme/x", "x")}, "lower-case"},
 		"a device":                           {[]cpio.Entry{node}, "device nodes"},
@@ -266,6 +270,44 @@ func TestTheShelf(t *testing.T) {
 
 	if err := shelf.Remove("acme"); !errors.Is(err, core.ErrNotFound) {
 		t.Errorf("removed twice: %v", err)
+	}
+}
+
+// A run may have what an overlay was before; that stays until no run can have it any more.
+func TestWhatAnOverlayWasBefore(t *testing.T) {
+	shelf, o := &overlay.Shelf{Dir: t.TempDir()}, sealed(t)
+	if err := shelf.Put(o); err != nil {
+		t.Fatal(err)
+	}
+
+	old := filepath.Join(shelf.Dir, strings.Repeat("0", 64)+".cpio")
+	if err := os.WriteFile(old, []byte("what acme was"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := shelf.Remove("acme"); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := os.Stat(old); err != nil {
+		t.Errorf("it went with the new one: %v", err)
+	}
+
+	long := time.Now().Add(-40 * 24 * time.Hour)
+	if err := os.Chtimes(old, long, long); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := shelf.Put(o); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it stays for good: %v", err)
+	}
+
+	if _, err := os.Stat(filepath.Join(shelf.Dir, o.SHA256+".cpio")); err != nil {
+		t.Error(err)
 	}
 }
 

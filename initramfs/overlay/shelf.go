@@ -55,6 +55,8 @@ func (s *Shelf) Put(o Sealed) error {
 		return fmt.Errorf("keeping the overlay %s: %w", o.Name, err)
 	}
 
+	s.sweep(time.Now())
+
 	return nil
 }
 
@@ -131,11 +133,13 @@ func (s *Shelf) List() (all []core.Overlay, err error) {
 	return all, nil
 }
 
-// Remove forgets an overlay, with the archives that none of the others is in. A run
-// that waits to boot with it cannot boot any more.
+// Remove forgets an overlay, with its archive unless another one is the same. A run that
+// waits to boot with it cannot boot any more. What it was before it was put anew stays for
+// a while: a run may have that.
 func (s *Shelf) Remove(name string) error {
-	if _, err := s.Get(name); errors.Is(err, core.ErrNotFound) {
-		return err
+	gone, broken := s.Get(name)
+	if errors.Is(broken, core.ErrNotFound) {
+		return broken
 	}
 
 	if err := os.Remove(s.record(name)); err != nil {
@@ -147,23 +151,45 @@ func (s *Shelf) Remove(name string) error {
 		return err
 	}
 
-	archives, err := filepath.Glob(filepath.Join(s.Dir, "*.cpio"))
-	if err != nil {
+	if broken != nil || slices.ContainsFunc(left, func(o core.Overlay) bool { return o.SHA256 == gone.SHA256 }) {
+		return nil
+	}
+
+	if err := os.Remove(s.archive(gone.SHA256)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the overlay %s: %w", name, err)
 	}
 
+	return nil
+}
+
+// keepOld is how long an archive stays that no overlay is any more: longer than any run
+// takes.
+const keepOld = 30 * 24 * time.Hour
+
+// sweep removes archives that are of no overlay, and have been for long. What cannot be
+// read or removed stays for the next time.
+func (s *Shelf) sweep(now time.Time) {
+	left, err := s.List()
+	if err != nil {
+		return // who is of which overlay is not known
+	}
+
+	archives, err := filepath.Glob(filepath.Join(s.Dir, "*.cpio"))
+	if err != nil {
+		return
+	}
+
 	for _, archive := range archives {
-		sum := strings.TrimSuffix(filepath.Base(archive), ".cpio")
-		if slices.ContainsFunc(left, func(o core.Overlay) bool { return o.SHA256 == sum }) {
+		info, err := os.Stat(archive)
+		if err != nil || now.Sub(info.ModTime()) < keepOld {
 			continue
 		}
 
-		if err := os.Remove(archive); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing the overlay %s: %w", name, err)
+		sum := strings.TrimSuffix(filepath.Base(archive), ".cpio")
+		if !slices.ContainsFunc(left, func(o core.Overlay) bool { return o.SHA256 == sum }) {
+			_ = os.Remove(archive) // see above
 		}
 	}
-
-	return nil
 }
 
 // Open returns the archive with this sum, which is looked at before it is given away
