@@ -28,7 +28,8 @@ type Book struct {
 	Disks     []core.ExpectedDisk
 	Interval  time.Duration // of heartbeats
 	ClockOff  time.Duration // of the appliance against the machine
-	HoldKeys  []string      // lines of authorized_keys that a hold is opened to
+	Overlays  []core.Overlay
+	HoldKeys  []string // lines of authorized_keys that a hold is opened to
 
 	mu        sync.Mutex
 	state     core.State
@@ -209,7 +210,7 @@ func (b *Book) Claim(_ context.Context, run core.RunID, token string, claim core
 
 	return core.ClaimReply{
 		SessionToken: b.session, Epoch: b.epoch, State: b.state,
-		Profile: core.Profile{Name: "quick", Scale: 1, Config: b.Config}, Stages: b.Stages, Disks: b.Disks,
+		Profile: core.Profile{Name: "quick", Scale: 1, Config: b.Config}, Stages: b.Stages, Disks: b.Disks, Overlays: b.Overlays,
 		HeartbeatInterval: b.Interval,
 	}, nil
 }
