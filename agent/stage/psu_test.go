@@ -445,20 +445,23 @@ func TestABMCThatAnswersInParts(t *testing.T) {
 			func(after time.Duration, sensor byte, states map[byte]bool) bool {
 				return after > 2*time.Minute && sensor == lowest(states)
 			},
-			[]string{"warning psu/silent PSU1"}, core.Pass,
+			[]string{"warning psu/silent PSU1"},
+			core.Pass,
 		},
 		"a sensor that is busy now and then": {nil, nil, core.Pass},
 		"deaf under load": {
 			func(after time.Duration, _ byte, _ map[byte]bool) bool {
 				return after > 56*time.Second && after < 9*time.Minute
 			},
-			[]string{"critical psu/not-observed"}, core.Error,
+			[]string{"critical psu/not-observed"},
+			core.Error,
 		},
 		"deaf in pulses": {
 			func(after time.Duration, _ byte, _ map[byte]bool) bool {
 				return after > 100*time.Second && after < 14*time.Minute
 			},
-			[]string{"warning psu/not-observed"}, core.Pass,
+			[]string{"warning psu/not-observed"},
+			core.Pass,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -137,9 +137,14 @@ func (s *Shelf) List() (all []core.Overlay, err error) {
 // waits to boot with it cannot boot any more. What it was before it was put anew stays for
 // a while: a run may have that.
 func (s *Shelf) Remove(name string) error {
-	gone, broken := s.Get(name)
-	if errors.Is(broken, core.ErrNotFound) {
-		return broken
+	gone, err := s.Get(name)
+	if errors.Is(err, core.ErrNotFound) {
+		return err
+	}
+
+	sum := "" // unknown, where the record is broken
+	if err == nil {
+		sum = gone.SHA256
 	}
 
 	if err := os.Remove(s.record(name)); err != nil {
@@ -151,11 +156,11 @@ func (s *Shelf) Remove(name string) error {
 		return err
 	}
 
-	if broken != nil || slices.ContainsFunc(left, func(o core.Overlay) bool { return o.SHA256 == gone.SHA256 }) {
+	if sum == "" || slices.ContainsFunc(left, func(o core.Overlay) bool { return o.SHA256 == sum }) {
 		return nil
 	}
 
-	if err := os.Remove(s.archive(gone.SHA256)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(s.archive(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the overlay %s: %w", name, err)
 	}
 
