@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,17 +37,71 @@ type Result struct {
 	Outcome  Outcome
 	Words    string // what it says to it
 	Severity int    // the gravest error_severity of its warnings; Unknown before DCGM 4
+	Software bool   // its warnings are all about software: categories of DCGM 4, words of it before
 }
 
 // Severities of DCGM's errors (dcgm_errors.h, dcgmErrorSeverity_enum).
 const (
-	Isolate = 2 // the GPU is broken
-	Config  = 5 // the system is set up otherwise than DCGM wants
+	Monitor  = 1 // it can work, and is to be watched
+	Isolate  = 2 // the GPU is broken
+	NotKnown = 3 // to DCGM
+	Triage   = 4
+	Config   = 5 // the system is set up otherwise than DCGM wants
+	Reset    = 6 // the GPU is to be reset
 )
+
+// gravity ranks severities; they are not in order. A warning without one may mean anything.
+func gravity(severity int) int {
+	order := []int{Config, Monitor, NotKnown, Unknown, Triage, Reset, Isolate}
+
+	if i := slices.Index(order, severity); i >= 0 {
+		return i
+	}
+
+	return slices.Index(order, Unknown) - 1
+}
 
 // Works reports whether a test has a GPU work; those of the deployment look at software.
 func (r *Result) Works() bool {
 	return !strings.EqualFold(r.Category, "Deployment") && !strings.EqualFold(r.Test, "software")
+}
+
+// Name is a test as DCGM 4 writes it: "GPU Memory" of DCGM 2 and 3 is "memory", "Targeted
+// Stress" is "targeted_stress".
+func (r *Result) Name() string {
+	name := strings.Join(strings.Fields(strings.ToLower(strings.ReplaceAll(r.Test, "_", " "))), "_")
+
+	return strings.TrimPrefix(name, "gpu_")
+}
+
+// Computes reports whether a test has a GPU compute, and not only move data.
+func (r *Result) Computes() bool {
+	tests := []string{
+		"memory", "diagnostic", "memory_bandwidth", "targeted_stress", "targeted_power", "sm_stress", "memtest", "pulse_test", "context_create",
+	}
+
+	return r.Works() && slices.Contains(tests, r.Name())
+}
+
+// Extra reports whether a test needs a package beside DCGM, or runs on few models: where it
+// is skipped, nothing of DCGM's own was left out.
+func (r *Result) Extra() bool {
+	return slices.Contains([]string{"eud", "eud_test", "cpu_eud", "nvbandwidth", "nccl_tests"}, r.Name())
+}
+
+// Required lists the tests that a level of the diagnostic has every GPU compute with
+// (nvvs, NvidiaValidationSuite::FillTestVectors), under DCGM 4's names.
+func Required(level int) []string {
+	const full = 3
+
+	switch {
+	case level < full-1:
+		return nil
+	case level < full:
+		return []string{"memory"}
+	default:
+		return []string{"memory", "diagnostic", "memory_bandwidth", "targeted_stress", "targeted_power"}
+	}
 }
 
 const (
@@ -54,11 +109,12 @@ const (
 	maxWords   = 600
 )
 
-// diagTest is a test in DCGM's JSON. Results have gpu_ids before version 4, and
+// diagTest is a test in DCGM's JSON. Results have gpu_id or gpu_ids before version 4, and
 // entity_group and entity_id from it on.
 type diagTest struct {
 	Name    string `json:"name"`
 	Results []struct {
+		GPU      json.RawMessage   `json:"gpu_id"`  // a number, also in a string
 		GPUs     json.RawMessage   `json:"gpu_ids"` // a number, or a list in a string
 		Group    string            `json:"entity_group"`
 		Entity   *int              `json:"entity_id"`
@@ -161,12 +217,16 @@ func (d *Diagnosis) take(lists ...json.RawMessage) error {
 func (d *Diagnosis) test(category string, t *diagTest) {
 	for _, r := range t.Results {
 		result := Result{Category: category, Test: word(t.Name), GPU: Unknown, Outcome: outcome(r.Status)}
-		result.Words, result.Severity = words(append(r.Warnings, r.Info))
+		result.take(r.Warnings, r.Info)
 
 		if r.Entity != nil && (r.Group == "" || strings.EqualFold(r.Group, "GPU")) {
 			result.GPU = *r.Entity
-		} else if n, err := strconv.Atoi(strings.Trim(string(r.GPUs), `"`)); err == nil {
-			result.GPU = n
+		}
+
+		for _, id := range []json.RawMessage{r.GPU, r.GPUs} {
+			if n, err := strconv.Atoi(strings.Trim(string(id), `"`)); err == nil && result.GPU == Unknown {
+				result.GPU = n
+			}
 		}
 
 		d.Results = append(d.Results, result)
@@ -192,43 +252,90 @@ func outcome(status string) Outcome {
 	}
 }
 
-// words joins what DCGM says to a result, and finds the gravest severity in it.
-func words(said []json.RawMessage) (string, int) {
+// take joins what DCGM says to a result, and sums up its warnings.
+func (r *Result) take(warnings []json.RawMessage, info json.RawMessage) {
 	var all []string
 
-	severity := Unknown
+	r.Severity = Unknown
 
-	for _, raw := range said {
-		var (
-			plain  string
-			list   []string
-			object struct {
-				Warning string `json:"warning"`
-				ID      *int   `json:"error_id"`
-				Gravity *int   `json:"error_severity"`
-			}
-		)
+	for i, raw := range warnings {
+		text, severity, category := warning(raw)
+		if all = append(all, text); i == 0 || gravity(severity) > gravity(r.Severity) {
+			r.Severity = severity
+		}
 
-		switch {
-		case len(raw) == 0:
-		case json.Unmarshal(raw, &plain) == nil:
-			all = append(all, plain)
-		case json.Unmarshal(raw, &list) == nil:
-			all = append(all, list...)
-		case json.Unmarshal(raw, &object) == nil && object.Warning != "":
-			if object.ID != nil {
-				object.Warning += fmt.Sprintf(" (error %d)", *object.ID)
-			}
-
-			if object.Gravity != nil && severity != Isolate {
-				severity = *object.Gravity
-			}
-
-			all = append(all, object.Warning)
+		if software := aboutSoftware(text, severity, category); i == 0 {
+			r.Software = software
+		} else {
+			r.Software = r.Software && software
 		}
 	}
 
-	text := strings.Join(strings.Fields(strings.Join(all, "; ")), " ")
+	if text, _, _ := warning(info); text != "" {
+		all = append(all, text)
+	}
 
-	return strings.ToValidUTF8(text[:min(len(text), maxWords)], ""), severity
+	text := strings.Join(strings.Fields(strings.Join(all, "; ")), " ")
+	r.Words = strings.ToValidUTF8(text[:min(len(text), maxWords)], "")
+}
+
+// warning reads a text, a list of texts, or an object with one.
+func warning(raw json.RawMessage) (text string, severity, category int) {
+	var (
+		list   []string
+		object struct {
+			Warning  string `json:"warning"`
+			ID       *int   `json:"error_id"`
+			Gravity  *int   `json:"error_severity"`
+			Category *int   `json:"error_category"`
+		}
+	)
+
+	severity, category = Unknown, Unknown
+
+	switch {
+	case len(raw) == 0:
+	case json.Unmarshal(raw, &text) == nil:
+	case json.Unmarshal(raw, &list) == nil:
+		text = strings.Join(list, "; ")
+	case json.Unmarshal(raw, &object) == nil:
+		if text = object.Warning; object.ID != nil {
+			text += fmt.Sprintf(" (error %d)", *object.ID)
+		}
+
+		if object.Gravity != nil {
+			severity = *object.Gravity
+		}
+
+		if object.Category != nil {
+			category = *object.Category
+		}
+	}
+
+	return text, severity, category
+}
+
+// aboutSoftware tells a fault of software from one of a GPU: by the category of the error
+// (dcgm_errors.h, dcgmErrorCategory_enum) or, where there is no severity that says more, by
+// its words.
+func aboutSoftware(text string, severity, category int) bool {
+	const (
+		config  = 3
+		library = 4
+	)
+
+	switch {
+	case category == config || category == library:
+		return true
+	case severity != Unknown && severity != NotKnown:
+		return false
+	}
+
+	text = strings.ToLower(text)
+
+	return slices.ContainsFunc([]string{
+		"fabric manager", "fabricmanager", "initialize cuda", "initializing cuda", "initialise cuda", "cuda initialization", "cuinit",
+		"driver version is insufficient", "system not yet initialized", "shared library", "shared object", "cannot open lib", "unable to open lib",
+		"libcuda", "libnvidia-ml", "nvml library", "nvvs binary",
+	}, func(words string) bool { return strings.Contains(text, words) })
 }

@@ -127,6 +127,67 @@ func TestOutputsOfDCGM(t *testing.T) {
 	}
 }
 
+// told is the only result of an output with those fields.
+func told(t *testing.T, fields string) gpu.Result {
+	t.Helper()
+
+	d, err := gpu.ParseDiag([]byte(`{"DCGM Diagnostic":{"test_categories":[{"category":"Stress","tests":[{"name":"Targeted Stress","results":[{` + fields + `}]}]}]}}`))
+	if err != nil || len(d.Results) != 1 {
+		t.Fatalf("%s: %+v, %v", fields, d, err)
+	}
+
+	return d.Results[0]
+}
+
+func TestOutputsOfDCGMTellTheGravestWarning(t *testing.T) {
+	for warnings, want := range map[string]int{
+		`{"warning":"a","error_severity":2},{"warning":"b","error_severity":5}`:                                    gpu.Isolate,
+		`{"warning":"a","error_severity":6},{"warning":"b","error_severity":5}`:                                    gpu.Reset,
+		`{"warning":"a","error_severity":4},{"warning":"b","error_severity":6}`:                                    gpu.Reset,
+		`{"warning":"a","error_severity":6},{"warning":"b","error_severity":2},{"warning":"c","error_severity":4}`: gpu.Isolate,
+		`{"warning":"a","error_severity":4},{"warning":"b","error_severity":1}`:                                    gpu.Triage,
+		`{"warning":"a","error_severity":3},{"warning":"b","error_severity":1}`:                                    gpu.NotKnown,
+		`{"warning":"a","error_severity":1},{"warning":"b","error_severity":5}`:                                    gpu.Monitor,
+		`{"warning":"a","error_severity":5},{"warning":"b","error_severity":5}`:                                    gpu.Config,
+		`{"warning":"a","error_severity":5},{"warning":"b"}`:                                                       gpu.Unknown,
+		`"a"`: gpu.Unknown, ``: gpu.Unknown,
+	} {
+		if r := told(t, `"status":"Fail","info":["more"],"warnings":[`+warnings+`]`); r.Severity != want {
+			t.Errorf("%s: %d, want %d", warnings, r.Severity, want)
+		}
+	}
+}
+
+func TestOutputsOfDCGMThatAreAboutSoftware(t *testing.T) {
+	for warnings, want := range map[string]bool{
+		`{"warning":"a","error_severity":4,"error_category":4}`:                                      true,
+		`{"warning":"a","error_severity":4,"error_category":3}`:                                      true,
+		`{"warning":"a","error_severity":2,"error_category":10}`:                                     false,
+		`{"warning":"a","error_category":4},{"warning":"b","error_severity":2,"error_category":10}`:  false,
+		`"Unable to initialize CUDA library: system not yet initialized. Check the fabric manager."`: true,
+		`"Detected 3 volatile double-bit ECC error(s) in GPU 0."`:                                    false,
+		`{"warning":"the fabric manager saw a broken link","error_severity":2,"error_category":11}`:  false,
+		``: false,
+	} {
+		if r := told(t, `"status":"Fail","warnings":[`+warnings+`]`); r.Software != want {
+			t.Errorf("%s: %t, want %t", warnings, r.Software, want)
+		}
+	}
+}
+
+// DCGM 3 names GPUs and tests otherwise than DCGM 4.
+func TestOutputsOfDCGM3(t *testing.T) {
+	if r := told(t, `"gpu_id":"1","status":"Pass"`); r.GPU != 1 || r.Name() != "targeted_stress" || !r.Computes() {
+		t.Errorf("%+v %s", r, r.Name())
+	}
+
+	for name, want := range map[string]bool{"GPU Memory": true, "memory": true, "Diagnostic": true, "PCIe": false, "pcie": false, "EUD Test": false, "software": false} {
+		if r := (&gpu.Result{Category: "Hardware", Test: name}); r.Computes() != want {
+			t.Errorf("%s: %t", name, r.Computes())
+		}
+	}
+}
+
 func TestARecordedOutputOfROCm(t *testing.T) {
 	cards, err := gpu.ParseROCm(recorded(t, "mi100-rocm602.json"))
 	if err != nil || len(cards) == 0 || cards[0].Address != "0000:83:00.0" || cards[0].VBIOS != "113-D3431401-101" || cards[0].Limit != 290 {

@@ -120,10 +120,41 @@ func smi(t *testing.T, replace ...string) string {
 	return strings.NewReplacer(replace...).Replace(string(text))
 }
 
+// diag is what DCGM says of GPU 0: all tests of level 3 pass, but for one, which is added
+// where it is none of them.
 func diag(status, category, test, words string) string {
-	return fmt.Sprintf(`{"DCGM Diagnostic":{"test_categories":[
-		{"category":"Deployment","tests":[{"name":"software","results":[{"entity_group":"GPU","entity_group_id":1,"entity_id":0,"status":"Pass"}]}]},
-		{"category":%q,"tests":[{"name":%q,"results":[{"entity_group":"GPU","entity_group_id":1,"entity_id":0,"status":%q%s}]}]}]}}`, category, test, status, words)
+	all := map[string][]string{"Deployment": {"software"}, "Integration": {"pcie"}, "Hardware": {"memory", "diagnostic"}, "Stress": {"memory_bandwidth", "targeted_stress", "targeted_power"}}
+	if !slices.Contains(all[category], test) {
+		all[category] = append(all[category], test)
+	}
+
+	return diagOf(all, func(name string) string {
+		if name == test {
+			return fmt.Sprintf(`"status":%q%s`, status, words)
+		}
+
+		return `"status":"Pass"`
+	})
+}
+
+func diagOf(all map[string][]string, fields func(test string) string) string {
+	var categories []string
+
+	for category, names := range all {
+		var tests []string
+		for _, name := range names {
+			tests = append(tests, fmt.Sprintf(`{"name":%q,"results":[{"entity_group":"GPU","entity_group_id":1,"entity_id":0,%s}]}`, name, fields(name)))
+		}
+
+		categories = append(categories, fmt.Sprintf(`{"category":%q,"tests":[%s]}`, category, strings.Join(tests, ",")))
+	}
+
+	return `{"DCGM Diagnostic":{"test_categories":[` + strings.Join(categories, ",") + `]}}`
+}
+
+// only is what DCGM says when it has run these tests alone, with a pass.
+func only(category string, tests ...string) string {
+	return diagOf(map[string][]string{category: tests}, func(string) string { return `"status":"Pass"` })
 }
 
 // vetGPU runs the stage on a machine. all are the programs that the overlay brings.
@@ -286,7 +317,7 @@ func TestWhatIsNotComputed(t *testing.T) {
 		"no overlay and compute wanted":    {rackWith(nvidia, 16, 16, nil), nil, require, core.Error, "", []string{"critical gpu/compute-not-tested"}},
 		"nvidia-smi alone":                 {rackWith(nvidia, 16, 16, nil), alone, nil, core.Skip, "no DCGM", nil},
 		"a tool that does not work":        {rackWith(nvidia, 16, 16, nil), broken, nil, core.Error, "", []string{"critical gpu/tool-failed"}},
-		"software that only looks":         {rackWith(nvidia, 16, 16, nil), working(a100, a100, a100, diag("Pass", "Deployment", "software", "")), nil, core.Skip, "no test of DCGM had it work", nil},
+		"software that only looks":         {rackWith(nvidia, 16, 16, nil), working(a100, a100, a100, only("Deployment", "software")), nil, core.Skip, "no test of DCGM had it work", nil},
 		"an overlay that works":            {rackWith(nvidia, 16, 16, nil), working(a100, smi(t, busy, busyNow), a100, passes), require, core.Pass, "", nil},
 		"a slot of eight lanes":            {rackWith(nvidia, 8, 8, nil), nil, nil, core.Skip, "compute NOT tested", nil},
 		"a card of AMD with an error":      {rackWith("1002", 16, 16, map[string]string{"ras/umc_err_count": "ue: 1\nce: 0\n"}), nil, nil, core.Fail, "", []string{"critical gpu/ecc-uncorrected"}},
@@ -307,6 +338,42 @@ func TestWhatIsNotComputed(t *testing.T) {
 
 			if r.Verdict == core.Skip && r.SkipReason != "no GPU" && !strings.Contains(r.Coverage, "NOT tested") {
 				t.Errorf("coverage: %s", r.Coverage)
+			}
+		})
+	}
+}
+
+// A GPU passes when all that its level has it compute was run and has passed.
+func TestGPUsThatWereNotDiagnosedWhole(t *testing.T) {
+	passes := diag("Pass", stress, "targeted_stress", "")
+	with := func(fields string) string {
+		return strings.Replace(passes, `{"DCGM Diagnostic":{`, `{"DCGM Diagnostic":{`+fields+`,`, 1)
+	}
+
+	tests := map[string]struct {
+		diagnosis, level string
+		verdict          core.Verdict
+		says             string
+		codes            []string
+	}{
+		"all of level 3":                  {passes, "3", core.Pass, "", nil},
+		"the link alone":                  {only("Integration", "pcie"), "2", core.Skip, "no test of DCGM had it work", nil},
+		"memory at level 2":               {only("Hardware", "memory"), "2", core.Pass, "", nil},
+		"memory at level 3":               {only("Hardware", "memory"), "3", core.Skip, "targeted_stress is not in what it tells", nil},
+		"a stress that was skipped":       {diag("Skip", stress, "targeted_stress", `,"info":"not allowed on this SKU"`), "3", core.Skip, "targeted_stress was skipped (not allowed on this SKU)", nil},
+		"a diagnostic that did not run":   {diag("Not Run", "Hardware", "diagnostic", ""), "3", core.Skip, "diagnostic did not run", nil},
+		"a link test that was skipped":    {diag("Skip", "Integration", "pcie", ""), "3", core.Skip, "pcie was skipped", nil},
+		"a test of another package":       {diag("Skip", "Hardware", "eud", ""), "3", core.Pass, "", nil},
+		"an error beside tests that pass": {with(`"runtime_error":"the diagnostic was killed"`), "3", core.Error, "", []string{"critical gpu/tool-failed"}},
+	}
+
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			a100 := smi(t)
+			r := vetGPU(t, rackWith(nvidia, 16, 16, nil), working(a100, smi(t, busy, busyNow), a100, tt.diagnosis), map[string]string{profile.GPUDCGM: tt.level})
+
+			if got := coded(r); r.Verdict != tt.verdict || !slices.Equal(got, tt.codes) || !strings.Contains(r.SkipReason, tt.says) {
+				t.Errorf("%s %q %q, want %s %q", r.Verdict, r.SkipReason, got, tt.verdict, tt.codes)
 			}
 		})
 	}

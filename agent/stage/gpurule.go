@@ -184,8 +184,9 @@ func (x *gpuExam) observeEnd(u *gpuUnit, c *gpu.Card) {
 }
 
 // judgeDiagnosis judges what DCGM says: a failed test of a GPU at work is critical, what it
-// does not like about the software a warning. A GPU counts as tested when a test had it
-// work and passed, and none was left out on account of an error.
+// does not like about the software a warning, or an error where that kept a test from
+// running. A GPU counts as tested when all tests of the level that have it compute passed,
+// none that has it work failed or was left out, and DCGM itself met no error.
 func (x *gpuExam) judgeDiagnosis(d *gpu.Diagnosis, cards []gpu.Card) {
 	for _, u := range x.of("10de") {
 		if u.card == nil {
@@ -193,41 +194,89 @@ func (x *gpuExam) judgeDiagnosis(d *gpu.Diagnosis, cards []gpu.Card) {
 		}
 
 		number := slices.IndexFunc(cards, func(c gpu.Card) bool { return c.Address == u.Address })
-		passed := 0
+
+		var mine []*gpu.Result
 
 		for i := range d.Results {
-			r := &d.Results[i]
-			if r.GPU != gpu.Unknown && r.GPU != number {
-				continue
+			if r := &d.Results[i]; r.GPU == gpu.Unknown || r.GPU == number {
+				mine = append(mine, r)
 			}
+		}
 
-			if r.Works() && r.Outcome == gpu.Passed {
-				passed++
-			}
+		left := x.left(mine)
+		if u.worked = left == "" && len(d.Errors) == 0; !u.worked && u.untested == "" {
+			u.untested = left
+		}
 
+		for _, r := range mine {
 			x.judgeTest(u, r)
 		}
 
-		u.worked = passed > 0
-
-		if !u.worked && u.untested == "" {
-			u.untested = "no test of DCGM had it work" + whyNot(d)
+		for _, fault := range d.Errors {
+			x.broken([]*gpuUnit{u}, "DCGM "+d.Version+": "+fault)
 		}
-	}
-
-	for _, fault := range d.Errors {
-		x.broken(slices.DeleteFunc(x.of("10de"), func(u *gpuUnit) bool { return u.worked }), "DCGM "+d.Version+": "+fault)
 	}
 }
 
-func whyNot(d *gpu.Diagnosis) string {
-	for i := range d.Results {
-		if r := &d.Results[i]; r.Works() && r.Words != "" {
-			return ": " + r.Words
+// left says what DCGM did not have a GPU do, or not with a pass; empty: nothing.
+func (x *gpuExam) left(results []*gpu.Result) string {
+	passed := map[string]bool{}
+	missed := []string{}
+
+	for _, r := range results {
+		if !r.Works() {
+			continue
+		}
+
+		if r.Outcome == gpu.Passed {
+			passed[r.Name()] = passed[r.Name()] || r.Computes()
+
+			continue
+		}
+
+		if r.Outcome == gpu.Warned || r.Outcome != gpu.Failed && r.Extra() {
+			continue
+		}
+
+		said := r.Name() + " " + ended(r.Outcome)
+		if r.Words != "" {
+			said += " (" + r.Words + ")"
+		}
+
+		missed = append(missed, said)
+	}
+
+	for _, name := range gpu.Required(wholeSetting(x.env.Config[profile.GPUDCGM])) {
+		tried := slices.ContainsFunc(results, func(r *gpu.Result) bool { return r.Name() == name && r.Outcome != gpu.Passed })
+
+		switch {
+		case passed[name]:
+		case !tried:
+			missed = append(missed, name+" is not in what it tells")
+		case !slices.ContainsFunc(missed, func(said string) bool { return strings.HasPrefix(said, name+" ") }):
+			missed = append(missed, name+" did not pass")
 		}
 	}
 
-	return ""
+	switch {
+	case !slices.Contains(slices.Collect(maps.Values(passed)), true):
+		missed = slices.Insert(missed, 0, "no test of DCGM had it work")
+	case len(missed) > 0:
+		missed[0] = "not all tests of DCGM had it work: " + missed[0]
+	}
+
+	return strings.Join(missed, "; ")
+}
+
+func ended(o gpu.Outcome) string {
+	switch o {
+	case gpu.Failed:
+		return "failed"
+	case gpu.Skipped:
+		return "was skipped"
+	default:
+		return "did not run"
+	}
 }
 
 func (x *gpuExam) judgeTest(u *gpuUnit, r *gpu.Result) {
