@@ -179,6 +179,20 @@ func ParseDiag(text []byte) (Diagnosis, error) {
 	return d, nil
 }
 
+// WithoutDiagnostic reports whether dcgmi says, in what it wrote or by its error, that nvvs
+// is missing (DCGM_ST_NVVS_BINARY_NOT_FOUND): the program that does the diagnostic, which
+// comes in a package of its own.
+func WithoutDiagnostic(text []byte, err error) bool {
+	said := string(text[:min(len(text), MaxOutput)])
+	if err != nil {
+		said += " " + err.Error()
+	}
+
+	said = strings.ToLower(said)
+
+	return strings.Contains(said, "nvvs binary was not found") || strings.Contains(said, "nvvs_binary_not_found")
+}
+
 func (d *Diagnosis) take(lists ...json.RawMessage) error {
 	for _, list := range lists {
 		var categories []*struct {

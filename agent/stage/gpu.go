@@ -263,6 +263,15 @@ func (x *gpuExam) broken(units []*gpuUnit, why string) {
 	}
 }
 
+// leave notes why nothing has GPUs compute, where nothing graver is known.
+func leave(units []*gpuUnit, why string) {
+	for _, u := range units {
+		if u.untested == "" {
+			u.untested = why
+		}
+	}
+}
+
 func (x *gpuExam) ask(ctx context.Context, smi string) ([]gpu.Card, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -283,15 +292,12 @@ func (x *gpuExam) diagnose(ctx context.Context, smi string, cards []gpu.Card) er
 	mine := x.of("10de")
 
 	if dcgmi == "" || engine == "" || level == 0 {
-		for _, u := range mine {
-			if u.untested == "" {
-				u.untested = "the overlay has no DCGM (dcgmi, nv-hostengine)"
-			}
-
-			if level == 0 {
-				u.untested = "the profile asks for no diagnostic (GPU.dcgm)"
-			}
+		why := "the overlay has no DCGM (dcgmi, nv-hostengine)"
+		if level == 0 {
+			why = "the profile asks for no diagnostic (GPU.dcgm)"
 		}
+
+		leave(mine, why)
 
 		return nil
 	}
@@ -319,17 +325,17 @@ func (x *gpuExam) diagnose(ctx context.Context, smi string, cards []gpu.Card) er
 	x.env.Keep("dcgm-diag.json", text)
 
 	diagnosis, bad := gpu.ParseDiag(text)
-	if bad != nil {
-		if err != nil {
-			bad = err
-		}
 
+	switch {
+	case len(diagnosis.Results) == 0 && gpu.WithoutDiagnostic(text, err):
+		leave(mine, "the overlay has DCGM without its diagnostic (nvvs)")
+	case bad != nil && err != nil:
+		x.broken(mine, err.Error())
+	case bad != nil:
 		x.broken(mine, bad.Error())
-
-		return nil
+	default:
+		x.judgeDiagnosis(&diagnosis, cards)
 	}
-
-	x.judgeDiagnosis(&diagnosis, cards)
 
 	return nil
 }

@@ -356,14 +356,35 @@ func TestGPUsThatWereNotDiagnosedWhole(t *testing.T) {
 		says             string
 		codes            []string
 	}{
-		"all of level 3":                  {passes, "3", core.Pass, "", nil},
-		"the link alone":                  {only("Integration", "pcie"), "2", core.Skip, "no test of DCGM had it work", nil},
-		"memory at level 2":               {only("Hardware", "memory"), "2", core.Pass, "", nil},
-		"memory at level 3":               {only("Hardware", "memory"), "3", core.Skip, "targeted_stress is not in what it tells", nil},
-		"a stress that was skipped":       {diag("Skip", stress, "targeted_stress", `,"info":"not allowed on this SKU"`), "3", core.Skip, "targeted_stress was skipped (not allowed on this SKU)", nil},
-		"a diagnostic that did not run":   {diag("Not Run", "Hardware", "diagnostic", ""), "3", core.Skip, "diagnostic did not run", nil},
-		"a link test that was skipped":    {diag("Skip", "Integration", "pcie", ""), "3", core.Skip, "pcie was skipped", nil},
-		"a test of another package":       {diag("Skip", "Hardware", "eud", ""), "3", core.Pass, "", nil},
+		"all of level 3":                {passes, "3", core.Pass, "", nil},
+		"the link alone":                {only("Integration", "pcie"), "2", core.Skip, "no test of DCGM had it work", nil},
+		"memory at level 2":             {only("Hardware", "memory"), "2", core.Pass, "", nil},
+		"memory at level 3":             {only("Hardware", "memory"), "3", core.Skip, "targeted_stress is not in what it tells", nil},
+		"a stress that was skipped":     {diag("Skip", stress, "targeted_stress", `,"info":"not allowed on this SKU"`), "3", core.Skip, "targeted_stress was skipped (not allowed on this SKU)", nil},
+		"a diagnostic that did not run": {diag("Not Run", "Hardware", "diagnostic", ""), "3", core.Skip, "diagnostic did not run", nil},
+		"a link test that was skipped":  {diag("Skip", "Integration", "pcie", ""), "3", core.Skip, "pcie was skipped", nil},
+		"a test of another package":     {diag("Skip", "Hardware", "eud", ""), "3", core.Pass, "", nil},
+		"software that is not there": {
+			diag("Fail", stress, "targeted_stress", `,"warnings":[{"error_id":22,"error_category":4,"error_severity":4,"warning":"Cannot open library libcublas.so.12"}]`), "3",
+			core.Error, "", []string{"critical gpu/tool-failed"},
+		},
+		"a fabric manager that does not run": {
+			diag("Fail", "Hardware", "diagnostic", `,"warnings":["Unable to initialize CUDA: system not yet initialized. Check that the Fabric Manager runs."]`), "3",
+			core.Error, "", []string{"critical gpu/tool-failed"},
+		},
+		"software that DCGM does not like": {
+			diag("Fail", "Deployment", "software", `,"warnings":[{"error_id":29,"error_category":3,"error_severity":5,"warning":"Persistence mode is disabled"}]`), "3",
+			core.Pass, "", []string{"warning gpu/diagnostic-warning"},
+		},
+		"no diagnostic in the overlay": {
+			`{"DCGM Diagnostic":{"runtime_error":"The NVVS binary was not found in the specified location; please install it"}}`, "3", core.Skip, "without its diagnostic (nvvs)", nil,
+		},
+		"no diagnostic, in words": {
+			"Error: Unable to complete diagnostic for group 2147483647. Return: (-52): The NVVS binary was not found in the specified location", "3", core.Skip, "without its diagnostic (nvvs)", nil,
+		},
+		"another error": {
+			`{"DCGM Diagnostic":{"runtime_error":"the diagnostic is paused"}}`, "3", core.Error, "", []string{"critical gpu/tool-failed"},
+		},
 		"an error beside tests that pass": {with(`"runtime_error":"the diagnostic was killed"`), "3", core.Error, "", []string{"critical gpu/tool-failed"}},
 	}
 

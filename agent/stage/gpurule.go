@@ -284,6 +284,8 @@ func (x *gpuExam) judgeTest(u *gpuUnit, r *gpu.Result) {
 	isolated := r.Severity == gpu.Isolate
 
 	switch {
+	case r.Outcome == gpu.Failed && r.Software && (r.Works() || !u.worked && r.Severity != gpu.Config):
+		x.broken([]*gpuUnit{u}, "DCGM's software does not work: "+said)
 	case r.Outcome == gpu.Failed && (isolated || r.Works() && r.Severity != gpu.Config):
 		x.say(u, problem.GPUDiagnostic, "", "%s", said)
 	case r.Outcome == gpu.Failed, r.Outcome == gpu.Warned:
