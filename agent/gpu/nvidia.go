@@ -163,6 +163,14 @@ func ParseSMI(text []byte) ([]Card, error) {
 	return cards, nil
 }
 
+// AfterSMI returns what nvidia-smi writes behind its XML: "WARNING: infoROM is corrupted at
+// gpu 0000:01:00.0".
+func AfterSMI(text []byte) string {
+	_, rest, _ := bytes.Cut(text, []byte("</nvidia_smi_log>"))
+
+	return word(strings.Join(strings.Fields(string(rest[:min(len(rest), maxWords)])), " "))
+}
+
 func (g *smiGPU) card() Card {
 	c := Card{
 		Address: address(g.ID), Model: word(g.Name), Serial: word(g.Serial), UUID: word(g.UUID), VBIOS: word(g.VBIOS), ECC: yes(g.ECC),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -77,8 +78,16 @@ type gpuLoad struct {
 	samples  int
 	gen      int     // the best of its link
 	power    float64 // the most
-	headroom float64 // the least
+	headroom float64 // the least; NaN: not told
 	slowdown []string
+
+	slow, slowest int // samples in a row with hw_slowdown: up to now, at most
+}
+
+// unhealthy reports whether the hardware slowed a GPU down for a fault. The bare reason may
+// show for a moment while the GPU changes its clocks (nvml.h, nvmlClocksThrottleReasonHwSlowdown).
+func (s *gpuLoad) unhealthy() bool {
+	return s.slowest > 1 || slices.Contains(s.slowdown, "hw_thermal_slowdown") || slices.Contains(s.slowdown, "hw_power_brake_slowdown")
 }
 
 func (u *gpuUnit) part() core.Part {
@@ -205,7 +214,7 @@ func (x *gpuExam) nvidia(ctx context.Context) error {
 		return nil
 	}
 
-	cards, err := x.ask(ctx, smi)
+	cards, status, err := x.ask(ctx, smi)
 
 	if err != nil && ctx.Err() == nil {
 		x.broken(mine, "nvidia-smi does not tell: "+err.Error())
@@ -226,11 +235,13 @@ func (x *gpuExam) nvidia(ctx context.Context) error {
 		u.card = &cards[i]
 	}
 
+	x.complained(mine, status)
+
 	if err := x.diagnose(ctx, smi, cards); err != nil {
 		return err
 	}
 
-	after, err := x.ask(ctx, smi)
+	after, later, err := x.ask(ctx, smi)
 
 	switch {
 	case ctx.Err() != nil:
@@ -238,10 +249,31 @@ func (x *gpuExam) nvidia(ctx context.Context) error {
 	case err != nil:
 		x.broken(mine, "nvidia-smi does not tell any more: "+err.Error())
 	default:
+		if later != status {
+			x.complained(mine, later)
+		}
+
 		x.compare(after)
 	}
 
 	return nil
+}
+
+// complained notes that nvidia-smi tells all and ends with a status all the same: of the
+// GPUs that its last words name, or of all.
+func (x *gpuExam) complained(units []*gpuUnit, status string) {
+	if status == "" {
+		return
+	}
+
+	named := slices.DeleteFunc(slices.Clone(units), func(u *gpuUnit) bool { return !strings.Contains(strings.ToLower(status), u.Address) })
+	if len(named) == 0 {
+		named = units
+	}
+
+	for _, u := range named {
+		x.say(u, problem.GPUComplaint, "", "nvidia-smi tells of it, and ends with %s", status)
+	}
 }
 
 // of lists the GPUs of a vendor.
@@ -272,16 +304,29 @@ func leave(units []*gpuUnit, why string) {
 	}
 }
 
-func (x *gpuExam) ask(ctx context.Context, smi string) ([]gpu.Card, error) {
+// ask has nvidia-smi tell. Where it tells all and ends with an error, as for a GPU whose
+// infoROM is corrupted, that is the status.
+func (x *gpuExam) ask(ctx context.Context, smi string) (cards []gpu.Card, status string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 
-	text, err := x.tools.Run(ctx, x.env.Overlays, smi, "-q", "-x")
-	if err != nil {
-		return nil, err
+	text, failed := x.tools.Run(ctx, x.env.Overlays, smi, "-q", "-x")
+
+	cards, err = gpu.ParseSMI(text)
+
+	switch {
+	case failed == nil:
+		return cards, "", err
+	case err != nil || ctx.Err() != nil:
+		return nil, "", failed
 	}
 
-	return gpu.ParseSMI(text)
+	status, _, _ = strings.Cut(failed.Error(), "; it wrote:") // the tail of the XML
+	if words := gpu.AfterSMI(text); words != "" {
+		status += ": " + words
+	}
+
+	return cards, status, nil
 }
 
 // diagnose has DCGM work the GPUs. The error is that of ctx.
@@ -396,7 +441,7 @@ func (x *gpuExam) work(ctx context.Context, smi, dcgmi string, level int) (text 
 		case <-done:
 			return text, err
 		case <-ticker.C:
-			if cards, err := x.ask(ctx, smi); err == nil {
+			if cards, _, err := x.ask(ctx, smi); err == nil {
 				x.observe(cards)
 			}
 		}
@@ -418,11 +463,17 @@ func (x *gpuExam) observe(cards []gpu.Card) {
 			s := &u.seen
 			s.power, s.gen = max(s.power, numeric(c.Power)), max(s.gen, c.Gen)
 
-			if s.samples == 0 || c.Headroom < s.headroom {
+			if s.samples == 0 || math.IsNaN(s.headroom) || c.Headroom < s.headroom {
 				s.headroom = c.Headroom
 			}
 
-			s.samples++
+			if s.samples++; slices.Contains(c.Slowdown, "hw_slowdown") {
+				s.slow++
+			} else {
+				s.slow = 0
+			}
+
+			s.slowest = max(s.slowest, s.slow)
 
 			for _, why := range c.Slowdown {
 				if !slices.Contains(s.slowdown, why) {

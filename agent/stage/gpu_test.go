@@ -399,3 +399,62 @@ func TestGPUsThatWereNotDiagnosedWhole(t *testing.T) {
 		})
 	}
 }
+
+// What the hardware slows down is told of by several polls.
+func TestGPUsThatAreSlowedDown(t *testing.T) {
+	const slow = "clocks_event_reason_hw_slowdown>"
+
+	calm, bare := smi(t, busy, busyNow), smi(t, busy, busyNow, slow+"Not Active<", slow+"Active<")
+	brake := smi(t, busy, busyNow, "hw_power_brake_slowdown>Not Active<", "hw_power_brake_slowdown>Active<")
+
+	for name, tt := range map[string]struct {
+		polls   []string
+		verdict core.Verdict
+		codes   []string
+	}{
+		"a moment":       {[]string{calm, bare, calm}, core.Pass, []string{"warning gpu/slowdown"}},
+		"now and then":   {[]string{bare, calm, bare}, core.Pass, []string{"warning gpu/slowdown"}},
+		"on and on":      {[]string{calm, bare, bare}, core.Fail, []string{"critical gpu/slowdown"}},
+		"the power once": {[]string{calm, brake, calm}, core.Fail, []string{"critical gpu/slowdown"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tools := working(calm, calm, calm, diag("Pass", stress, "targeted_stress", ""))
+			tools.takes, tools.answers["nvidia-smi -q"] = 35*time.Second, slices.Concat([]string{calm}, tt.polls, []string{calm})
+			r := vetGPU(t, rackWith(nvidia, 16, 16, nil), tools, nil)
+
+			if got := coded(r); r.Verdict != tt.verdict || !slices.Equal(got, tt.codes) {
+				t.Errorf("%s %q, want %s %q", r.Verdict, got, tt.verdict, tt.codes)
+			}
+		})
+	}
+}
+
+// A first sample that tells no temperature does not end the watch on heat.
+func TestGPUsThatTellTheirHeatLate(t *testing.T) {
+	calm := smi(t, busy, busyNow)
+	tools := working(calm, calm, calm, diag("Pass", stress, "targeted_stress", ""))
+	tools.takes, tools.answers["nvidia-smi -q"] = 25*time.Second, []string{
+		calm, smi(t, busy, busyNow, "<gpu_temp>27 C<", "<gpu_temp>N/A<"), smi(t, busy, busyNow, "<gpu_temp>27 C<", "<gpu_temp>85 C<"), calm,
+	}
+
+	if r := vetGPU(t, rackWith(nvidia, 16, 16, nil), tools, nil); !slices.Equal(coded(r), []string{"warning gpu/hot"}) {
+		t.Errorf("%q", coded(r))
+	}
+}
+
+// nvidia-smi ends with 14 for a corrupted infoROM, and tells all before.
+func TestGPUsWhoseToolTellsAndComplains(t *testing.T) {
+	const words = "\nWARNING: infoROM is corrupted at gpu 0000:01:00.0\n"
+
+	tools := working(smi(t)+words, smi(t, busy, busyNow)+words, smi(t)+words, diag("Pass", stress, "targeted_stress", ""))
+	tools.errs["nvidia-smi -q"] = errors.New("running nvidia-smi: exit status 14; it wrote: </gpu> </nvidia_smi_log>")
+
+	r := vetGPU(t, rackWith(nvidia, 16, 16, nil), tools, nil)
+	if r.Verdict != core.Pass || !slices.Equal(coded(r), []string{"warning gpu/tool-complains"}) || len(r.Findings) != 1 {
+		t.Fatalf("%s %+v", r.Verdict, r.Findings)
+	}
+
+	if said := r.Findings[0].Evidence; !strings.Contains(said, "exit status 14: WARNING: infoROM is corrupted at gpu 0000:01:00.0") || strings.Contains(said, "<") {
+		t.Error(said)
+	}
+}

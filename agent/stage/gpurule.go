@@ -151,8 +151,11 @@ func (x *gpuExam) judgeLoad(u *gpuUnit, c *gpu.Card) {
 		return
 	}
 
-	if len(s.slowdown) > 0 {
+	switch {
+	case s.unhealthy():
 		x.say(u, problem.GPUSlowdown, "", "its hardware slowed it down under load: %s", strings.Join(s.slowdown, ", "))
+	case len(s.slowdown) > 0:
+		x.say(u, problem.GPUSlowdown, core.Warning, "its hardware slowed it down under load, never twice in a row (every %v): %s", pollEvery, strings.Join(s.slowdown, ", "))
 	}
 
 	if s.headroom < nearSlow {

@@ -22,6 +22,7 @@ const (
 	GPUDiagnostic        = "gpu/diagnostic"
 	GPUDiagnosticWarning = "gpu/diagnostic-warning"
 	GPUTool              = "gpu/tool-failed"
+	GPUComplaint         = "gpu/tool-complains"
 	GPUNoCompute         = "gpu/compute-not-tested"
 )
 
@@ -109,6 +110,10 @@ func gpuWork() []Entry {
 		{
 			GPUTool, "A tool for GPUs does not work", "An overlay brings it, and it cannot be run, does not know the GPU or writes what cannot be read. The hardware is not judged.",
 			"Look at the evidence and the log: the modules of the overlay must be made for the kernel of the boot image; see docs/overlays.md.", core.Critical,
+		},
+		{
+			GPUComplaint, "A tool for GPUs complains", "It tells all that it is asked, and ends with a status that is not 0: an infoROM that is corrupted does so (14).",
+			"Look at the evidence. A corrupted infoROM does not keep {part} from working; its maker replaces it under warranty.", core.Warning,
 		},
 		{
 			GPUNoCompute, "Compute of a GPU was not tested", "The profile or the spec asks for it (gpu.require_compute), and nothing had the GPU compute.",
