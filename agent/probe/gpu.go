@@ -2,7 +2,6 @@ package probe
 
 import (
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -13,11 +12,9 @@ import (
 // controllers (class 03) and processing accelerators (class 12), but for those that
 // only carry a server's or a virtual machine's console.
 func (m Machine) GPUs(devices []core.PCIDevice) (gpus []core.Graphics) {
-	// ASPEED, Matrox, Cirrus, QEMU (stdvga, QXL, virtio), VMware, Hyper-V, XGI.
-	console := []string{"1a03", "102b", "1013", "1234", "1b36", "1af4", "15ad", "1414", "18ca"}
-
-	for _, d := range devices {
-		if !strings.HasPrefix(d.Class, "03") && !strings.HasPrefix(d.Class, "12") || slices.Contains(console, d.Vendor) {
+	for i := range devices {
+		d := &devices[i]
+		if !strings.HasPrefix(d.Class, "03") && !strings.HasPrefix(d.Class, "12") || d.Console() {
 			continue
 		}
 

@@ -138,8 +138,8 @@ func (x *gpuExam) run(ctx context.Context) core.Result {
 	return x.result()
 }
 
-// find lists the GPUs. What only carries the console of a server or of a virtual machine
-// is none.
+// find lists the GPUs that are there to compute: no consoles, and no graphics inside of a
+// CPU.
 func (x *gpuExam) find() {
 	tables, err := inventory.ReadSMBIOS(x.machine.Root)
 	if err != nil {
@@ -149,12 +149,10 @@ func (x *gpuExam) find() {
 	devices := x.machine.PCI(tables)
 
 	for _, g := range x.machine.GPUs(devices) {
-		u := &gpuUnit{Graphics: g}
-		if i := slices.IndexFunc(devices, func(d core.PCIDevice) bool { return d.Address == g.Address }); i >= 0 {
-			u.slot = devices[i].Slot
+		i := slices.IndexFunc(devices, func(d core.PCIDevice) bool { return d.Address == g.Address })
+		if i >= 0 && devices[i].Computes() {
+			x.units = append(x.units, &gpuUnit{Graphics: g, slot: devices[i].Slot})
 		}
-
-		x.units = append(x.units, u)
 	}
 }
 
@@ -227,7 +225,7 @@ func (x *gpuExam) nvidia(ctx context.Context) error {
 	for _, u := range mine {
 		i := slices.IndexFunc(cards, func(c gpu.Card) bool { return c.Address == u.Address })
 		if i < 0 {
-			x.broken([]*gpuUnit{u}, fmt.Sprintf("nvidia-smi tells of %d GPUs, not of this one", len(cards)))
+			u.untested = fmt.Sprintf("nvidia-smi tells of %d GPUs, not of this one", len(cards))
 
 			continue
 		}
@@ -536,7 +534,7 @@ func (x *gpuExam) radeon(ctx context.Context) {
 
 		i := slices.IndexFunc(cards, func(c gpu.Radeon) bool { return c.Address == u.Address })
 		if i < 0 {
-			x.broken([]*gpuUnit{u}, fmt.Sprintf("rocm-smi tells of %d GPUs, not of this one", len(cards)))
+			u.untested = fmt.Sprintf("rocm-smi tells of %d GPUs, not of this one", len(cards))
 
 			continue
 		}

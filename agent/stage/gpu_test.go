@@ -458,3 +458,50 @@ func TestGPUsWhoseToolTellsAndComplains(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+// withDisplay puts another display controller in place of the BMC's, on bus 0.
+func withDisplay(root fstest.MapFS, vendor, class string) fstest.MapFS {
+	const dir = "sys/devices/pci0000:00/0000:00:02.0/"
+
+	root[dir+"vendor"], root[dir+"class"] = &fstest.MapFile{Data: []byte("0x" + vendor)}, &fstest.MapFile{Data: []byte("0x" + class)}
+
+	return root
+}
+
+// What only shows a picture, or is inside of a CPU, is not asked to compute, and does not
+// count as a GPU.
+func TestGPUsThatNobodyAsksToCompute(t *testing.T) {
+	a100 := smi(t)
+	passes := func() *fakeTools {
+		return working(a100, smi(t, busy, busyNow), a100, diag("Pass", stress, "targeted_stress", ""))
+	}
+	elsewhere := smi(t, "00000000:01:00.0", "00000000:09:00.0")
+	require := map[string]string{profile.GPURequire: "yes"}
+
+	for name, tt := range map[string]struct {
+		root    fstest.MapFS
+		tools   *fakeTools
+		config  map[string]string
+		verdict core.Verdict
+		says    string
+		codes   []string
+	}{
+		"Intel's graphics alone":              {withDisplay(rackWith("", 0, 16, nil), "8086", "030000"), nil, nil, core.Skip, "no GPU", nil},
+		"Intel's graphics beside an A100":     {withDisplay(rackWith(nvidia, 16, 16, nil), "8086", "030000"), passes(), require, core.Pass, "", nil},
+		"Intel's NPU beside an A100":          {withDisplay(rackWith(nvidia, 16, 16, nil), "8086", "120000"), passes(), require, core.Pass, "", nil},
+		"a BMC of Huawei beside an A100":      {withDisplay(rackWith(nvidia, 16, 16, nil), "19e5", "030000"), passes(), require, core.Pass, "", nil},
+		"Intel's graphics do not count":       {withDisplay(rackWith(nvidia, 16, 16, nil), "8086", "030000"), passes(), map[string]string{profile.GPUCount: "2"}, core.Fail, "", []string{"critical gpu/missing"}},
+		"a GPU that nvidia-smi does not list": {rackWith(nvidia, 16, 16, nil), working(elsewhere, elsewhere, elsewhere, passes().answers["dcgmi diag"][0]), nil, core.Skip, "not of this one", nil},
+		"the same where compute is wanted": {
+			rackWith(nvidia, 16, 16, nil), working(elsewhere, elsewhere, elsewhere, passes().answers["dcgmi diag"][0]), require, core.Error, "", []string{"critical gpu/compute-not-tested"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := vetGPU(t, tt.root, tt.tools, tt.config)
+
+			if got := coded(r); r.Verdict != tt.verdict || !slices.Equal(got, tt.codes) || !strings.Contains(r.SkipReason, tt.says) {
+				t.Errorf("%s %q %q, want %s %q", r.Verdict, r.SkipReason, got, tt.verdict, tt.codes)
+			}
+		})
+	}
+}

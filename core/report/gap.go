@@ -194,17 +194,27 @@ func diskName(d *core.Disk) string {
 	return d.Name + ", no serial"
 }
 
-// gpuGaps lists the GPUs and accelerators that no GPU stage has passed.
+// gpuGaps lists the GPUs and accelerators that no GPU stage has passed. In a stage that did
+// not pass as a whole, each GPU is a step of its own.
 func gpuGaps(in *Input) []Gap {
 	if stagePassed(&in.Run, core.GPU) {
 		return nil
 	}
 
-	var gaps []Gap
+	var (
+		gaps  []Gap
+		steps []core.SubStep
+	)
+
+	if i := in.Run.StageAt(core.GPU); i >= 0 && in.Run.Stages[i].Phase == core.Done {
+		steps = in.Run.Stages[i].SubSteps
+	}
 
 	for i := range in.Inventory.PCI {
 		dev := &in.Inventory.PCI[i]
-		if !computes(dev) {
+
+		tested := slices.ContainsFunc(steps, func(s core.SubStep) bool { return s.Name == dev.Address && s.Verdict == core.Pass })
+		if tested || !dev.Computes() {
 			continue
 		}
 
@@ -235,25 +245,4 @@ func supplyGaps(in *Input) []Gap {
 	}
 
 	return nil
-}
-
-// computes tells a GPU or accelerator from the plain frame buffer of a BMC or of
-// a virtual machine. PCI classes: 0300 VGA, 0302 3D, 0380 other display, 1200
-// processing accelerator (PCI Code and ID Assignment Specification 1.15).
-func computes(dev *core.PCIDevice) bool {
-	gpuVendors := []string{"10de", "1002", "8086"} // NVIDIA, AMD, Intel
-
-	class := strings.ToLower(dev.Class)
-	if len(class) < 4 {
-		return false
-	}
-
-	switch class[:4] {
-	case "0302", "1200":
-		return true
-	case "0300", "0380":
-		return slices.Contains(gpuVendors, strings.ToLower(dev.Vendor))
-	default:
-		return false
-	}
 }

@@ -375,3 +375,40 @@ func TestPowerSuppliesThatNobodySawAreAGap(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// A GPU that was had compute is no gap because of one beside it that was not, and graphics
+// inside of a CPU are never one.
+func TestGPUsAreAGapEachByItself(t *testing.T) {
+	t.Parallel()
+
+	in := base()
+	in.Inventory.PCI = append(in.Inventory.PCI,
+		core.PCIDevice{Address: "0000:00:02.0", Vendor: "8086", Device: "4c8a", Class: "030000", Name: "UHD 750"},
+		core.PCIDevice{Address: "0000:41:00.0", Vendor: "10de", Device: "20b0", Class: "030200", Name: "A100"},
+		core.PCIDevice{Address: "0000:81:00.0", Vendor: "1002", Device: "738c", Class: "038000", Name: "MI100"},
+	)
+	in.Run.Stages = slices.Insert(in.Run.Stages, 4, core.Stage{
+		Name: core.GPU, Phase: core.Done, Verdict: core.Skip, SkipReason: "compute NOT tested: 0000:81:00.0",
+		SubSteps: []core.SubStep{{Name: "0000:41:00.0", Verdict: core.Pass}, {Name: "0000:81:00.0", Verdict: core.Skip}},
+	})
+
+	about := func() (what []string) {
+		for _, g := range report.Build(in).NotTested {
+			if strings.HasPrefix(g.What, "compute of the GPU") {
+				what = append(what, g.What)
+			}
+		}
+
+		return what
+	}
+
+	if got, want := about(), []string{"compute of the GPU at 0000:81:00.0 (MI100)"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+
+	in.Run.Stages[4].Phase = core.Active // its steps may still change
+
+	if got := about(); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+}
