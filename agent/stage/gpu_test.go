@@ -310,14 +310,21 @@ func TestWhatIsNotComputed(t *testing.T) {
 		says    string
 		codes   []string
 	}{
-		"a server without GPUs":            {rackWith("", 0, 16, nil), nil, nil, core.Skip, "no GPU", nil},
-		"a GPU that is missing":            {rackWith("", 0, 16, nil), nil, map[string]string{profile.GPUCount: "1"}, core.Fail, "", []string{"critical gpu/missing"}},
-		"no GPU and compute is wanted":     {rackWith("", 0, 16, nil), nil, require, core.Error, "", []string{"critical gpu/compute-not-tested"}},
-		"no overlay":                       {rackWith(nvidia, 16, 16, nil), nil, nil, core.Skip, "compute NOT tested", nil},
-		"no overlay and compute wanted":    {rackWith(nvidia, 16, 16, nil), nil, require, core.Error, "", []string{"critical gpu/compute-not-tested"}},
-		"nvidia-smi alone":                 {rackWith(nvidia, 16, 16, nil), alone, nil, core.Skip, "no DCGM", nil},
-		"a tool that does not work":        {rackWith(nvidia, 16, 16, nil), broken, nil, core.Error, "", []string{"critical gpu/tool-failed"}},
-		"software that only looks":         {rackWith(nvidia, 16, 16, nil), working(a100, a100, a100, only("Deployment", "software")), nil, core.Skip, "no test of DCGM had it work", nil},
+		"a server without GPUs":         {rackWith("", 0, 16, nil), nil, nil, core.Skip, "no GPU", nil},
+		"a GPU that is missing":         {rackWith("", 0, 16, nil), nil, map[string]string{profile.GPUCount: "1"}, core.Fail, "", []string{"critical gpu/missing"}},
+		"no GPU and compute is wanted":  {rackWith("", 0, 16, nil), nil, require, core.Error, "", []string{"critical gpu/compute-not-tested"}},
+		"no overlay":                    {rackWith(nvidia, 16, 16, nil), nil, nil, core.Skip, "compute NOT tested", nil},
+		"no overlay and compute wanted": {rackWith(nvidia, 16, 16, nil), nil, require, core.Error, "", []string{"critical gpu/compute-not-tested"}},
+		"nvidia-smi alone":              {rackWith(nvidia, 16, 16, nil), alone, nil, core.Skip, "no DCGM", nil},
+		"a tool that does not work":     {rackWith(nvidia, 16, 16, nil), broken, nil, core.Error, "", []string{"critical gpu/tool-failed"}},
+		"software that only looks":      {rackWith(nvidia, 16, 16, nil), working(a100, a100, a100, only("Deployment", "software")), nil, core.Skip, "no test of DCGM had it work", nil},
+		"a diagnostic that is not whole": {
+			rackWith(nvidia, 16, 16, nil), working(a100, smi(t, busy, busyNow), a100, only("Hardware", "memory")), require, core.Error, "", []string{"critical gpu/compute-not-tested"},
+		},
+		"no diagnostic of DCGM": {
+			rackWith(nvidia, 16, 16, nil), working(a100, smi(t, busy, busyNow), a100, "Error: The NVVS binary was not found in the specified location"), require,
+			core.Error, "", []string{"critical gpu/compute-not-tested"},
+		},
 		"an overlay that works":            {rackWith(nvidia, 16, 16, nil), working(a100, smi(t, busy, busyNow), a100, passes), require, core.Pass, "", nil},
 		"a slot of eight lanes":            {rackWith(nvidia, 8, 8, nil), nil, nil, core.Skip, "compute NOT tested", nil},
 		"a card of AMD with an error":      {rackWith("1002", 16, 16, map[string]string{"ras/umc_err_count": "ue: 1\nce: 0\n"}), nil, nil, core.Fail, "", []string{"critical gpu/ecc-uncorrected"}},
