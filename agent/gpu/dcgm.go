@@ -179,6 +179,12 @@ func ParseDiag(text []byte) (Diagnosis, error) {
 	return d, nil
 }
 
+// Complains reports whether a test failed or warned, or DCGM tells of an error of its own:
+// each of them makes dcgmi end with a status.
+func (d *Diagnosis) Complains() bool {
+	return len(d.Errors) > 0 || slices.ContainsFunc(d.Results, func(r Result) bool { return r.Outcome != Passed && r.Outcome != Skipped })
+}
+
 // WithoutDiagnostic reports whether dcgmi says, in what it wrote or by its error, that nvvs
 // is missing (DCGM_ST_NVVS_BINARY_NOT_FOUND): the program that does the diagnostic, which
 // comes in a package of its own.

@@ -376,6 +376,10 @@ func (x *gpuExam) diagnose(ctx context.Context, smi string, cards []gpu.Card) er
 		x.broken(mine, err.Error())
 	case bad != nil:
 		x.broken(mine, bad.Error())
+	case err != nil && !diagnosis.Complains(): // or the status is that of a test
+		diagnosis.Errors = append(diagnosis.Errors, err.Error())
+
+		fallthrough
 	default:
 		x.judgeDiagnosis(&diagnosis, cards)
 	}
@@ -449,35 +453,34 @@ func (x *gpuExam) work(ctx context.Context, smi, dcgmi string, level int) (text 
 // observe takes in what was told while the GPUs worked.
 func (x *gpuExam) observe(cards []gpu.Card) {
 	for i := range cards {
-		c := &cards[i]
-
 		for _, u := range x.units {
-			if u.Address != c.Address {
-				continue
+			if u.Address == cards[i].Address {
+				x.measure(u, &cards[i])
+				u.seen.add(&cards[i])
 			}
+		}
+	}
+}
 
-			x.measure(u, c)
+// add takes in a sample.
+func (s *gpuLoad) add(c *gpu.Card) {
+	s.power, s.gen = max(s.power, numeric(c.Power)), max(s.gen, c.Gen)
 
-			s := &u.seen
-			s.power, s.gen = max(s.power, numeric(c.Power)), max(s.gen, c.Gen)
+	if s.samples == 0 || math.IsNaN(s.headroom) || c.Headroom < s.headroom {
+		s.headroom = c.Headroom
+	}
 
-			if s.samples == 0 || math.IsNaN(s.headroom) || c.Headroom < s.headroom {
-				s.headroom = c.Headroom
-			}
+	if s.samples++; slices.Contains(c.Slowdown, "hw_slowdown") {
+		s.slow++
+	} else {
+		s.slow = 0
+	}
 
-			if s.samples++; slices.Contains(c.Slowdown, "hw_slowdown") {
-				s.slow++
-			} else {
-				s.slow = 0
-			}
+	s.slowest = max(s.slowest, s.slow)
 
-			s.slowest = max(s.slowest, s.slow)
-
-			for _, why := range c.Slowdown {
-				if !slices.Contains(s.slowdown, why) {
-					s.slowdown = append(s.slowdown, why)
-				}
-			}
+	for _, why := range c.Slowdown {
+		if !slices.Contains(s.slowdown, why) {
+			s.slowdown = append(s.slowdown, why)
 		}
 	}
 }

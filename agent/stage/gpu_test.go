@@ -403,6 +403,10 @@ func TestGPUsThatWereNotDiagnosedWhole(t *testing.T) {
 			if got := coded(r); r.Verdict != tt.verdict || !slices.Equal(got, tt.codes) || !strings.Contains(r.SkipReason, tt.says) {
 				t.Errorf("%s %q %q, want %s %q", r.Verdict, r.SkipReason, got, tt.verdict, tt.codes)
 			}
+
+			if whole := tt.verdict == core.Pass; (r.SubSteps[0].Verdict == core.Pass) != whole || strings.Contains(r.Coverage, "NOT tested") == whole {
+				t.Errorf("its step is a %s, coverage: %s", r.SubSteps[0].Verdict, r.Coverage)
+			}
 		})
 	}
 }
@@ -508,6 +512,32 @@ func TestGPUsThatNobodyAsksToCompute(t *testing.T) {
 
 			if got := coded(r); r.Verdict != tt.verdict || !slices.Equal(got, tt.codes) || !strings.Contains(r.SkipReason, tt.says) {
 				t.Errorf("%s %q %q, want %s %q", r.Verdict, r.SkipReason, got, tt.verdict, tt.codes)
+			}
+		})
+	}
+}
+
+// A status that no test and no word of DCGM explains is an error of its own.
+func TestGPUsWhoseDiagnosticEndsWithAStatus(t *testing.T) {
+	for name, tt := range map[string]struct {
+		diagnosis string
+		verdict   core.Verdict
+		codes     []string
+	}{
+		"all pass":     {diag("Pass", stress, "targeted_stress", ""), core.Error, []string{"critical gpu/tool-failed"}},
+		"a test fails": {diag("Fail", stress, "targeted_stress", ""), core.Fail, []string{"critical gpu/diagnostic"}},
+		"a test that only looks": {
+			diag("Fail", "Deployment", "software", `,"warnings":[{"error_severity":5,"warning":"Persistence mode is disabled"}]`), core.Pass, []string{"warning gpu/diagnostic-warning"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a100 := smi(t)
+			tools := working(a100, smi(t, busy, busyNow), a100, tt.diagnosis)
+			tools.errs["dcgmi diag"] = errors.New("running dcgmi: exit status 226")
+
+			r := vetGPU(t, rackWith(nvidia, 16, 16, nil), tools, nil)
+			if got := coded(r); r.Verdict != tt.verdict || !slices.Equal(got, tt.codes) {
+				t.Errorf("%s %q, want %s %q", r.Verdict, got, tt.verdict, tt.codes)
 			}
 		})
 	}

@@ -223,52 +223,50 @@ func (x *gpuExam) judgeDiagnosis(d *gpu.Diagnosis, cards []gpu.Card) {
 
 // left says what DCGM did not have a GPU do, or not with a pass; empty: nothing.
 func (x *gpuExam) left(results []*gpu.Result) string {
-	passed := map[string]bool{}
-	missed := []string{}
+	missed, computed := []string{}, false
 
 	for _, r := range results {
-		if !r.Works() {
-			continue
-		}
-
-		if r.Outcome == gpu.Passed {
-			passed[r.Name()] = passed[r.Name()] || r.Computes()
-
-			continue
-		}
-
-		if r.Outcome == gpu.Warned || r.Outcome != gpu.Failed && r.Extra() {
-			continue
-		}
-
-		said := r.Name() + " " + ended(r.Outcome)
-		if r.Words != "" {
-			said += " (" + r.Words + ")"
-		}
-
-		missed = append(missed, said)
-	}
-
-	for _, name := range gpu.Required(wholeSetting(x.env.Config[profile.GPUDCGM])) {
-		tried := slices.ContainsFunc(results, func(r *gpu.Result) bool { return r.Name() == name && r.Outcome != gpu.Passed })
-
 		switch {
-		case passed[name]:
-		case !tried:
-			missed = append(missed, name+" is not in what it tells")
-		case !slices.ContainsFunc(missed, func(said string) bool { return strings.HasPrefix(said, name+" ") }):
-			missed = append(missed, name+" did not pass")
+		case !r.Works(), r.Outcome == gpu.Warned, r.Extra() && r.Outcome != gpu.Failed:
+		case r.Outcome == gpu.Passed:
+			computed = computed || r.Computes()
+		default:
+			missed = append(missed, strings.TrimSuffix(r.Name()+" "+ended(r.Outcome)+" ("+r.Words+")", " ()"))
 		}
 	}
+
+	missed = append(missed, x.absent(results)...)
 
 	switch {
-	case !slices.Contains(slices.Collect(maps.Values(passed)), true):
+	case !computed:
 		missed = slices.Insert(missed, 0, "no test of DCGM had it work")
 	case len(missed) > 0:
 		missed[0] = "not all tests of DCGM had it work: " + missed[0]
 	}
 
 	return strings.Join(missed, "; ")
+}
+
+// absent lists the tests of the level that are not told of, or have only warned.
+func (x *gpuExam) absent(results []*gpu.Result) (missed []string) {
+	for _, name := range gpu.Required(wholeSetting(x.env.Config[profile.GPUDCGM])) {
+		told, warned := false, true
+
+		for _, r := range results {
+			if r.Name() == name {
+				told, warned = true, warned && r.Outcome == gpu.Warned
+			}
+		}
+
+		switch {
+		case !told:
+			missed = append(missed, name+" is not in what it tells")
+		case warned:
+			missed = append(missed, name+" did not pass")
+		}
+	}
+
+	return missed
 }
 
 func ended(o gpu.Outcome) string {
