@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -23,7 +24,8 @@ import (
 // the last of them again and again.
 type fakeTools struct {
 	programs []string
-	answers  map[string][]string
+	mu       sync.Mutex
+	answers  map[string][]string // guarded by mu
 	errs     map[string]error
 	takes    time.Duration // of a diagnostic
 	served   int
@@ -49,6 +51,9 @@ func (f *fakeTools) Run(ctx context.Context, _ []core.Overlay, file string, args
 		case <-time.After(f.takes):
 		}
 	}
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
 
 	list := f.answers[key]
 	if len(list) > 1 {
