@@ -328,7 +328,8 @@ func TestWhatIsNotComputed(t *testing.T) {
 		},
 		"no diagnostic of DCGM": {
 			rackWith(nvidia, 16, 16, nil), working(a100, smi(t, busy, busyNow), a100, "Error: The NVVS binary was not found in the specified location"), require,
-			core.Error, "", []string{"critical gpu/compute-not-tested"},
+			core.Error, "",
+			[]string{"critical gpu/compute-not-tested"},
 		},
 		"an overlay that works":            {rackWith(nvidia, 16, 16, nil), working(a100, smi(t, busy, busyNow), a100, passes), require, core.Pass, "", nil},
 		"a slot of eight lanes":            {rackWith(nvidia, 8, 8, nil), nil, nil, core.Skip, "compute NOT tested", nil},
@@ -378,15 +379,18 @@ func TestGPUsThatWereNotDiagnosedWhole(t *testing.T) {
 		"a test of another package":     {diag("Skip", "Hardware", "eud", ""), "3", core.Pass, "", nil},
 		"software that is not there": {
 			diag("Fail", stress, "targeted_stress", `,"warnings":[{"error_id":22,"error_category":4,"error_severity":4,"warning":"Cannot open library libcublas.so.12"}]`), "3",
-			core.Error, "", []string{"critical gpu/tool-failed"},
+			core.Error, "",
+			[]string{"critical gpu/tool-failed"},
 		},
 		"a fabric manager that does not run": {
 			diag("Fail", "Hardware", "diagnostic", `,"warnings":["Unable to initialize CUDA: system not yet initialized. Check that the Fabric Manager runs."]`), "3",
-			core.Error, "", []string{"critical gpu/tool-failed"},
+			core.Error, "",
+			[]string{"critical gpu/tool-failed"},
 		},
 		"software that DCGM does not like": {
 			diag("Fail", "Deployment", "software", `,"warnings":[{"error_id":29,"error_category":3,"error_severity":5,"warning":"Persistence mode is disabled"}]`), "3",
-			core.Pass, "", []string{"warning gpu/diagnostic-warning"},
+			core.Pass, "",
+			[]string{"warning gpu/diagnostic-warning"},
 		},
 		"no diagnostic in the overlay": {
 			`{"DCGM Diagnostic":{"runtime_error":"The NVVS binary was not found in the specified location; please install it"}}`, "3", core.Skip, "without its diagnostic (nvvs)", nil,
