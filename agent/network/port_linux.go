@@ -34,11 +34,16 @@ func NewAddresses(boot Lease, log *slog.Logger) *Addresses {
 // Address gives a port an address until drop is called. The port that the machine booted
 // from keeps the one it has.
 func (a *Addresses) Address(ctx context.Context, port string) (addr netip.Addr, drop func(), err error) {
-	if port == a.boot.Interface {
-		return a.boot.Addr.Addr(), func() {}, nil
-	}
+	a.once.Do(func() { a.fault = a.quiet() }) // before the first: the others would answer for it
 
-	if a.once.Do(func() { a.fault = a.quiet() }); a.fault != nil {
+	switch {
+	case port == a.boot.Interface && a.fault != nil:
+		a.log.Warn("what is meant for one port may come in by another", slog.String("error", a.fault.Error()))
+
+		return a.boot.Addr.Addr(), func() {}, nil
+	case port == a.boot.Interface:
+		return a.boot.Addr.Addr(), func() {}, nil
+	case a.fault != nil:
 		return addr, nil, a.fault
 	}
 
