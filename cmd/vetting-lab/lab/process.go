@@ -123,7 +123,7 @@ func (p *Process) reap(log *os.File) {
 // serial console: a key at a time, since a boot ROM on a busy machine loses some of
 // what comes at once.
 func (p *Process) Type(text string) error {
-	const pause = 20 * time.Millisecond
+	const pause = 60 * time.Millisecond
 
 	for _, key := range []byte(text) {
 		if _, err := p.input.Write([]byte{key}); err != nil {
