@@ -8,3 +8,6 @@ var (
 
 	SameNetwork = sameNetwork
 )
+
+// Quiet has f called in place of what changes the kernel's settings.
+func (a *Addresses) Quiet(f func() error) { a.quiet = f }

@@ -299,14 +299,35 @@ func TestSameNetwork(t *testing.T) {
 	}
 }
 
-// TestThePortOfTheBootKeepsItsAddress: nothing is asked for and nothing is taken away.
+// TestThePortOfTheBootKeepsItsAddress: nothing is asked for and nothing is taken away. The
+// ports are kept apart before it is tested, once; where that cannot be, it is tested all
+// the same, and no other port is.
 func TestThePortOfTheBootKeepsItsAddress(t *testing.T) {
 	boot := network.Lease{Interface: "eth0", Addr: netip.MustParsePrefix("10.77.0.50/24")}
 
-	addr, drop, err := network.NewAddresses(boot, slog.New(slog.DiscardHandler)).Address(t.Context(), "eth0")
-	if err != nil || addr != boot.Addr.Addr() {
-		t.Errorf("%v %v", addr, err)
-	}
+	for _, fault := range []error{nil, errors.New("read-only file system")} {
+		calls, addresses := 0, network.NewAddresses(boot, slog.New(slog.DiscardHandler))
+		addresses.Quiet(func() error {
+			calls++
 
-	drop()
+			return fault
+		})
+
+		for range 2 {
+			addr, drop, err := addresses.Address(t.Context(), "eth0")
+			if err != nil || addr != boot.Addr.Addr() {
+				t.Errorf("%v %v", addr, err)
+			}
+
+			drop()
+		}
+
+		if calls != 1 {
+			t.Errorf("the ports were kept apart %d times", calls)
+		}
+
+		if _, _, err := addresses.Address(t.Context(), "no such port"); fault != nil && !errors.Is(err, fault) {
+			t.Errorf("another port: %v, want %v", err, fault)
+		}
+	}
 }
