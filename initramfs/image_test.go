@@ -3,6 +3,7 @@ package initramfs_test
 import (
 	"bytes"
 	"debug/elf"
+	"debug/pe"
 	"errors"
 	"fmt"
 	"io"
@@ -98,13 +99,64 @@ func TestBuiltImageIsWhole(t *testing.T) {
 		}
 	}
 
-	want := []string{"ipxe.efi", "ipxe.pxe", "snponly.efi", "undionly.kpxe"}
+	want := []string{initramfs.GRUB, "ipxe.efi", "ipxe.pxe", initramfs.Shim, "snponly.efi", "undionly.kpxe"}
+	slices.Sort(want)
+
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(image.Loaders))); diff != "" {
-		t.Errorf("iPXE programs: %s", diff)
+		t.Errorf("boot programs: %s", diff)
+	}
+
+	if diff := cmp.Diff([]string{initramfs.Stub, initramfs.SignedMenu}, slices.Sorted(maps.Keys(image.Pieces))); diff != "" {
+		t.Errorf("pieces: %s", diff)
 	}
 
 	if image.KernelVersion == "" || !bytes.Equal(image.Kernel[0x202:0x206], []byte("HdrS")) {
 		t.Error("the kernel is not a bzImage (no HdrS at 0x202, Documentation/arch/x86/boot.rst)")
+	}
+}
+
+// Firmware with Secure Boot starts what it finds signed: each link of the chain must
+// carry its signature (the certificate table of PE, its fifth data directory) by the
+// name that the link before looks for. Whether they hold is the business of a virtual
+// host with Microsoft's keys.
+func TestTheSignedChainIsSigned(t *testing.T) {
+	image := built(t)
+
+	for name, c := range map[string]struct {
+		program []byte
+		signers []string // as text in the certificates; none: not signed
+	}{
+		initramfs.Shim:       {image.Loaders[initramfs.Shim], []string{"Microsoft Corporation UEFI CA 2011", "Microsoft UEFI CA 2023"}},
+		initramfs.GRUB:       {image.Loaders[initramfs.GRUB], []string{"Debian Secure Boot CA"}},
+		initramfs.SignedMenu: {image.Pieces[initramfs.SignedMenu], []string{"Debian Secure Boot CA"}},
+		"kernel":             {image.Kernel, []string{"Debian Secure Boot CA"}},
+		initramfs.Stub:       {image.Pieces[initramfs.Stub], nil},
+		"snponly.efi":        {image.Loaders["snponly.efi"], nil},
+	} {
+		file, err := pe.NewFile(bytes.NewReader(c.program))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+
+			continue
+		}
+
+		header, ok := file.OptionalHeader.(*pe.OptionalHeader64)
+		if !ok {
+			t.Errorf("%s is not a program for x64", name)
+
+			continue
+		}
+
+		at := header.DataDirectory[pe.IMAGE_DIRECTORY_ENTRY_SECURITY]
+		if (at.Size > 0) != (len(c.signers) > 0) {
+			t.Errorf("%s has %d bytes of certificates", name, at.Size)
+		}
+
+		for _, signer := range c.signers {
+			if table := c.program[at.VirtualAddress:]; !bytes.Contains(table, []byte(signer)) {
+				t.Errorf("%s is not signed by %s", name, signer)
+			}
+		}
 	}
 }
 
@@ -335,8 +387,8 @@ func TestEveryPackageHasItsLicence(t *testing.T) {
 		}
 	}
 
-	if kinds[manifest.KindDeb] != 2 || kinds[manifest.KindGo] < 10 {
-		t.Errorf("got packages %v, want the kernel, iPXE and the Go modules", kinds)
+	if kinds[manifest.KindDeb] != 7 || kinds[manifest.KindGo] < 10 {
+		t.Errorf("got packages %v, want the kernel, iPXE, the signed chain, what it was made of, and the Go modules", kinds)
 	}
 }
 

@@ -14,6 +14,14 @@ import (
 // ErrNotBuilt means that the binary was compiled where no image had been built.
 var ErrNotBuilt = errors.New("this binary carries no boot image; build it with: make image build")
 
+// Names of what is in Image.Loaders and Image.Pieces, unmodified from Debian's packages.
+const (
+	Shim       = manifest.Shim
+	GRUB       = manifest.GRUB
+	SignedMenu = manifest.SignedMenu
+	Stub       = manifest.Stub
+)
+
 // Package is a piece of software inside the image, with its origin.
 type Package = manifest.Package
 
@@ -35,9 +43,12 @@ type Image struct {
 	// what is /init in the image. It lies here uncompressed, so that serving it
 	// takes no memory.
 	HostAgent []byte
-	// Loaders are the iPXE programs by the names under which they are served:
-	// undionly.kpxe and ipxe.pxe for BIOS, snponly.efi and ipxe.efi for UEFI.
-	Loaders  map[string][]byte
+	// Loaders are the boot programs by the names under which they are served:
+	// undionly.kpxe and ipxe.pxe for BIOS, snponly.efi and ipxe.efi for UEFI, and
+	// shimx64.efi with grubx64.efi for UEFI with Secure Boot.
+	Loaders map[string][]byte
+	// Pieces are what boot media and other boot programs are made of: Stub and SignedMenu.
+	Pieces   map[string][]byte
 	Packages []Package
 
 	manifest []byte
@@ -83,7 +94,7 @@ func open(root fs.FS, content func(name string) ([]byte, error)) (*Image, error)
 
 	image := &Image{
 		ID: d.ID, KernelVersion: d.Kernel, Packages: d.Sources,
-		Loaders: map[string][]byte{}, blobs: map[string]checked{},
+		Loaders: map[string][]byte{}, Pieces: map[string][]byte{}, blobs: map[string]checked{},
 	}
 
 	for _, b := range d.Blobs {
@@ -121,6 +132,8 @@ func (i *Image) assign(b manifest.Blob, data []byte) {
 		i.HostAgent = data
 	case manifest.RoleLoader:
 		i.Loaders[b.Name] = data
+	case manifest.RolePiece:
+		i.Pieces[b.Name] = data
 	case manifest.RoleManifest:
 		i.manifest = data
 	case manifest.RoleLicences:

@@ -39,6 +39,8 @@ func folder(t *testing.T, change func(*manifest.Description, fstest.MapFS)) fste
 		{"base.cpio.zst", manifest.RoleBase, "base"},
 		{"modules.cpio", manifest.RoleModules, "mods"},
 		{"snponly.efi", manifest.RoleLoader, "MZ"},
+		{"linuxx64.efi.stub", manifest.RolePiece, "MZ stub"},
+		{"systemd-bootx64.efi", manifest.RolePiece, "MZ menu"},
 		{"manifest.json", manifest.RoleManifest, string(inside)},
 		{"licences.json.gz", manifest.RoleLicences, string(texts)},
 		{"vetting-agent-linux-amd64", manifest.RoleHostAgent, "ELF"},
@@ -78,6 +80,10 @@ func TestOpenFindsAllParts(t *testing.T) {
 	}
 
 	if diff := cmp.Diff(map[string][]byte{"snponly.efi": []byte("MZ")}, image.Loaders); diff != "" {
+		t.Error(diff)
+	}
+
+	if diff := cmp.Diff(map[string][]byte{initramfs.Stub: []byte("MZ stub"), initramfs.SignedMenu: []byte("MZ menu")}, image.Pieces); diff != "" {
 		t.Error(diff)
 	}
 

@@ -340,7 +340,15 @@ func licencePage(t *testing.T) string {
 		"| Package | Version | Part | Licence | SHA-256 of the package |\n|---|---|---|---|---|\n")
 
 	for _, p := range lock.Packages {
-		fmt.Fprintf(page, "| `%s` | `%s` (%s) | %s | GPL-2.0 and others, see the text | `%s` |\n", p.Package, p.Version, lock.Suite, p.Role, p.SHA256)
+		licence, known := map[string]string{
+			"grub": "of the signature; GRUB's own is in the next line", "grub-licence": "GPL-3.0 and others", "ipxe": "GPL-2.0 and others",
+			"kernel": "GPL-2.0 and others", "shim": "BSD-2-Clause and others", "systemd-boot": "LGPL-2.1 and others", "systemd-stub": "LGPL-2.1 and others",
+		}[p.Role]
+		if !known {
+			t.Errorf("%s has no licence here; look at it, and name it", p.Package)
+		}
+
+		fmt.Fprintf(page, "| `%s` | `%s` (%s) | %s | %s, see the text | `%s` |\n", p.Package, p.Version, lock.Suite, p.Role, licence, p.SHA256)
 	}
 
 	page.WriteString("\n## Go modules\n\nThe corresponding source is the module: `go mod download MODULE@VERSION`. The boot image also carries commands of u-root\n" +

@@ -21,6 +21,10 @@ import (
 const (
 	lockFile = "initramfs/build/lock.json"
 	suite    = "trixie"
+
+	// GRUB's signed package tells the licence of the signatures alone; that of GRUB
+	// is in the package of what was signed.
+	roleGRUBLicence = "grub-licence"
 )
 
 // wants are the packages the image is made of.
@@ -28,6 +32,11 @@ func wants() []debian.Want {
 	return []debian.Want{
 		{Role: "kernel", Name: "linux-image-amd64", Follows: "linux-image-"},
 		{Role: "ipxe", Name: "ipxe"},
+		{Role: "shim", Name: "shim-signed"},
+		{Role: "grub", Name: "grub-efi-amd64-signed"},
+		{Role: roleGRUBLicence, Name: "grub-efi-amd64-bin"},
+		{Role: "systemd-boot", Name: "systemd-boot-efi-amd64-signed"},
+		{Role: "systemd-stub", Name: "systemd-boot-efi"},
 	}
 }
 

@@ -20,7 +20,7 @@ var common embed.FS //nolint:gochecknoglobals // embedded, never changed
 func withCommon(copyright string) (string, error) {
 	var named []string
 
-	for _, found := range regexp.MustCompile(`/common-licenses/([A-Za-z]+(?:-[0-9.]*[0-9])?)`).FindAllStringSubmatch(copyright, -1) {
+	for _, found := range regexp.MustCompile(`/common-licenses/([A-Za-z0-9]+(?:-[0-9.]*[0-9])?)`).FindAllStringSubmatch(copyright, -1) {
 		name := found[1]
 		if name == "GPL" {
 			name = "GPL-3"

@@ -23,23 +23,43 @@ const (
 	modulesBlob = "modules.cpio"
 )
 
-// loaders are the iPXE programs we serve: name in the package → name we give it.
-func loaders() map[string]string {
-	return map[string]string{
-		"undionly.kpxe":  "undionly.kpxe", // BIOS, through the ROM's own driver
-		"ipxe.pxe":       "ipxe.pxe",      // BIOS, with drivers of its own
-		"snponly.efi":    "snponly.efi",   // UEFI, through the firmware's driver
-		"ipxe-amd64.efi": "ipxe.efi",      // UEFI, with drivers of its own
+// bootProgram is a boot program as we name it.
+type bootProgram struct {
+	name, role string
+}
+
+// programs are the boot programs we take, untouched: path in the package → program.
+// Those of the shim's chain are signed, by Microsoft and by Debian; the iPXE programs
+// and systemd's stub are not.
+func programs() map[string]bootProgram {
+	const (
+		ipxe    = "usr/lib/ipxe/"
+		systemd = "usr/lib/systemd/boot/efi/"
+	)
+
+	return map[string]bootProgram{
+		ipxe + "undionly.kpxe":  {"undionly.kpxe", manifest.RoleLoader}, // BIOS, through the ROM's own driver
+		ipxe + "ipxe.pxe":       {"ipxe.pxe", manifest.RoleLoader},      // BIOS, with drivers of its own
+		ipxe + "snponly.efi":    {"snponly.efi", manifest.RoleLoader},   // UEFI, through the firmware's driver
+		ipxe + "ipxe-amd64.efi": {"ipxe.efi", manifest.RoleLoader},      // UEFI, with drivers of its own
+
+		"usr/lib/shim/shimx64.efi.signed": {manifest.Shim, manifest.RoleLoader},
+		// The shim asks for its second stage by this name. This build of it has the
+		// network in it and looks for its configuration at /grub/grub.cfg.
+		"usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed": {manifest.GRUB, manifest.RoleLoader},
+
+		systemd + "systemd-bootx64.efi.signed": {manifest.SignedMenu, manifest.RolePiece},
+		systemd + "linuxx64.efi.stub":          {manifest.Stub, manifest.RolePiece},
 	}
 }
 
 // contents is what was taken out of the packages.
 type contents struct {
-	kernel  []byte
-	version string
-	modules map[string][]byte // kernel/….ko.xz → content
-	tables  map[string][]byte // modules.order, modules.builtin…
-	loaders map[string][]byte
+	kernel   []byte
+	version  string
+	modules  map[string][]byte // kernel/….ko.xz → content
+	tables   map[string][]byte // modules.order, modules.builtin…
+	programs map[string][]byte // path in the package → content
 }
 
 // distro makes the part of the image that comes from Debian.
@@ -50,13 +70,13 @@ func (b *builder) distro(packages []debian.Fetched, source string, old image) (p
 	}
 
 	p := part{name: "debian", key: key(inputs...), texts: map[string]string{}}
-	if done, ok := b.reuse(old, p.name, p.key, manifest.RoleKernel, manifest.RoleModules, manifest.RoleLoader); ok {
+	if done, ok := b.reuse(old, p.name, p.key, manifest.RoleKernel, manifest.RoleModules, manifest.RoleLoader, manifest.RolePiece); ok {
 		return done, nil
 	}
 
 	got := contents{
 		version: kernelVersion(packages),
-		modules: map[string][]byte{}, tables: map[string][]byte{}, loaders: map[string][]byte{},
+		modules: map[string][]byte{}, tables: map[string][]byte{}, programs: map[string][]byte{},
 	}
 
 	for _, from := range packages {
@@ -80,8 +100,9 @@ func (b *builder) distro(packages []debian.Fetched, source string, old image) (p
 		{name: kernelBlob, role: manifest.RoleKernel, data: got.kernel},
 		{name: modulesBlob, role: manifest.RoleModules, data: modules},
 	}
-	for _, name := range slices.Sorted(maps.Keys(got.loaders)) {
-		p.blobs = append(p.blobs, blob{name: name, role: manifest.RoleLoader, data: got.loaders[name]})
+	for _, name := range slices.Sorted(maps.Keys(got.programs)) {
+		as := programs()[name]
+		p.blobs = append(p.blobs, blob{name: as.name, role: as.role, data: got.programs[name]})
 	}
 
 	return p, got.complete()
@@ -92,8 +113,10 @@ func (c *contents) complete() error {
 		return errors.New("the kernel package has no boot/vmlinuz")
 	}
 
-	if len(c.loaders) != len(loaders()) {
-		return fmt.Errorf("the iPXE package has %d of the %d programs", len(c.loaders), len(loaders()))
+	for name := range programs() {
+		if c.programs[name] == nil {
+			return fmt.Errorf("no package has the boot program %s", name)
+		}
 	}
 
 	return nil
@@ -136,6 +159,10 @@ func (c *contents) unpack(from debian.Fetched) (origin manifest.Package, licence
 		return origin, "", fmt.Errorf("%s: %w", from.File, err)
 	}
 
+	if from.Role == roleGRUBLicence {
+		origin.Blobs = []string{manifest.GRUB}
+	}
+
 	if licence == "" {
 		return origin, "", fmt.Errorf("%s: it has no copyright file", from.File)
 	}
@@ -147,16 +174,14 @@ func (c *contents) unpack(from debian.Fetched) (origin manifest.Package, licence
 	return origin, licence, nil
 }
 
-const loaderFolder = "usr/lib/ipxe/"
-
 func (c *contents) moduleFolder() string { return "lib/modules/" + c.version + "/" }
 
 func (c *contents) wanted(name string) bool {
-	loader, isLoader := strings.CutPrefix(name, loaderFolder)
+	_, isProgram := programs()[name]
 
 	return name == "boot/vmlinuz-"+c.version ||
 		strings.HasPrefix(strings.TrimPrefix(name, "usr/"), c.moduleFolder()) ||
-		isLoader && loaders()[loader] != "" ||
+		isProgram ||
 		strings.HasPrefix(name, "usr/share/doc/") && path.Base(name) == "copyright"
 }
 
@@ -177,14 +202,15 @@ func (c *contents) take(name string, content []byte) (blob string) {
 		c.tables[module] = content
 
 		return modulesBlob
-	case strings.HasPrefix(name, loaderFolder):
-		served := loaders()[path.Base(name)]
-		c.loaders[served] = content
-
-		return served
-	default:
-		return ""
 	}
+
+	if as, isProgram := programs()[name]; isProgram {
+		c.programs[name] = content
+
+		return as.name
+	}
+
+	return ""
 }
 
 // sourceOf says in words where the corresponding source of a package is.

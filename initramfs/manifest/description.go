@@ -13,9 +13,18 @@ const (
 	RoleModules   = "modules"    // plain newc archive of .ko.xz files and their tables
 	RoleAgent     = "agent"      // development: newc archive that overrides /init
 	RoleHostAgent = "host-agent" // the program that is /init in base, for installed hosts
-	RoleLoader    = "loader"     // an iPXE program, served under its file name
+	RoleLoader    = "loader"     // a boot program, served under its file name
+	RolePiece     = "piece"      // what a boot medium or a boot program is made of; not served
 	RoleManifest  = "manifest"   // the manifest of base, as it lies inside
 	RoleLicences  = "licences"   // texts of licences, see DecodeTexts
+)
+
+// Names of boot programs, where a role alone does not tell them apart.
+const (
+	Shim       = "shimx64.efi"         // loader; signed by Microsoft, holds Debian's key, starts GRUB
+	GRUB       = "grubx64.efi"         // loader; GRUB for the network, signed by Debian; starts kernels signed by Debian
+	SignedMenu = "systemd-bootx64.efi" // piece; systemd-boot, signed by Debian: what the shim of a boot medium may start
+	Stub       = "linuxx64.efi.stub"   // piece; systemd's stub: with sections appended, a unified kernel image
 )
 
 // Where software comes from.
@@ -98,7 +107,7 @@ func DecodeDescription(data []byte) (d Description, err error) {
 			return Description{}, fmt.Errorf("reading image description: %w", err)
 		}
 
-		if names[b.Name] || roles[b.Role] && b.Role != RoleLoader {
+		if names[b.Name] || roles[b.Role] && b.Role != RoleLoader && b.Role != RolePiece {
 			return Description{}, fmt.Errorf("reading image description: %s (%s) is listed twice", b.Name, b.Role)
 		}
 
@@ -119,7 +128,7 @@ func (b Blob) check() error {
 	}
 
 	switch b.Role {
-	case RoleKernel, RoleBase, RoleModules, RoleAgent, RoleHostAgent, RoleLoader, RoleManifest, RoleLicences:
+	case RoleKernel, RoleBase, RoleModules, RoleAgent, RoleHostAgent, RoleLoader, RolePiece, RoleManifest, RoleLicences:
 		return nil
 	default:
 		return fmt.Errorf("blob %s has the unknown role %q", b.Name, b.Role)
@@ -136,7 +145,7 @@ func hasSlash(name string) bool {
 	return false
 }
 
-// Blob returns the blob with that role (the first, of loaders).
+// Blob returns the blob with that role (the first, of loaders and pieces).
 func (d Description) Blob(role string) (Blob, bool) {
 	for _, b := range d.Blobs {
 		if b.Role == role {
