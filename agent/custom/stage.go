@@ -90,7 +90,7 @@ func (s *Stages) one(ctx context.Context, script core.Script, from string, env s
 	env.Progress(step.Name, 0, 0)
 	env.Log.Info("custom stage begins", slog.String("script", script.Name), slog.String("overlay", from))
 
-	heard, end := s.run(ctx, Job{Script: script, Overlay: from, Environ: environ(env, script)}, func(done float64) { env.Progress(step.Name, done, 0) }, env.Log)
+	heard, end := s.run(ctx, Job{Script: script, Overlay: from, Environ: s.environ(env, script)}, func(done float64) { env.Progress(step.Name, done, 0) }, env.Log)
 
 	verdict, summary, trouble := heard.judge(end)
 	step.Verdict, step.Summary = verdict, summary
@@ -109,8 +109,8 @@ func (s *Stages) one(ctx context.Context, script core.Script, from string, env s
 }
 
 // environ is what a script is told. It has no token and no key.
-func environ(env stage.Env, script core.Script) []string {
-	facts := overlay.Environ(env.Overlays)
+func (s *Stages) environ(env stage.Env, script core.Script) []string {
+	facts := overlay.Environ(s.root, env.Overlays)
 
 	for _, fact := range [][2]string{
 		{"RUN", env.Run},

@@ -43,7 +43,7 @@ func (t Tools) Find(overlays []core.Overlay, program string) string {
 func (t Tools) Run(ctx context.Context, overlays []core.Overlay, file string, args ...string) ([]byte, error) {
 	out, errs := &bounded{most: MaxOutput}, &bounded{most: 4 << 10, keep: true}
 
-	cmd, err := start(overlays, out, errs, file, args)
+	cmd, err := t.start(overlays, out, errs, file, args)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (t Tools) Run(ctx context.Context, overlays []core.Overlay, file string, ar
 func (t Tools) Serve(overlays []core.Overlay, file string, args ...string) (stop func(), err error) {
 	errs := &bounded{most: 4 << 10, keep: true}
 
-	cmd, err := start(overlays, errs, errs, file, args)
+	cmd, err := t.start(overlays, errs, errs, file, args)
 	if err != nil {
 		return nil, err
 	}
@@ -105,9 +105,9 @@ func (t Tools) Serve(overlays []core.Overlay, file string, args ...string) (stop
 	}, nil
 }
 
-func start(overlays []core.Overlay, out, errs *bounded, file string, args []string) (*exec.Cmd, error) {
+func (t Tools) start(overlays []core.Overlay, out, errs *bounded, file string, args []string) (*exec.Cmd, error) {
 	cmd := exec.Command(file, args...) //nolint:noctx // killed by its group, and waited for no longer than makes sense
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = overlay.Environ(overlays), "/", out, errs, time.Second
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = overlay.Environ(t.Root, overlays), "/", out, errs, time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 
 	if err := cmd.Start(); err != nil {
@@ -166,6 +166,9 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// shelf is the folder of the firmware of all overlays.
+const shelf = "/run/vetting/firmware"
+
 // Prepare loads the modules that overlays bring (/overlay/NAME/modules/*.ko, also packed
 // with xz), lets the kernel find their firmware (/overlay/NAME/lib/firmware) and makes the
 // device nodes that NVIDIA's modules do not make by themselves. The error names the
@@ -174,26 +177,39 @@ func (t Tools) Prepare(overlays []core.Overlay) error {
 	var files []string
 
 	for i := range overlays {
-		dir := path.Join(overlay.Root, overlays[i].Name)
-		firmware := path.Join(dir, "lib/firmware")
-
-		if info, err := fs.Stat(t.Root, firmware); err == nil && info.IsDir() {
-			_ = os.WriteFile("/sys/module/firmware_class/parameters/path", []byte("/"+firmware), 0) // without it the module says what it misses
-		}
-
 		for _, pattern := range []string{"*.ko", "*.ko.xz"} {
-			found, err := fs.Glob(t.Root, path.Join(dir, "modules", pattern))
+			found, err := fs.Glob(t.Root, path.Join(overlay.Root, overlays[i].Name, "modules", pattern))
 			if err == nil {
 				files = append(files, found...)
 			}
 		}
 	}
 
+	t.firmware(overlays)
+
 	if len(files) == 0 {
 		return nil
 	}
 
 	return errors.Join(insert(files, load), nodes(t.Root, "/dev"))
+}
+
+// firmware lets the kernel find the firmware of all overlays. What it does not find, the
+// module that wants it says.
+func (t Tools) firmware(overlays []core.Overlay) {
+	found, hidden, err := Shelve(t.Root, overlays, shelf)
+
+	if found {
+		err = errors.Join(err, os.WriteFile("/sys/module/firmware_class/parameters/path", []byte(shelf), 0))
+	}
+
+	if err != nil {
+		t.Log.Warn("not all firmware of the overlays can be found by the kernel", slog.String("error", err.Error()))
+	}
+
+	for _, file := range hidden {
+		t.Log.Warn("another overlay before this one has firmware of the same name, which is taken", slog.String("file", file))
+	}
 }
 
 // insert gives modules to the kernel, again and again while some are taken: one may need

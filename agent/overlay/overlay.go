@@ -145,9 +145,37 @@ func Find(root fs.FS, overlays []core.Overlay, program string) string {
 	return ""
 }
 
+// suites are where overlays have DCGM's diagnostic: the program nvvs with its plugins
+// beside it.
+func suites() []string {
+	return []string{"libexec/*/nvvs", "usr/libexec/*/nvvs", "share/nvidia-validation-suite/nvvs", "usr/share/nvidia-validation-suite/nvvs"}
+}
+
+// Diagnostic returns the folder of DCGM's diagnostic in the first overlay that has it, as an
+// absolute path; empty: none has.
+func Diagnostic(root fs.FS, overlays []core.Overlay) string {
+	for i := range overlays {
+		for _, pattern := range suites() {
+			files, err := fs.Glob(root, path.Join(Root, overlays[i].Name, pattern))
+			if err != nil {
+				continue
+			}
+
+			for _, file := range files {
+				if info, err := fs.Stat(root, file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+					return "/" + path.Dir(file)
+				}
+			}
+		}
+	}
+
+	return ""
+}
+
 // Environ is what programs of overlays are told: where programs and libraries are, and
-// nothing of the agent's own.
-func Environ(overlays []core.Overlay) []string {
+// nothing of the agent's own. DCGM takes its diagnostic from NVVS_BIN_PATH
+// (DcgmDiagManager::GetNvvsBinPath), and from no other place of an overlay.
+func Environ(root fs.FS, overlays []core.Overlay) []string {
 	programs, libraries := []string{}, []string{}
 
 	for i := range overlays {
@@ -162,9 +190,15 @@ func Environ(overlays []core.Overlay) []string {
 
 	programs = append(programs, "/bbin", "/bin", "/usr/bin", "/sbin", "/usr/sbin")
 
-	return []string{
+	environ := []string{
 		"PATH=" + strings.Join(programs, ":"), "LD_LIBRARY_PATH=" + strings.Join(libraries, ":"), "HOME=/tmp", "TMPDIR=/tmp", "LC_ALL=C", "TZ=UTC",
 	}
+
+	if dir := Diagnostic(root, overlays); dir != "" {
+		environ = append(environ, "NVVS_BIN_PATH="+dir)
+	}
+
+	return environ
 }
 
 // Loaders are the dynamic loaders that programs for Linux are linked to, by the path that

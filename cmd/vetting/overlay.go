@@ -394,15 +394,15 @@ func overlayNames(config map[string]string) []string {
 
 func (c *cli) overlayNvidiaCommand() *cobra.Command {
 	var (
-		name, out, driver, kernel string
-		from                      []string
+		name, out, driver, kernel, cuda string
+		from                            []string
 	)
 
 	build := &cobra.Command{
 		Use: "nvidia", Short: "Make an overlay of NVIDIA's tools from a driver's package and from folders", Args: noArgs,
 		Long: "Takes nvidia-smi, the driver's libraries and firmware from --driver, which is unpacked and not executed, and from the folders\n" +
-			"of --from, which have the modules nvidia.ko and nvidia-uvm.ko made for the kernel of the boot image, and DCGM where compute\n" +
-			"is to be tested. Libraries that these are linked to are taken from there and then from this machine. It says what it did not find.",
+			"of --from, which have the modules nvidia.ko and nvidia-uvm.ko made for the kernel of the boot image, and DCGM with its\n" +
+			"diagnostic (nvvs) and plugins where compute is to be tested. Libraries that these are linked to are taken from there and then from this machine. It says what it did not find.",
 		RunE: func(*cobra.Command, []string) error {
 			if driver == "" && len(from) == 0 {
 				return &usageError{errors.New("vetting overlay build nvidia wants --driver FILE.run, --from DIR or both")}
@@ -412,12 +412,13 @@ func (c *cli) overlayNvidiaCommand() *cobra.Command {
 				kernel = imageKernel()
 			}
 
-			return c.buildNvidia(name, out, driver, kernel, from)
+			return c.buildNvidia(name, out, driver, overlay.Driver{Dirs: from, System: overlay.SystemLibraries(), Kernel: kernel, CUDA: cuda})
 		},
 	}
 	buildFlags(build, &name, &out, "nvidia")
 	build.Flags().StringVar(&driver, "driver", "", "package of the driver (NVIDIA-Linux-x86_64-VERSION.run)")
 	build.Flags().StringArrayVar(&from, "from", nil, "folder with files, all below it included; several times, the first counts")
+	build.Flags().StringVar(&cuda, "cuda", "", "version of CUDA whose plugins of DCGM are taken, as 12 (default: all that there are)")
 	build.Flags().StringVar(&kernel, "kernel", "", "kernel that modules must be made for (default: that of the boot image)")
 
 	return build
@@ -433,7 +434,7 @@ func imageKernel() string {
 	return image.KernelVersion
 }
 
-func (c *cli) buildNvidia(name, out, driver, kernel string, from []string) error {
+func (c *cli) buildNvidia(name, out, driver string, from overlay.Driver) error {
 	if driver != "" {
 		dir, err := os.MkdirTemp("", "vetting-driver-*")
 		if err != nil {
@@ -446,10 +447,10 @@ func (c *cli) buildNvidia(name, out, driver, kernel string, from []string) error
 			return err
 		}
 
-		from = append(from, dir)
+		from.Dirs = append(from.Dirs, dir)
 	}
 
-	entries, missing, err := overlay.Nvidia(name, overlay.Driver{Dirs: from, System: overlay.SystemLibraries(), Kernel: kernel})
+	entries, missing, err := overlay.Nvidia(name, from)
 
 	for _, m := range missing {
 		fmt.Fprintln(c.errs, "not found:", m)

@@ -28,6 +28,7 @@ type Driver struct {
 	Dirs   []string // folders that are looked through, with all below, in this order
 	System []string // where libraries of the build machine are, and no others: the C library
 	Kernel string   // of the boot image, "6.12.117+deb13-amd64"; empty: not compared
+	CUDA   string   // the version whose plugins of DCGM are taken, "12"; empty: all that there are
 }
 
 // SystemLibraries are the folders of Debian and its kin.
@@ -46,27 +47,29 @@ func wanted() []want {
 		{"gsp_*.bin", "lib/firmware/nvidia/VERSION", false, "firmware of GPUs from Turing on, part of the driver's package"},
 		{"libcuda.so.*", "lib", false, "without it DCGM has no GPU work; part of the driver's package"},
 		{"libnvidia-ptxjitcompiler.so.*", "lib", false, "used by some tests of DCGM; part of the driver's package"},
-		{"dcgmi", "bin", false, "without it compute is NOT tested; package datacenter-gpu-manager"},
-		{"nv-hostengine", "bin", false, "needed by dcgmi; package datacenter-gpu-manager"},
-		{"libdcgm*.so.*", "lib", false, "needed by dcgmi; package datacenter-gpu-manager"},
+		{"dcgmi", "bin", false, "without it compute is NOT tested; package datacenter-gpu-manager-4-core"},
+		{"nv-hostengine", "bin", false, "needed by dcgmi; package datacenter-gpu-manager-4-core"},
+		{"libdcgm.so.*", "lib", false, "needed by dcgmi; package datacenter-gpu-manager-4-core"},
+		{"libdcgmmodule*.so.*", "lib", false, "needed by dcgmi; package datacenter-gpu-manager-4-core"},
+		{"libnvperf_dcgm_host.so*", "lib", false, ""},
 	}
 }
 
 type want struct {
 	pattern, into string
 	must          bool
-	about         string
+	about         string // empty: nothing is missed without it
 }
 
 // Nvidia gathers the files of an overlay, and says what it did not find. The error says
 // that what there is makes no overlay.
 func Nvidia(name string, from Driver) (entries []cpio.Entry, missing []string, err error) {
-	files, err := catalogue(from.Dirs)
+	files, links, err := catalogue(from.Dirs)
 	if err != nil {
 		return nil, nil, err
 	}
 
-	g := &gathering{name: name, files: files, system: from.System, taken: map[string]bool{}}
+	g := &gathering{name: name, files: files, links: links, system: from.System, taken: map[string]bool{}, inSuite: map[string]bool{}}
 
 	version := ""
 
@@ -78,7 +81,7 @@ func Nvidia(name string, from Driver) (entries []cpio.Entry, missing []string, e
 		switch {
 		case len(found) == 0 && w.must:
 			faults = append(faults, fmt.Errorf("%s is not in %s: %s", w.pattern, strings.Join(from.Dirs, ", "), w.about))
-		case len(found) == 0:
+		case len(found) == 0 && w.about != "":
 			missing = append(missing, w.pattern+": "+w.about)
 		}
 
@@ -93,6 +96,13 @@ func Nvidia(name string, from Driver) (entries []cpio.Entry, missing []string, e
 		}
 	}
 
+	if files["dcgmi"] != "" {
+		lacks, err := g.suite(from.Dirs, from.CUDA)
+		if missing = append(missing, lacks...); err != nil {
+			faults = append(faults, fmt.Errorf("gathering DCGM's diagnostic: %w", err))
+		}
+	}
+
 	if len(faults) > 0 {
 		return nil, missing, errors.Join(faults...)
 	}
@@ -102,9 +112,10 @@ func Nvidia(name string, from Driver) (entries []cpio.Entry, missing []string, e
 	return g.entries, missing, errors.Join(g.faults...)
 }
 
-// catalogue lists the files of folders by name; the first of a name counts.
-func catalogue(dirs []string) (map[string]string, error) {
-	files := map[string]string{}
+// catalogue lists the files of folders by name, and apart from them the symlinks; the
+// first of a name counts. DCGM's plugins are left out: there are several of each name.
+func catalogue(dirs []string) (files, links map[string]string, err error) {
+	files, links = map[string]string{}, map[string]string{}
 
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
@@ -112,28 +123,45 @@ func catalogue(dirs []string) (map[string]string, error) {
 				return err
 			}
 
-			if old := strings.Contains(file, string(filepath.Separator)+"32"+string(filepath.Separator)); d.Type().IsRegular() && !old {
-				if _, known := files[d.Name()]; !known {
-					files[d.Name()] = file
-				}
+			into := files
+			if d.Type()&fs.ModeSymlink != 0 {
+				into = links
+			} else if !d.Type().IsRegular() {
+				return nil
+			}
+
+			inside, err := filepath.Rel(dir, file)
+			if err != nil || within(inside, "32") || within(inside, "plugins") { // old, or of the diagnostic
+				return err
+			}
+
+			if _, known := into[d.Name()]; !known {
+				into[d.Name()] = file
 			}
 
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("looking through %s: %w", dir, err)
+			return nil, nil, fmt.Errorf("looking through %s: %w", dir, err)
 		}
 	}
 
-	return files, nil
+	return files, links, nil
+}
+
+// within reports whether a file is in a folder of that name, or below one.
+func within(file, folder string) bool {
+	return slices.Contains(strings.Split(filepath.ToSlash(filepath.Dir(file)), "/"), folder)
 }
 
 // gathering collects the entries of an overlay.
 type gathering struct {
 	name    string
 	files   map[string]string
+	links   map[string]string
 	system  []string
 	taken   map[string]bool // by their place in the overlay
+	inSuite map[string]bool // names of DCGM's plugins and of libraries beside them
 	entries []cpio.Entry
 	needs   []string // sonames
 	faults  []error
@@ -199,7 +227,7 @@ func (g *gathering) libraries() (missing []string) {
 		need := g.needs[0]
 		g.needs = g.needs[1:]
 
-		if seen[need] || g.taken["lib/"+need] {
+		if seen[need] || g.taken["lib/"+need] || g.inSuite[need] {
 			continue
 		}
 
@@ -234,6 +262,12 @@ func (g *gathering) libraries() (missing []string) {
 func (g *gathering) find(need string) string {
 	if file := g.files[need]; file != "" {
 		return file
+	}
+
+	if file := g.links[need]; file != "" {
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			return file
+		}
 	}
 
 	for _, dir := range g.system {

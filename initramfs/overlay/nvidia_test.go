@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -123,6 +124,164 @@ func TestAnOverlayOfNvidiasTools(t *testing.T) {
 			return e.Name == want && (!strings.Contains(want, "/bin/") || e.Mode&0o111 != 0)
 		}) {
 			t.Errorf("%s is not in it", want)
+		}
+	}
+}
+
+// fakeDCGM is what the packages of DCGM have, by the name under which dpkg -x unpacks them
+// (scripts/verify_package_contents of DCGM 4.6.0 and 3.3.9). A name with an arrow is a symlink.
+func fakeDCGM(version string) map[string]string {
+	if version == "3" {
+		const suite = "dcgm/usr/share/nvidia-validation-suite/"
+
+		return map[string]string{
+			"dcgm/usr/bin/dcgmi": "x", "dcgm/usr/bin/nv-hostengine": "x", "dcgm/usr/lib64/libdcgm.so.3.3.9": "x", "dcgm/usr/lib64/libdcgmmodulediag.so.3.3.9": "x",
+			suite + "nvvs": "x", suite + "diag-skus.yaml": "x", suite + "plugins/cudaless/libpluginCommon.so.3": "x",
+			suite + "plugins/cuda11/libMemory.so.3": "eleven", suite + "plugins/cuda12/libMemory.so.3": "twelve", suite + "plugins/cuda12/BwChecker_12": "x",
+			suite + "plugins/cuda12/libMemory.so -> libMemory.so.3": "",
+		}
+	}
+
+	const suite = "/usr/libexec/datacenter-gpu-manager-4/"
+
+	return map[string]string{
+		"core/usr/bin/dcgmi": "x", "core/usr/bin/nv-hostengine": "x", "core/usr/lib/x86_64-linux-gnu/libdcgm.so.4.6.0": "x",
+		"core/usr/lib/x86_64-linux-gnu/libdcgmmodulediag.so.4.6.0": "x", "core" + suite + "nvvs": "x", "core" + suite + "DcgmProfTesterKernels.ptx": "x",
+		"core" + suite + "plugins/cudaless/libpluginCommon.so.4.6.0":                              "x",
+		"core" + suite + "plugins/cudaless/libpluginCommon.so.4 -> libpluginCommon.so.4.6.0":      "",
+		"config/usr/share/datacenter-gpu-manager-4/diag-skus.yaml":                                "x",
+		"cuda12" + suite + "plugins/cuda12/libMemory.so.4.6.0":                                    "twelve",
+		"cuda12" + suite + "plugins/cuda12/libMemory.so.4 -> libMemory.so.4.6.0":                  "",
+		"cuda12" + suite + "plugins/cuda12/libcurand.so.10.3.10.19":                               "x",
+		"cuda12" + suite + "plugins/cuda12/updated/libcurand.so.10 -> ../libcurand.so.10.3.10.19": "",
+		"cuda12" + suite + "plugins/cuda12/BwChecker_12 -> /ABSOLUTE/cuda12/BwChecker":            "",
+		"cuda12/BwChecker": "checker",
+		"cuda13" + suite + "plugins/cuda13/libMemory.so.4.6.0":                                     "thirteen",
+		"core/usr/share/doc/datacenter-gpu-manager-4-core/examples/plugins/libMemory.so.4.6.0.txt": "of another",
+	}
+}
+
+// unpacked writes such a tree and returns its folder.
+func unpacked(t *testing.T, files map[string]string) string {
+	t.Helper()
+
+	dir := t.TempDir()
+
+	for name, text := range files {
+		link, target, is := strings.Cut(name, " -> ")
+		if !is {
+			put(t, dir, map[string]string{name: text})
+
+			continue
+		}
+
+		at := filepath.Join(dir, link)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.Symlink(strings.Replace(target, "/ABSOLUTE", dir, 1), at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	return dir
+}
+
+// The diagnostic is a program of its own, with plugins of the same names for each version of
+// CUDA. Without it dcgmi answers that it cannot find it, and nothing is tested.
+func TestTheDiagnosticOfDCGM(t *testing.T) {
+	const (
+		four  = "overlay/nvidia/libexec/datacenter-gpu-manager-4/"
+		three = "overlay/nvidia/libexec/nvidia-validation-suite/"
+	)
+
+	for name, test := range map[string]struct {
+		version, cuda string
+		want          map[string]string // symlinks by "-> target", programs by "x "
+		not           []string
+	}{
+		"version 4": {"4", "", map[string]string{
+			"overlay/nvidia/bin/dcgmi": "x x", "overlay/nvidia/lib/libdcgmmodulediag.so.4.6.0": "x", four + "nvvs": "x x", four + "DcgmProfTesterKernels.ptx": "x",
+			four + "plugins/cudaless/libpluginCommon.so.4.6.0": "x x", four + "plugins/cudaless/libpluginCommon.so.4": "-> libpluginCommon.so.4.6.0",
+			"overlay/nvidia/share/datacenter-gpu-manager-4/diag-skus.yaml": "x", four + "plugins/cuda12/libMemory.so.4.6.0": "x twelve",
+			four + "plugins/cuda12/libMemory.so.4": "-> libMemory.so.4.6.0", four + "plugins/cuda13/libMemory.so.4.6.0": "x thirteen",
+			four + "plugins/cuda12/updated/libcurand.so.10": "-> ../libcurand.so.10.3.10.19", four + "plugins/cuda12/BwChecker_12": "checker",
+		}, []string{"overlay/nvidia/lib/libMemory.so.4.6.0", four + "plugins/libMemory.so.4.6.0.txt"}},
+		"version 4 for one CUDA": {
+			"4", "12",
+			map[string]string{four + "plugins/cuda12/libMemory.so.4.6.0": "x twelve", four + "plugins/cudaless/libpluginCommon.so.4.6.0": "x x"},
+			[]string{four + "plugins/cuda13/libMemory.so.4.6.0"},
+		},
+		"version 3": {"3", "", map[string]string{
+			three + "nvvs": "x x", three + "diag-skus.yaml": "x", three + "plugins/cuda11/libMemory.so.3": "x eleven", three + "plugins/cuda12/libMemory.so.3": "x twelve",
+			three + "plugins/cuda12/libMemory.so": "-> libMemory.so.3", three + "plugins/cudaless/libpluginCommon.so.3": "x x",
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			driver := t.TempDir()
+			put(t, driver, fakeDriver())
+			put(t, driver, map[string]string{"nvidia.ko": magic, "nvidia-uvm.ko": magic})
+
+			entries, missing, err := overlay.Nvidia("nvidia", overlay.Driver{Dirs: []string{driver, unpacked(t, fakeDCGM(test.version))}, Kernel: ours, CUDA: test.cuda})
+			if err != nil || strings.Contains(strings.Join(missing, "\n"), "nvvs") {
+				t.Fatalf("%q, %v", missing, err)
+			}
+
+			o, err := overlay.Seal("nvidia", entries, named)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			packed, err := overlay.Unpack(o.Archive)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			got := map[string]string{}
+
+			for _, e := range packed {
+				switch {
+				case e.Mode&cpio.TypeMask == cpio.Symlink:
+					got[e.Name] = "-> " + string(e.Data)
+				case e.IsRegular() && e.Mode&0o111 != 0:
+					got[e.Name] = "x " + string(e.Data)
+				case e.IsRegular():
+					got[e.Name] = string(e.Data)
+				}
+			}
+
+			for at, want := range test.want {
+				if got[at] != want {
+					t.Errorf("%s is %q, want %q", at, got[at], want)
+				}
+			}
+
+			for _, at := range test.not {
+				if _, there := got[at]; there {
+					t.Errorf("%s is in it", at)
+				}
+			}
+		})
+	}
+}
+
+// What of the diagnostic is missing is said before it is missed on a machine.
+func TestADiagnosticThatIsNotWhole(t *testing.T) {
+	for name, test := range map[string]struct{ without, want string }{
+		"no program": {"nvvs", "nvvs: without it DCGM has no diagnostic, and compute is NOT tested"},
+		"no plugins": {"plugins/cuda1", "plugins/cuda*: without them nvvs has no test of GPUs, and compute is NOT tested"},
+	} {
+		tree := fakeDCGM("4")
+		for file := range tree {
+			if strings.HasSuffix(file, test.without) || strings.Contains(file, "/"+test.without) && strings.Contains(test.without, "/") {
+				delete(tree, file)
+			}
+		}
+
+		driver := t.TempDir()
+		put(t, driver, fakeDriver())
+		put(t, driver, map[string]string{"nvidia.ko": magic, "nvidia-uvm.ko": magic})
+
+		_, missing, err := overlay.Nvidia("nvidia", overlay.Driver{Dirs: []string{driver, unpacked(t, tree)}, Kernel: ours})
+		if text := strings.Join(missing, "\n"); err != nil || !strings.Contains(text, test.want) {
+			t.Errorf("%s: %q, %v", name, text, err)
 		}
 	}
 }
