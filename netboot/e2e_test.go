@@ -52,6 +52,37 @@ func TestStrangersProgramsGetWhatTheyAskFor(t *testing.T) {
 		})
 	}
 
+	t.Run("a connection that is left behind ends as the machine starts again", func(t *testing.T) {
+		left := exec.Command("ip", "netns", "exec", w.client, "busybox", "nc", selfAddr, "80")
+		if _, err := left.StdinPipe(); err != nil { // open: it waits
+			t.Fatal(err)
+		}
+
+		if err := left.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = left.Process.Kill() }()
+
+		open := func() bool {
+			return strings.Contains(w.must("ip", "netns", "exec", w.server, "ss", "-Htn", "sport", "=", ":80"), "ESTAB")
+		}
+		for end := time.Now().Add(soon); !open() && time.Now().Before(end); time.Sleep(20 * time.Millisecond) { //nolint:revive // until it is there
+		}
+
+		if !open() || w.leaseWithin(soon, "-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "93:0007") != addr {
+			t.Fatal("no connection, or another address")
+		}
+
+		ended := make(chan error, 1)
+		go func() { ended <- left.Wait() }()
+
+		select {
+		case <-ended:
+		case <-time.After(4 * time.Second): // the server itself ends one that asks nothing after 10 s
+			t.Errorf("it is still there: %s", w.must("ip", "netns", "exec", w.server, "ss", "-tan"))
+		}
+	})
+
 	t.Run("tftp-hpa in text mode", func(t *testing.T) {
 		_ = os.Remove(filepath.Join(w.scratch, "got"))
 		w.run("tftp", "-m", "ascii", selfAddr, "-c", "get", "snponly.efi", "got")

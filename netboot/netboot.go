@@ -32,6 +32,7 @@ type Server struct {
 	prober   *prober
 	probe    func(addr netip.Addr) // asks the wire who has addr
 	alarm    alarm
+	old      chan netip.Addr // machines whose old connections are to be ended
 	ready    chan struct{}
 	opened   sync.Once
 	place    atomic.Pointer[place] // where we serve; nil while we do not
@@ -55,12 +56,13 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 
-	s := &Server{cfg: cfg, searcher: asks, prober: &prober{}, ready: make(chan struct{})}
+	s := &Server{cfg: cfg, searcher: asks, prober: &prober{}, old: make(chan netip.Addr, 256), ready: make(chan struct{})}
 	s.probe = s.prober.Probe
 
 	dhcpConfig := cfg.dhcp()
 	dhcpConfig.Prober = s.prober
 	dhcpConfig.Quiet = s.quiet
+	dhcpConfig.Restarted = s.restarted
 	dhcpConfig.Neighbour = func(addr netip.Addr) (core.MAC, bool) { return nic.Neighbour(cfg.Interface, addr) }
 	dhcpConfig.Rival = func(server netip.Addr, client core.MAC) { s.overheard(rogue.Offer{Server: server, To: client}) }
 

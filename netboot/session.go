@@ -14,6 +14,7 @@ import (
 
 	"vetting/core"
 	"vetting/netboot/arp"
+	"vetting/netboot/httpboot"
 	"vetting/netboot/nic"
 	"vetting/netboot/ra"
 	"vetting/netboot/rogue"
@@ -68,7 +69,7 @@ type service func(ctx context.Context) error
 // closes its own, and before they run, AfterFunc does.
 func (s *Server) open(ctx context.Context, at place) ([]service, error) {
 	transfers := tftp.New(tftp.Config{
-		Interface: s.cfg.Interface, Self: s.cfg.Prefix.Addr(), MTU: at.card.MTU,
+		Interface: s.cfg.Interface, Self: s.cfg.Prefix.Addr(), MTU: at.card.MTU - 4*nic.Tags(s.cfg.Interface),
 		Lookup: s.loader, Witness: s.cfg.Witness, Log: s.cfg.Log,
 	})
 
@@ -114,6 +115,7 @@ func (s *Server) open(ctx context.Context, at place) ([]service, error) {
 		func(ctx context.Context) error { return rogue.Watch(ctx, at.card, s.overheard) },
 		func(ctx context.Context) error { return s.seek(ctx, at.card) },
 		func(ctx context.Context) error { return s.guard(ctx, at) },
+		s.clear,
 	}
 
 	if services, err = s.addBootServer(ctx, services); err != nil {
@@ -121,6 +123,31 @@ func (s *Server) open(ctx context.Context, at place) ([]service, error) {
 	}
 
 	return s.addRouter(ctx, at.card, services)
+}
+
+// restarted has a machine's old connections ended.
+func (s *Server) restarted(addr netip.Addr) {
+	select {
+	case s.old <- addr:
+	default: // a crowd; those left out have most likely none
+	}
+}
+
+// clear ends the connections to boot HTTP that machines have left behind.
+func (s *Server) clear(ctx context.Context) error {
+	local := netip.AddrPortFrom(s.cfg.Prefix.Addr(), httpboot.Port)
+
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case addr := <-s.old:
+			if _, err := nic.EndConnections(local, addr); err != nil && s.alarm.due("connections", time.Now()) {
+				s.cfg.Log.Warn("connections that a machine left behind cannot be ended; GRUB may time out at its second boot",
+					slog.String("address", addr.String()), slog.String("error", err.Error()))
+			}
+		}
+	}
 }
 
 // addBootServer adds the PXE boot server, where we say anything.

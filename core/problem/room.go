@@ -354,6 +354,11 @@ func dhcps() []Entry {
 			"Nothing, unless one machine sends them all the time.", core.Info,
 		},
 		{
+			"netboot/tftp-narrow", "Large packets do not reach a machine",
+			"The first block of a TFTP transfer was not acknowledged; the next transfer to that machine is made with smaller blocks.",
+			"Nothing, if it boots then. Look for an MTU below 1500, VLAN tags or a tunnel on the way to it.", core.Info,
+		},
+		{
 			"netboot/tftp-packet", "A TFTP request could not be handled",
 			"A packet made the server fail; it goes on with the next.",
 			"Report it with the hex of the log.", core.Warning,

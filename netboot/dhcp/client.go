@@ -1,7 +1,6 @@
 package dhcp
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -42,7 +41,8 @@ func recognise(m *message.Message, mac core.MAC) client {
 	switch {
 	case isIPXE(m):
 		c.Kind = core.ClientIPXE
-		c.web = slices.Contains(features(m.Option(message.OptIPXE)), ipxeHTTP)
+		// gPXE has HTTP, but does not know our scripts for scripts.
+		c.web = slices.Contains(features(m.Option(message.OptIPXE)), ipxeHTTP) && !hasClass(m, "gPXE")
 	case strings.HasPrefix(vendor, "HTTPClient"):
 		c.Kind = core.ClientHTTP
 	case strings.HasPrefix(vendor, "PXEClient") && c.Arch <= int(iana.INTEL_X86PC):
@@ -57,12 +57,18 @@ func recognise(m *message.Message, mac core.MAC) client {
 	return c
 }
 
-// isIPXE accepts user class "iPXE" as raw text and as RFC 3004 length-prefixed
-// items, and the presence of option 175, since scripts may set the user class.
+// isIPXE accepts user class "iPXE", or that of its ancestor gPXE, as raw text and as
+// RFC 3004 length-prefixed items, and the presence of option 175, since scripts may
+// set the user class.
 func isIPXE(m *message.Message) bool {
+	return m.Has(message.OptIPXE) || hasClass(m, "iPXE") || hasClass(m, "gPXE")
+}
+
+// hasClass looks at the user class (option 77): the raw text, or the only item of a list.
+func hasClass(m *message.Message, name string) bool {
 	class := m.Option(message.OptUserClass)
 
-	return m.Has(message.OptIPXE) || bytes.Equal(class, []byte("iPXE")) || bytes.Equal(class, []byte("\x04iPXE"))
+	return string(class) == name || len(class) > 1 && int(class[0]) == len(name) && string(class[1:]) == name
 }
 
 // features lists the codes of the encapsulated options of option 175 whose first

@@ -84,7 +84,7 @@ func ParseMode(text string) (Mode, error) {
 }
 
 // Config is all a Server needs. Everything but Mode, Prober, Router, Relayed,
-// Reserved, Rate, LeaseTime, Quiet, Rival and Neighbour must be set.
+// Reserved, Rate, LeaseTime, Quiet, Rival, Restarted and Neighbour must be set.
 type Config struct {
 	Mode      Mode
 	Interface string       // network card
@@ -108,6 +108,9 @@ type Config struct {
 	Quiet func() bool
 	// Rival is told that a machine, registered or not, has chosen another server.
 	Rival func(server netip.Addr, client core.MAC)
+	// Restarted is told that the firmware or the boot program at addr asks for an
+	// address: whatever ran there before is gone. It must not block; may be nil.
+	Restarted func(addr netip.Addr)
 	// Neighbour asks the kernel which machine has an address; may be nil. Proxy and
 	// Listen use it for machines whose ARP the kernel has answered and we not read yet.
 	Neighbour func(addr netip.Addr) (mac core.MAC, known bool)

@@ -238,11 +238,7 @@ func (s *Server) bootOptions(x *exchange, kind dhcpv4.MessageType, boot bootRepl
 	list := append(x.options[:0], message.Option{Code: message.OptMessageType, Value: x.room[:1]},
 		message.Option{Code: message.OptServerID, Value: s.serverID(x)}, message.Option{Code: message.OptVendorClass, Value: []byte(class)})
 
-	if boot.long {
-		list = append(list, message.Option{Code: message.OptBootFile, Value: append([]byte(boot.file), 0)})
-	}
-
-	return list
+	return append(list, bootFile(&x.msg, boot)...)
 }
 
 // Outrank says that another proxy is at work on our network: UEFI prefers our

@@ -84,10 +84,7 @@ func (s *Server) options(x *exchange, kind dhcpv4.MessageType, boot bootReply) [
 		list = append(list, message.Option{Code: message.OptVendorClass, Value: []byte(boot.class)})
 	}
 
-	if boot.long {
-		// NUL at the end: old ROMs read on to it (T460, Kontron, Jetway: they ask for "name\xff").
-		list = append(list, message.Option{Code: message.OptBootFile, Value: append([]byte(boot.file), 0)})
-	}
+	list = append(list, bootFile(m, boot)...)
 
 	if x.client.Kind == core.ClientIPXE {
 		// no-pxedhcp: do not wait two seconds for a proxy's offer.
@@ -95,6 +92,17 @@ func (s *Server) options(x *exchange, kind dhcpv4.MessageType, boot bootReply) [
 	}
 
 	return echo(list, m)
+}
+
+// bootFile is option 67, for those that ask for it and those that read nothing else;
+// some read the header alone (U-Boot, old ROMs), so that the name is there as well. It
+// ends in NUL: old ROMs read on to one (T460, Kontron, Jetway: they ask for "name\xff").
+func bootFile(m *message.Message, boot bootReply) []message.Option {
+	if !boot.long && (boot.file == "" || !m.Asks(message.OptBootFile)) {
+		return nil
+	}
+
+	return []message.Option{{Code: message.OptBootFile, Value: append([]byte(boot.file), 0)}}
 }
 
 // echo gives back what identifies the exchange to the client and to relays:
@@ -160,7 +168,7 @@ func (s *Server) refuse(x *exchange, buf []byte, wish netip.Addr) Answer {
 type bootReply struct {
 	file  string
 	class string // option 60
-	long  bool   // option 67 as well
+	long  bool   // option 67 even to those that do not ask for it
 }
 
 // boot chooses what a client is told to load. See the table in netboot/README.md.

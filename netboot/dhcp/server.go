@@ -170,6 +170,8 @@ func (s *Server) talk(x *exchange, packet, buf []byte) Answer {
 	case !known:
 		return Answer{}
 	case s.cfg.Mode != Authoritative && !x.quiet:
+		s.restarted(x)
+
 		return s.overhear(x, buf)
 	case chosen.IsValid():
 		s.foreign(x, chosen)
@@ -180,7 +182,22 @@ func (s *Server) talk(x *exchange, packet, buf []byte) Answer {
 
 		return Answer{}
 	default:
+		s.restarted(x)
+
 		return s.sort(x, packet, buf)
+	}
+}
+
+// restarted tells of a machine that was switched on, or goes on to its next program.
+func (s *Server) restarted(x *exchange) {
+	if x.kind != dhcpv4.MessageTypeDiscover || !x.client.Addr.IsValid() || s.cfg.Restarted == nil {
+		return
+	}
+
+	switch x.client.Kind {
+	case core.ClientBIOS, core.ClientUEFI, core.ClientHTTP, core.ClientIPXE:
+		s.cfg.Restarted(x.client.Addr)
+	case core.ClientAgent, core.ClientOther: // a system may ask while its connections are in use
 	}
 }
 

@@ -21,8 +21,10 @@ import (
 	"vetting/netboot/seed"
 )
 
+// Port is where boot HTTP is served.
+const Port = 80
+
 const (
-	port        = 80
 	headerLimit = 8 << 10
 	bodyLimit   = 4 << 10
 	readTimeout = 10 * time.Second  // for one request, once begun
@@ -103,7 +105,7 @@ func New(cfg Config) *Server {
 
 // Listen opens port 80 on our address on the server's card.
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
-	return nic.ListenTCP(ctx, s.cfg.Interface, netip.AddrPortFrom(s.cfg.Self, port))
+	return nic.ListenTCP(ctx, s.cfg.Interface, netip.AddrPortFrom(s.cfg.Self, Port))
 }
 
 // Serve answers until ctx ends, and closes ln and all connections.

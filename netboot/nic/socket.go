@@ -66,6 +66,11 @@ func Bind(iface string) func(network, address string, raw syscall.RawConn) error
 	}
 }
 
+// Set sets an option of a socket that is open.
+func Set(raw syscall.RawConn, level, option, value int) error {
+	return control(raw, func(fd int) error { return unix.SetsockoptInt(fd, level, option, value) })
+}
+
 // control runs set on a socket. Its error is read after Control has returned:
 // an argument list may read it before.
 func control(raw syscall.RawConn, set func(fd int) error) error {

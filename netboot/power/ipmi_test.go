@@ -375,3 +375,29 @@ func FuzzAnyAnswerOfABMC(f *testing.F) {
 		}
 	})
 }
+
+// Boot orders are changed by installers and ignored by boards; one boot is asked of the
+// BMC (netboot/quirk Q32), before the machine is switched, with the kind of boot kept (Q34).
+func TestQuirkQ32OneBootFromTheNetworkIsAskedOfTheBMC(t *testing.T) {
+	t.Parallel()
+
+	c := &chassis{hasFlags: true}
+	mustBe(t, ipmiTo(t, startBMC(t, c, bmc.PrivilegeLevelAdministrator), long).OneTimePXE(t.Context()), power.OK)
+
+	if flags, _ := c.seen(); flags.Persist || !flags.BootFlagsValid || flags.BootDeviceSelector != types.BootDeviceSelectorForcePXE {
+		t.Errorf("flags %+v", flags)
+	}
+}
+
+func TestQuirkQ34TheKindOfBootIsKeptAndNotOnlyOfOneKind(t *testing.T) {
+	t.Parallel()
+
+	for _, kind := range []types.BIOSBootType{types.BIOSBootTypeEFI, types.BIOSBootTypeLegacy} {
+		c := &chassis{hasFlags: true, flags: types.BootOptionParam_BootFlags{BIOSBootType: kind}}
+		mustBe(t, ipmiTo(t, startBMC(t, c, bmc.PrivilegeLevelAdministrator), long).OneTimePXE(t.Context()), power.OK)
+
+		if flags, _ := c.seen(); flags.BIOSBootType != kind {
+			t.Errorf("%v became %v", kind, flags.BIOSBootType)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -81,6 +82,11 @@ func ParseRequest(b []byte) (Request, error) {
 	}
 
 	return r, nil
+}
+
+// sizes reports whether the client names a block size.
+func (r *Request) sizes() bool {
+	return slices.ContainsFunc(r.Options, func(o Option) bool { return strings.EqualFold(o.Name, "blksize") })
 }
 
 // canonical turns a file name as ROMs write it into ours: old ROMs append what

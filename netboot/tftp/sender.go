@@ -8,11 +8,21 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vetting/netboot/nic"
 )
 
 const (
-	roundTrip = 200 * time.Millisecond // then what was not acknowledged is sent again
-	patience  = 30                     // times in a row, 6 s
+	firstWait = 200 * time.Millisecond // for an acknowledgement, before the client's pace is known
+	leastWait = 50 * time.Millisecond  // a client that is fast now may have a slow moment
+	mostWait  = time.Second
+	patience  = 6 * time.Second // of silence; then the client is gone
+	stuckTime = time.Second     // of silence about the first block: it may be too large for the way
+
+	maxSegments = 64     // UDP_MAX_SEGMENTS of Linux
+	maxDatagram = 65_507 // payload of one send, cut up or not
 )
 
 // errProbe says that the client only wanted to know the size: EDK2 and Intel's
@@ -22,23 +32,61 @@ var errProbe = errors.New("size probe")
 // sender sends one file to one client, on a socket of its own (the server's TID).
 // It is used by one goroutine.
 type sender struct {
-	conn  net.Conn // connected: hears the client alone
+	conn  *net.UDPConn // connected: hears the client alone
 	data  []byte
 	terms terms
+	stuck func() // told once when the first block is not acknowledged for a while; may be nil
 
 	acked  int // blocks acknowledged
 	last   int // number of the last block, which is short
 	nudged int // the value of acked for which a repeated ACK was answered
 	buf    []byte
-	sent   int // packets
+	whole  bool // the kernel cuts windows into packets
+	sent   int  // packets
+	pace   pacer
 }
 
-func newSender(conn net.Conn, data []byte, t terms) *sender {
-	return &sender{
-		conn: conn, data: data, terms: t, last: len(data)/t.block + 1, nudged: -1,
-		buf: make([]byte, 4+t.block),
+func newSender(conn *net.UDPConn, data []byte, t terms) *sender {
+	size := 4 + t.block
+	s := &sender{
+		conn: conn, data: data, terms: t, last: len(data)/t.block + 1, nudged: -1, pace: pacer{wait: firstWait},
 	}
+
+	s.buf = make([]byte, size*min(t.window, maxSegments, max(1, maxDatagram/size)))
+
+	return s
 }
+
+// cut has the kernel cut what is sent into datagrams of size bytes (UDP_SEGMENT,
+// udp(7)), so that a window costs one system call; 0: no more.
+func (s *sender) cut(size int) {
+	raw, err := s.conn.SyscallConn()
+	if err == nil {
+		err = nic.Set(raw, unix.SOL_UDP, unix.UDP_SEGMENT, size)
+	}
+
+	s.whole = err == nil && size > 0
+}
+
+// pacer knows how long the client takes to acknowledge (RFC 6298).
+type pacer struct {
+	wait, smooth, vary time.Duration
+}
+
+// took learns from an acknowledgement of what was sent once.
+func (p *pacer) took(rtt time.Duration) {
+	if p.smooth == 0 {
+		p.smooth, p.vary = rtt, rtt/2
+	} else {
+		p.vary += ((p.smooth - rtt).Abs() - p.vary) / 4
+		p.smooth += (rtt - p.smooth) / 8
+	}
+
+	p.wait = min(max(p.smooth+4*p.vary, leastWait), firstWait)
+}
+
+// silent waits longer the next time.
+func (p *pacer) silent() { p.wait = min(2*p.wait, mostWait) }
 
 // run sends the file. It returns errProbe when the client wanted no more than
 // the answer to its options.
@@ -50,6 +98,10 @@ func (s *sender) run(ctx context.Context) error {
 		if err := s.negotiate(); err != nil {
 			return err
 		}
+	}
+
+	if len(s.buf) > 4+s.terms.block {
+		s.cut(4 + s.terms.block)
 	}
 
 	for s.acked < s.last {
@@ -65,12 +117,12 @@ func (s *sender) run(ctx context.Context) error {
 func (s *sender) negotiate() error {
 	answer := oack(s.terms.accept)
 
-	for range patience {
+	for begun := time.Now(); time.Since(begun) < patience; {
 		if err := s.write(answer); err != nil {
 			return err
 		}
 
-		block, err := s.ack()
+		block, err := s.ack(time.Now().Add(firstWait))
 
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -90,19 +142,32 @@ func (s *sender) negotiate() error {
 // window sends the blocks that follow the acknowledged ones, as many as agreed,
 // and returns when at least one of them was acknowledged.
 func (s *sender) window() error {
-	for range patience {
+	again := false
+
+	for begun := time.Now(); time.Since(begun) < patience; again = true {
+		sent := time.Now()
+
 		if err := s.burst(); err != nil {
 			return err
 		}
 
-		moved, err := s.await()
+		moved, err := s.await(sent.Add(s.pace.wait))
 
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			continue
+			s.pace.silent()
+
+			if s.acked == 0 && s.stuck != nil && time.Since(begun) > stuckTime {
+				s.stuck()
+				s.stuck = nil
+			}
 		case err != nil:
 			return err
 		case moved:
+			if !again { // else it may be for either sending (Karn's rule)
+				s.pace.took(time.Since(sent))
+			}
+
 			return nil
 		}
 	}
@@ -110,15 +175,22 @@ func (s *sender) window() error {
 	return errSilent
 }
 
+// burst sends a window.
 func (s *sender) burst() error {
-	for block := s.acked + 1; block <= min(s.acked+s.terms.window, s.last); block++ {
-		from := (block - 1) * s.terms.block
-		n := copy(s.buf[4:], s.data[from:min(from+s.terms.block, len(s.data))])
+	size := 4 + s.terms.block
+	end := min(s.acked+s.terms.window, s.last)
 
-		s.buf[0], s.buf[1] = 0, opData
-		binary.BigEndian.PutUint16(s.buf[2:], uint16(block&0xffff)) //nolint:gosec // rolls over to 0, as clients expect
+	for block := s.acked + 1; block <= end; {
+		n := 0
 
-		if err := s.write(s.buf[:4+n]); err != nil {
+		for ; block <= end && n+size <= len(s.buf); block++ {
+			from := (block - 1) * s.terms.block
+			s.buf[n], s.buf[n+1] = 0, opData
+			binary.BigEndian.PutUint16(s.buf[n+2:], uint16(block&0xffff)) //nolint:gosec // rolls over to 0, as clients expect
+			n += 4 + copy(s.buf[n+4:n+size], s.data[from:min(from+s.terms.block, len(s.data))])
+		}
+
+		if err := s.writeAll(s.buf[:n], size); err != nil {
 			return err
 		}
 	}
@@ -126,12 +198,42 @@ func (s *sender) burst() error {
 	return nil
 }
 
-// await reads acknowledgements. moved is false when the window must be sent
-// again: for a repeated acknowledgement, but once only. Answering each of them
+// writeAll sends packets of size bytes each, the last one shorter or not.
+func (s *sender) writeAll(b []byte, size int) error {
+	if s.whole && len(b) > size {
+		_, err := s.conn.Write(b)
+		if err == nil {
+			s.sent += (len(b) + size - 1) / size
+
+			return nil
+		}
+
+		if ended(err) == nil {
+			return fmt.Errorf("sending to client: %w", err)
+		}
+
+		// A card without checksums of its own, an old kernel, or a way that is too narrow.
+		s.cut(0)
+	}
+
+	for len(b) > 0 {
+		n := min(size, len(b))
+		if err := s.write(b[:n]); err != nil {
+			return err
+		}
+
+		b = b[n:]
+	}
+
+	return nil
+}
+
+// await reads acknowledgements until then. moved is false when the window must be
+// sent again: for a repeated acknowledgement, but once only. Answering each of them
 // doubles every packet that follows (112 498 instead of 3 194, seen with OVMF).
-func (s *sender) await() (moved bool, err error) {
+func (s *sender) await(until time.Time) (moved bool, err error) {
 	for {
-		block, err := s.ack()
+		block, err := s.ack(until)
 		if err != nil {
 			return false, err
 		}
@@ -157,11 +259,11 @@ var (
 	errRefused = errors.New("the client gave up")
 )
 
-// ack reads the next ACK, for one round trip at most.
-func (s *sender) ack() (uint16, error) {
+// ack reads the next ACK, until then at most.
+func (s *sender) ack(until time.Time) (uint16, error) {
 	var b [256]byte
 
-	if err := s.conn.SetReadDeadline(time.Now().Add(roundTrip)); err != nil {
+	if err := s.conn.SetReadDeadline(until); err != nil {
 		return 0, fmt.Errorf("setting deadline: %w", err)
 	}
 

@@ -27,6 +27,8 @@ const (
 	perClient    = 4   // transfers at once to one address
 	total        = 256 // transfers at once
 	ethernetMost = 1468
+	maxNarrow    = 4096
+	mostBlocks   = 65_535 // then the number of a block rolls over (RFC 1350 has 16 bits)
 )
 
 // Witness takes down what was seen. It never blocks.
@@ -56,6 +58,7 @@ type Server struct {
 	mu     sync.Mutex // guards all below
 	active map[netip.AddrPort]bool
 	byAddr map[netip.Addr]int
+	narrow map[netip.Addr]int // the largest block that may get through to an address
 }
 
 // New returns a Server that does nothing yet.
@@ -65,7 +68,7 @@ func New(cfg Config) *Server {
 		most = min(most, max(cfg.MTU-32, plainBlock))
 	}
 
-	return &Server{cfg: cfg, maxBlock: most, active: map[netip.AddrPort]bool{}, byAddr: map[netip.Addr]int{}}
+	return &Server{cfg: cfg, maxBlock: most, active: map[netip.AddrPort]bool{}, byAddr: map[netip.Addr]int{}, narrow: map[netip.Addr]int{}}
 }
 
 // Listen opens the TFTP socket on the server's card.
@@ -182,6 +185,11 @@ func (s *Server) open(packet []byte, from netip.AddrPort, start func(job)) (repl
 		s.witness(client, "tftp-missing", req.Name, 0, 0)
 
 		return refusal(errNotFound, "file not found")
+	case len(file)/plainBlock >= mostBlocks && !req.sizes():
+		// 32 MiB in blocks of 512: who has no idea of block sizes has none of numbers that start anew.
+		s.witness(client, "tftp-failed", req.Name+": too large for a client that names no block size", 0, 0)
+
+		return refusal(errIllegal, "too large without blksize")
 	}
 
 	switch s.enter(from) {
@@ -262,10 +270,69 @@ func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
 		return "", fmt.Errorf("opening a socket for %s: %w", j.from, err)
 	}
 
-	sender := newSender(conn, j.file, agree(j.request.Options, len(j.file), s.maxBlock))
+	udp, ok := conn.(*net.UDPConn)
+	if !ok {
+		return "", errors.Join(fmt.Errorf("opening a socket for %s: got a %T", j.from, conn), conn.Close())
+	}
+
+	sender := newSender(udp, j.file, agree(j.request.Options, len(j.file), s.most(j.from.Addr())))
+	sender.stuck = func() { s.narrower(j.from.Addr(), sender.terms.block) }
 	err = errors.Join(sender.run(ctx), ended(conn.Close()))
 
+	if err == nil {
+		s.through(j.from.Addr(), sender.terms.block)
+	}
+
 	return fmt.Sprintf("block size %d, window %d, %d packets", sender.terms.block, sender.terms.window, sender.sent), err
+}
+
+// widths are the block sizes tried in turn where the first block of a larger size
+// never arrives: tunnels, VLAN tags and firmware make less of 1500 bytes than they say
+// (crowbar #1078; QEMU's UEFI once took no more than 1024).
+func widths() []int { return []int{1408, 1024, plainBlock} }
+
+// most is the largest block for a machine.
+func (s *Server) most(addr netip.Addr) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if width, ok := s.narrow[addr]; ok {
+		return width
+	}
+
+	return s.maxBlock
+}
+
+// narrower notes that blocks of a size do not get through to a machine.
+func (s *Server) narrower(addr netip.Addr, block int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	for _, width := range widths() {
+		if width >= block {
+			continue
+		}
+
+		if len(s.narrow) >= maxNarrow {
+			clear(s.narrow)
+		}
+
+		s.narrow[addr] = width
+		s.cfg.Log.Warn("the first block of a tftp transfer does not arrive; trying smaller ones", slog.String("code", "netboot/tftp-narrow"),
+			slog.String("to", addr.String()), slog.Int("bytes", block), slog.Int("next", width))
+
+		return
+	}
+}
+
+// through notes that blocks of a size did get through after all.
+func (s *Server) through(addr netip.Addr, block int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if width, ok := s.narrow[addr]; ok && block > width {
+		delete(s.narrow, addr)
+	}
 }
 
 // ended forgives that the end of the server has closed a socket before.
@@ -322,8 +389,8 @@ func (s *Server) pinServer(text *text) *pin.Server {
 
 		return nil
 	}, nil)
-	server.SetTimeout(roundTrip)
-	server.SetRetries(patience)
+	server.SetTimeout(firstWait)
+	server.SetRetries(int(patience / firstWait))
 	server.SetBackoff(func(int) time.Duration { return 0 })
 	server.SetBlockSizeNegotiation(false)
 	server.SetBlockSize(s.maxBlock)

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -204,6 +205,11 @@ func (m *Message) Addr(code byte) (netip.Addr, bool) {
 	}
 
 	return netip.Addr{}, false
+}
+
+// Asks reports whether the client's parameter list names an option.
+func (m *Message) Asks(code byte) bool {
+	return bytes.IndexByte(m.options[OptParameterList], code) >= 0
 }
 
 // Text returns an option as text without the NUL bytes that some clients end it with.
