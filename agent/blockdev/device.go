@@ -159,7 +159,7 @@ func look(layer Layer, request *Request, age time.Duration) (*diskguard.Facts, e
 		err   error
 	)
 
-	during(request.Moved, func() { disks, err = layer.Survey(age) })
+	during(request.Moved, lookPatience, func() { disks, err = layer.Survey(age) })
 
 	if err != nil {
 		return nil, fmt.Errorf("looking at the disks: %w", err)
@@ -178,8 +178,8 @@ func look(layer Layer, request *Request, age time.Duration) (*diskguard.Facts, e
 	}, nil
 }
 
-// during calls moved every second while something is under way.
-func during(moved, do func()) {
+// during calls moved every second while something is under way, for so long at most.
+func during(moved func(), patience time.Duration, do func()) {
 	if moved == nil {
 		do()
 
@@ -194,7 +194,7 @@ func during(moved, do func()) {
 		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()
 
-		for range lookPatience / time.Second {
+		for range patience / time.Second {
 			select {
 			case <-over:
 				return
@@ -294,7 +294,7 @@ func (d *Device) may(offset, length int64) error {
 	}
 
 	if now := d.request.Now(); now.Sub(d.looked) >= lookAgain {
-		if err := d.check(); err != nil {
+		if err := d.check(lookAgain / 2); err != nil {
 			return err
 		}
 
@@ -321,10 +321,10 @@ func (d *Device) look(age time.Duration) (*diskguard.Facts, error) {
 	return facts, err
 }
 
-// check looks at the disk while it is written. Its content is ours by now; all else
-// must be as it was. d.mu is held.
-func (d *Device) check() error {
-	facts, err := d.look(lookAgain / 2)
+// check looks at the disk while it is written, or takes a look that is at most so old. Its
+// content is ours by now; all else must be as it was. d.mu is held.
+func (d *Device) check(age time.Duration) error {
+	facts, err := d.look(age)
 	if err != nil {
 		facts, err = d.look(0) // a disk says once that it, or its link, was reset
 	}

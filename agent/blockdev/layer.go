@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"vetting/agent/disk"
 	"vetting/core/diskguard"
 )
 
@@ -39,4 +40,7 @@ type Handle interface {
 	// and its copies are to be made unreadable. errors.ErrUnsupported where the disk
 	// cannot.
 	Discard(offset, length int64, secure bool) error
+	// Erasable is the disk as one that can be formatted or sanitized; each command may
+	// take so long. errors.ErrUnsupported where it is no NVMe disk.
+	Erasable(patience time.Duration) (disk.NVMe, error)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vetting/agent/blockdev"
+	"vetting/agent/disk"
 	"vetting/core"
 	"vetting/core/diskguard"
 )
@@ -23,6 +24,7 @@ type medium struct {
 	transport          string
 	foreign            bool // it holds somebody's data
 	written            int
+	nvme               *subsystem // it is a namespace of it; nil: it is no NVMe disk
 }
 
 // world is a machine whose disks come, go and change their names while they are used.
@@ -55,7 +57,20 @@ func newWorld(t *testing.T, seed uint64) *world {
 		w.disks["sd"+names[i:i+1]] = w.all[i]
 	}
 
+	// An armed one has a subsystem for itself, the other shares one with a disk that is not
+	// armed; what their controllers can do, and say, is anything.
+	one, two := w.anySubsystem(), w.anySubsystem()
+	w.all[0].nvme, w.all[1].nvme, w.all[3].nvme = one, two, two
+	one.spaces, two.spaces = w.all[:1], []*medium{w.all[1], w.all[3]}
+
 	return w
+}
+
+func (w *world) anySubsystem() *subsystem {
+	return &subsystem{
+		formats: w.chance.IntN(4) > 0, fna: byte(w.chance.IntN(8)), sanitizes: uint32(w.chance.IntN(8)), manages: w.chance.IntN(2) == 0,
+		several: w.chance.IntN(4) == 0, listless: w.chance.IntN(4) == 0, refuses: w.chance.IntN(8) == 0,
+	}
 }
 
 // armed are the disks that may be overwritten: the first two.
@@ -218,6 +233,23 @@ func (h *handle) Discard(offset, length int64, _ bool) error {
 	return err
 }
 
+func (h *handle) Erasable(time.Duration) (disk.NVMe, error) {
+	h.w.happen()
+	defer h.w.happen()
+
+	if h.m.nvme == nil {
+		return nil, errors.ErrUnsupported
+	}
+
+	return &drive{subsystem: h.m.nvme, erase: func(all bool) {
+		for _, m := range h.m.nvme.spaces {
+			if m == h.m || all {
+				_, _ = (&handle{h.w, m}).WriteAt(make([]byte, 512), 0) // it records
+			}
+		}
+	}}, nil
+}
+
 func (h *handle) Look() (diskguard.Opened, error) {
 	h.w.happen()
 	defer h.w.happen()
@@ -285,9 +317,14 @@ func (w *world) use(tally map[string]int) {
 		offset := int64(w.chance.IntN(1<<12)-64) * 512
 		length := int64(w.chance.IntN(16)) * 512
 
-		if w.chance.IntN(8) == 0 {
+		switch w.chance.IntN(8) {
+		case 0:
 			err = device.Discard(offset, length, true)
-		} else {
+		case 1:
+			if _, err = device.Erase(w.t.Context(), func(float64) { w.happen() }); err == nil {
+				tally["erased"]++
+			}
+		default:
 			_, err = device.WriteAt(make([]byte, length), offset)
 		}
 
@@ -298,6 +335,8 @@ func (w *world) use(tally map[string]int) {
 			tally["no lease"]++
 		case errors.Is(err, blockdev.ErrOutside):
 			tally["outside"]++
+		case errors.Is(err, errors.ErrUnsupported):
+			tally["not erasable"]++
 		default:
 			tally["stopped"]++
 		}
@@ -309,6 +348,10 @@ func (w *world) use(tally map[string]int) {
 
 	if _, err := device.WriteAt(make([]byte, 512), 0); err == nil {
 		w.t.Error("a closed device was written")
+	}
+
+	if _, err := device.Erase(w.t.Context(), func(float64) {}); err == nil {
+		w.t.Error("a closed device was erased")
 	}
 }
 
@@ -339,7 +382,7 @@ func TestNoWriteReachesADiskThatIsNotArmed(t *testing.T) {
 	t.Log(tally)
 
 	for _, what := range []string{
-		"opened", "not opened", "written", "no lease", "outside", "stopped",
+		"opened", "not opened", "written", "no lease", "outside", "stopped", "erased", "not erasable",
 		"storage/not-armed", "storage/other-disk", "storage/same-serial", "storage/removable", "storage/twin", "storage/no-lease",
 		"storage/foreign-data", "storage/changed",
 	} {

@@ -194,6 +194,16 @@ func (w *writing) Discard(offset, length int64, secure bool) error {
 	})
 }
 
+// Erasable is the way of admin commands to what is open.
+func (w *writing) Erasable(patience time.Duration) (disk.NVMe, error) {
+	dev, err := disk.Erasable(w.file, patience)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+
+	return dev, nil
+}
+
 // Look asks the descriptor: the kernel for number, size and sectors, the disk itself
 // for its name.
 func (w *writing) Look() (o diskguard.Opened, err error) {

@@ -13,6 +13,9 @@ const (
 	ataNativeMax  = 0x27 // READ NATIVE MAX ADDRESS EXT (ACS-2 §7.33)
 	ataAccessible = 0x78 // GET NATIVE MAX ADDRESS EXT (ACS-4 §7.1.2), feature 0
 
+	ataConfiguration      = 0xb1 // DEVICE CONFIGURATION (ACS-2 §7.4); its other features change the disk
+	configurationIdentify = 0xc2
+
 	smartReadData       = 0xd0
 	smartReadThresholds = 0xd1
 	smartRunTest        = 0xd4
@@ -116,9 +119,25 @@ func ReadIdentify(ata ATA) (ATAIdentity, error) {
 }
 
 // ReadNativeSectors asks how many sectors the disk has with those that a host
-// protected area or a lowered maximum address hides. ErrRefused where it knows
-// neither.
+// protected area, a lowered maximum address or a device configuration overlay hides.
+// ErrRefused where it knows none of them.
 func ReadNativeSectors(ata ATA, id ATAIdentity) (uint64, error) {
+	native, err := readNativeMax(ata, id)
+	if !id.DCO {
+		return native, err
+	}
+
+	// An overlay lowers what READ NATIVE MAX ADDRESS tells, too. Many a BIOS freezes it,
+	// and then the disk does not answer.
+	factory, refused := readFactorySectors(ata)
+	if refused != nil {
+		return native, err
+	}
+
+	return max(native, factory), nil
+}
+
+func readNativeMax(ata ATA, id ATAIdentity) (uint64, error) {
 	req := ATARequest{Command: ataNativeMax, LBA: 0, Ext: true}
 
 	switch {
@@ -136,6 +155,32 @@ func ReadNativeSectors(ata ATA, id ATAIdentity) (uint64, error) {
 	last := uint64(reply.High)<<24 | uint64(reply.LBA)
 	if last == 0 {
 		return 0, fmt.Errorf("reading native size: no address came back: %w", ErrRefused)
+	}
+
+	return last + 1, nil
+}
+
+func readFactorySectors(ata ATA) (uint64, error) {
+	reply, err := ata.Do(ATARequest{Command: ataConfiguration, Feature: configurationIdentify, Count: 1, In: sectorSize})
+	if err != nil {
+		return 0, fmt.Errorf("reading device configuration: %w", err)
+	}
+
+	return ParseDeviceConfiguration(reply.Data)
+}
+
+// ParseDeviceConfiguration decodes DEVICE CONFIGURATION IDENTIFY (ACS-2 table 30): how
+// many sectors the disk has as it left its maker. ErrRefused where the answer is none.
+func ParseDeviceConfiguration(b []byte) (sectors uint64, err error) {
+	const signature, most = 0xa5, 1 << 48
+
+	if len(b) < sectorSize {
+		return 0, fmt.Errorf("decoding device configuration of %d bytes: %w", len(b), ErrShort)
+	}
+
+	last := binary.LittleEndian.Uint64(b[6:])
+	if b[510] != signature || sum(b[:sectorSize]) != 0 || last == 0 || last >= most {
+		return 0, fmt.Errorf("decoding device configuration: signature %02x, sum %02x, last address %d: %w", b[510], sum(b[:sectorSize]), last, ErrRefused)
 	}
 
 	return last + 1, nil

@@ -31,7 +31,7 @@ func TestIdentity(t *testing.T) {
 	id, err := disk.ReadIdentify(disk.ATAOver(scsi(t, "supermicro-x11dpi-n-3.3", "sdc")))
 	want := disk.ATAIdentity{
 		Model: "ST8000NM000A-2KE101", Serial: "WKD0102X", Firmware: "SN02", WWN: "5000c500c9f1a566", Sectors: 15628053168,
-		LogicalBlock: 512, PhysBlock: 4096, Rotational: true, RPM: 7200, SMART: true, SMARTOn: true, SelfTest: true, Logs: true, HPA: true, AMAC: true, ChecksumValid: true,
+		LogicalBlock: 512, PhysBlock: 4096, Rotational: true, RPM: 7200, SMART: true, SMARTOn: true, SelfTest: true, Logs: true, HPA: true, DCO: true, AMAC: true, ChecksumValid: true,
 	}
 
 	if diff := cmp.Diff(want, id); err != nil || diff != "" {

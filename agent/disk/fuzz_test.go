@@ -110,6 +110,17 @@ func FuzzIdentify(f *testing.F) {
 	})
 }
 
+func FuzzDeviceConfiguration(f *testing.F) {
+	f.Add(configuration(1953525167))
+	seeds(f, "85080e0000000100")
+
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if sectors, err := disk.ParseDeviceConfiguration(b); err == nil && (sectors < 2 || sectors > 1<<48) {
+			t.Errorf("%d sectors", sectors)
+		}
+	})
+}
+
 func FuzzSMART(f *testing.F) {
 	seeds(f, "85080e00d0", "85080e00d1")
 
@@ -285,6 +296,19 @@ func FuzzNVMe(f *testing.F) {
 		}
 
 		_, _ = disk.ParseNVMeHealth(b)
+
+		can, err := disk.ParseNVMeErasure(b, b, b)
+		if ways, _ := can.Ways(); err == nil {
+			for _, w := range ways {
+				if (w.Sanitize || can.AllAtOnce) && can.Namespaces != 1 || w.Request.CDW10>>14 != 0 {
+					t.Errorf("%+v by %+v", can, w)
+				}
+			}
+		}
+
+		if s, _ := disk.ParseNVMeSanitizing(b); s.Done < 0 || s.Done >= 1 || s.Passed && s.Failed {
+			t.Errorf("%+v", s)
+		}
 
 		if entries := disk.ParseNVMeErrors(b); len(entries) > len(b)/64 {
 			t.Errorf("%d errors in %d bytes", len(entries), len(b))

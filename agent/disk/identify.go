@@ -22,6 +22,7 @@ type ATAIdentity struct {
 	SelfTest      bool
 	Logs          bool // general purpose logging
 	HPA           bool // host protected area: READ NATIVE MAX ADDRESS EXT
+	DCO           bool // device configuration overlay: DEVICE CONFIGURATION IDENTIFY
 	AMAC          bool // accessible max address: GET NATIVE MAX ADDRESS EXT
 	Locked        bool // security: every access to the medium fails
 	Frozen        bool
@@ -67,6 +68,7 @@ func ParseIdentify(b []byte) (ATAIdentity, error) {
 
 	// Words 85 and 86 tell what is switched on, word 119 (as word 83) what there is.
 	id.HPA = word(87)>>14 == 1 && word(85)&0x400 != 0 && word(86)&0x400 != 0
+	id.DCO = word(83)>>14 == 1 && word(83)&0x800 != 0
 	id.AMAC = word(119)>>14 == 1 && word(119)&0x100 != 0
 	id.Rotational, id.RPM = rotation(word(217))
 	id.Locked, id.Frozen = word(128)&4 != 0, word(128)&8 != 0

@@ -58,6 +58,10 @@ func (d *sgDisk) Execute(req SCSIRequest) (SCSIReply, error) {
 		return SCSIReply{}, fmt.Errorf("sending %d bytes of command for %d bytes: %w", len(req.CDB), req.In, os.ErrInvalid)
 	}
 
+	if err := questionSCSI(req.CDB); err != nil {
+		return SCSIReply{}, fmt.Errorf("asking %s: %w", d.file.Name(), err)
+	}
+
 	if req.Timeout == 0 {
 		req.Timeout = sgTimeout
 	}
@@ -128,6 +132,7 @@ type nvmeCommand struct {
 const (
 	nvmeIoctlID       = 0x4e40
 	nvmeIoctlAdminCmd = 0xc0484e41
+	nvmeTimeout       = 20 * time.Second
 )
 
 // nvmeDisk is an NVMe block or controller device.
@@ -138,12 +143,24 @@ type nvmeDisk struct {
 
 // Admin sends the command by the NVME_IOCTL_ADMIN_CMD ioctl.
 func (d *nvmeDisk) Admin(req NVMeRequest) (NVMeReply, error) {
+	if err := questionNVMe(req); err != nil {
+		return NVMeReply{}, fmt.Errorf("asking %s: %w", d.file.Name(), err)
+	}
+
+	return d.send(req, nvmeTimeout)
+}
+
+// send sends any command.
+func (d *nvmeDisk) send(req NVMeRequest, patience time.Duration) (NVMeReply, error) {
 	if req.In < 0 || req.In > 1<<20 {
 		return NVMeReply{}, fmt.Errorf("asking for %d bytes: %w", req.In, os.ErrInvalid)
 	}
 
 	data := make([]byte, max(req.In, 1))
-	cmd := nvmeCommand{opcode: req.Opcode, nsid: req.NSID, cdw10: req.CDW10, cdw11: req.CDW11, timeoutMS: 20_000}
+	cmd := nvmeCommand{
+		opcode: req.Opcode, nsid: req.NSID, cdw10: req.CDW10, cdw11: req.CDW11,
+		timeoutMS: uint32(min(patience.Milliseconds(), 1<<30)), //nolint:gosec // bounded here
+	}
 
 	if req.Namespaced {
 		cmd.nsid = d.nsid
@@ -165,6 +182,37 @@ func (d *nvmeDisk) Admin(req NVMeRequest) (NVMeReply, error) {
 
 // Close gives the device back.
 func (d *nvmeDisk) Close() error { return d.file.Close() }
+
+// Erasable is an NVMe disk that is open for writing, to which a command of an
+// NVMeErasure can be sent as well as questions. It is for agent/blockdev alone, as a test
+// of cmd/vetting holds. ErrRefused where the file is no namespace.
+func Erasable(file *os.File, patience time.Duration) (NVMe, error) {
+	nsid, err := ioctlValue(file, nvmeIoctlID, nil)
+	if err != nil || nsid == 0 || nsid >= allNamespaces {
+		return nil, fmt.Errorf("asking %s for its namespace (%d, %w): %w", file.Name(), nsid, err, ErrRefused)
+	}
+
+	return erasable{&nvmeDisk{file, uint32(nsid)}, patience}, nil
+}
+
+type erasable struct {
+	*nvmeDisk
+
+	patience time.Duration
+}
+
+// Admin sends questions, a format of this one namespace, and a sanitize.
+func (d erasable) Admin(req NVMeRequest) (NVMeReply, error) {
+	format := req.Opcode == nvmeFormat && req.Namespaced && req.In == 0
+	if sanitize := req.Opcode == nvmeSanitize && req.In == 0; !format && !sanitize {
+		return d.nvmeDisk.Admin(req)
+	}
+
+	return d.send(req, d.patience)
+}
+
+// Close leaves the file open.
+func (erasable) Close() error { return nil }
 
 func ioctl(file *os.File, number uintptr, arg unsafe.Pointer) error {
 	_, err := ioctlValue(file, number, arg)

@@ -2,6 +2,8 @@ package stage_test
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -575,6 +577,36 @@ func TestADiskThatHidesAPart(t *testing.T) {
 
 	r := b.run(t)
 	if found := find(r, "storage/hidden-area"); r.Verdict != core.Pass || len(found) != 1 || found[0].Severity != core.Warning || found[0].Part.Serial != turning {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A device configuration overlay: DEVICE CONFIGURATION IDENTIFY tells of more sectors than
+// IDENTIFY DEVICE does, and READ NATIVE MAX ADDRESS of none.
+func TestADiskWithAnOverlayHidesAPart(t *testing.T) {
+	b := newStorageBench(t, "quick")
+
+	if err := b.machine.Disks.Edit("sda", "85080e00000001000000000000", func(data []byte) []byte {
+		data[167] |= 8 // word 83, bit 11: it has overlays
+
+		return data
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	var whole [512]byte
+
+	binary.LittleEndian.PutUint64(whole[6:], 1<<40)
+	whole[510] = 0xa5
+
+	for _, c := range whole[:511] {
+		whole[511] -= c
+	}
+
+	b.machine.Disks.Set(disk.Exchange{Disk: "sda", SCSI: "85080e00c2000100000000000000b100", In: 512, Length: 512, Data: hex.EncodeToString(whole[:])})
+
+	r := b.run(t)
+	if found := find(r, "storage/hidden-area"); r.Verdict != core.Pass || len(found) != 1 || found[0].Part.Serial != turning {
 		t.Errorf("%+v", r)
 	}
 }

@@ -3,6 +3,7 @@
 package storage_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -38,6 +39,9 @@ func (d direct) WriteTimed(p []byte, offset int64) (n int, took time.Duration, e
 
 func (d direct) Flush() error                     { return unix.Fdatasync(d.fd) }
 func (d direct) Discard(int64, int64, bool) error { return errors.ErrUnsupported }
+func (d direct) Erase(context.Context, func(float64)) (string, error) {
+	return "", errors.ErrUnsupported
+}
 
 // cost is what a test of the whole file took.
 type cost struct{ wall, cpu time.Duration }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +41,9 @@ type medium interface {
 	WriteTimed(p []byte, offset int64) (n int, took time.Duration, err error)
 	Flush() error
 	Discard(offset, length int64, secure bool) error
+	// Erase has the disk make all of itself unreadable, and says how.
+	// errors.ErrUnsupported where it cannot, or not without hitting others.
+	Erase(ctx context.Context, told func(done float64)) (how string, err error)
 }
 
 // exam is the test of one disk. Its fields up to mu are set before it begins and do not
@@ -662,12 +666,107 @@ func (e *exam) finish(ctx context.Context, steps []step) {
 const CannotDiscard = "not discarded: the disk cannot"
 
 func (e *exam) discard(ctx context.Context, steps []step) {
-	const stretch = 1 << 30
+	outcome := e.giveAllUp(ctx, steps)
 
-	outcome := e.plan.Discard + "ed"
-	if e.plan.Discard == "secure" {
-		outcome = "discarded securely"
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	e.tally.Discard = outcome
+}
+
+// giveAllUp gives up what was written, and says what came of it. A disk that can erase
+// itself does so where the data is to be unreadable, whole: all of it was armed.
+func (e *exam) giveAllUp(ctx context.Context, steps []step) (outcome string) {
+	if e.plan.Discard != "secure" {
+		return e.discardAll(ctx, steps, "discarded", "")
 	}
+
+	how, err := e.erase(ctx)
+
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		outcome = e.discardAll(ctx, steps, "discarded securely", " ("+err.Error()+")")
+	case err != nil:
+		return strings.TrimSpace("NOT discarded: "+how) + ": " + err.Error()
+	default:
+		outcome = "erased: " + how
+	}
+
+	if strings.HasPrefix(strings.ToLower(outcome), "not ") {
+		return outcome
+	}
+
+	if why := e.remains(ctx, steps); why != "" {
+		return "NOT discarded, although the disk says so (" + outcome + "): " + why
+	}
+
+	return outcome
+}
+
+// erase has the disk erase itself, and waits for the lease where there is none.
+func (e *exam) erase(ctx context.Context) (how string, err error) {
+	told := func(done float64) {
+		e.moved()
+
+		e.mu.Lock()
+		defer e.mu.Unlock()
+
+		e.tally.Step = "erase"
+		if done > 0 {
+			e.tally.Step = fmt.Sprintf("erase, %.0f %% done", 100*done)
+		}
+	}
+
+	for waited := time.Duration(0); ; waited += leasePoll {
+		how, err = e.writer.Erase(ctx, told)
+		if !errors.Is(err, blockdev.ErrNoLease) || waited >= leasePatience {
+			return how, err
+		}
+
+		e.moved()
+
+		if !pause(ctx, leasePoll) {
+			return how, err
+		}
+	}
+}
+
+// remains looks here and there whether what was written can still be read. It returns
+// what speaks against it that all is gone.
+func (e *exam) remains(ctx context.Context, steps []step) (why string) {
+	const looks = 256
+
+	pieces := steps[len(steps)-1].pieces
+
+	buffer, err := e.buffer(BlockSize)
+	if err != nil {
+		return err.Error()
+	}
+	defer e.free(buffer)
+
+	for i := range min(looks, pieces.count) {
+		if ctx.Err() != nil {
+			return "it was not looked at to the end"
+		}
+
+		offset := pieces.at(i * pieces.count / min(looks, pieces.count)).offset
+		if _, err := e.reader.ReadAt(buffer, offset); err != nil {
+			return fmt.Sprintf("it cannot be read at %d: %v", offset, err)
+		}
+
+		e.moved()
+
+		if _, ours := e.pattern.read(buffer); ours {
+			return fmt.Sprintf("what was written at %d is still there", offset)
+		}
+	}
+
+	return ""
+}
+
+// discardAll discards what was written, stretch by stretch.
+func (e *exam) discardAll(ctx context.Context, steps []step, done, whyElse string) (outcome string) {
+	const stretch = 1 << 30
 
 	for _, s := range []*step{&steps[0], &steps[len(steps)-1]} {
 		for _, span := range s.pieces.spans {
@@ -675,26 +774,17 @@ func (e *exam) discard(ctx context.Context, steps []step) {
 				err := e.giveUp(ctx, span.offset+at, min(stretch, span.length-at))
 				e.moved()
 
-				if err != nil {
-					outcome = "NOT discarded: " + err.Error()
-					if errors.Is(err, errors.ErrUnsupported) {
-						outcome = CannotDiscard
-					}
-
-					e.mu.Lock()
-					e.tally.Discard = outcome
-					e.mu.Unlock()
-
-					return
+				switch {
+				case errors.Is(err, errors.ErrUnsupported):
+					return CannotDiscard + whyElse
+				case err != nil:
+					return "NOT discarded: " + err.Error()
 				}
 			}
 		}
 	}
 
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	e.tally.Discard = outcome
+	return done
 }
 
 // giveUp discards a range, and waits for the lease where there is none.

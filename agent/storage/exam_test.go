@@ -201,6 +201,37 @@ func TestADiscardWaitsForTheLease(t *testing.T) {
 	}
 }
 
+// What is to be unreadable is erased by the disk itself where it can, and looked for
+// afterwards, whoever says that it is gone.
+func TestWhatIsToBeUnreadable(t *testing.T) {
+	done := func() error { return nil }
+
+	for name, c := range map[string]struct {
+		change func(f *fake)
+		want   string
+		blank  bool
+	}{
+		"erases itself":            {func(f *fake) { f.erases = done }, "erased: Format NVM", true},
+		"waits for the lease":      {func(f *fake) { f.erases, f.refuses = done, 30 }, "erased: Format NVM", true},
+		"fails to":                 {func(f *fake) { f.erases, f.keeps = func() error { return errIO }, true }, "NOT discarded: Format NVM: input/output error", false},
+		"says so alone":            {func(f *fake) { f.erases, f.keeps = done, true }, "NOT discarded, although the disk says so (erased: Format NVM): what was written at 0 is still there", false},
+		"discards securely":        {func(f *fake) { f.secures = true }, "discarded securely", true},
+		"discards in words":        {func(f *fake) { f.secures, f.keeps = true, true }, "NOT discarded, although the disk says so (discarded securely): what was written at 0 is still there", false},
+		"can do neither":           {func(*fake) {}, storage.CannotDiscard + " (it has no Format NVM: unsupported operation)", false},
+		"cannot be read afterward": {func(f *fake) { f.erases = func() error { f.readFails = func(int64) bool { return true }; return nil } }, "NOT discarded, although the disk says so (erased: Format NVM): it cannot be read at 0: reading at 0: input/output error", true},
+	} {
+		f := newFake(size)
+		c.change(f)
+
+		plan := full()
+		plan.Discard = "secure"
+
+		if tally := examine(t, f, plan, nil); tally.Discard != c.want || f.blank() != c.blank || !tally.Over {
+			t.Errorf("%s: %q, blank %v, over %v", name, tally.Discard, f.blank(), tally.Over)
+		}
+	}
+}
+
 // A disk of less than a block has nothing to read at random.
 func TestADiskOfNoBlock(t *testing.T) {
 	f := newFake(2048)

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"vetting/agent/blockdev"
+	"vetting/agent/disk"
 	"vetting/core/diskguard"
 )
 
@@ -33,6 +35,9 @@ type fake struct {
 	refuses   int           // discards for which there is no lease
 	answers   time.Duration // to be looked at again
 	busy      atomic.Bool   // somebody else has it open
+	erases    func() error  // what comes of erasing itself; nil: it cannot
+	secures   bool          // it knows secure discards
+	keeps     bool          // what it gives up is still there
 
 	mu       sync.Mutex // guards the rest
 	data     []byte
@@ -152,9 +157,40 @@ func (f *fake) Flush() error {
 	return nil
 }
 
-func (f *fake) Discard(offset, length int64, _ bool) error {
+func (f *fake) Erasable(time.Duration) (disk.NVMe, error) { return nil, errors.ErrUnsupported }
+
+// Erase erases itself in two steps.
+func (f *fake) Erase(_ context.Context, told func(done float64)) (how string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
+	if f.refuses > 0 {
+		f.refuses--
+
+		return "", blockdev.ErrNoLease
+	}
+
+	if f.erases == nil {
+		return "", fmt.Errorf("it has no Format NVM: %w", errors.ErrUnsupported)
+	}
+
+	told(0)
+	told(0.5)
+
+	if !f.keeps {
+		clear(f.data)
+	}
+
+	return "Format NVM", f.erases()
+}
+
+func (f *fake) Discard(offset, length int64, secure bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	if secure && !f.secures {
+		return errors.ErrUnsupported
+	}
 
 	if f.refuses > 0 {
 		f.refuses--
@@ -163,7 +199,10 @@ func (f *fake) Discard(offset, length int64, _ bool) error {
 	}
 
 	f.discards++
-	clear(f.data[offset : offset+length])
+
+	if !f.keeps {
+		clear(f.data[offset : offset+length])
+	}
 
 	return nil
 }

@@ -101,8 +101,15 @@ func TestDisksOfAVirtualHost(t *testing.T) {
 		h.tell(plugIn(serial, serial, serial, wwns[serial]))
 	}
 
-	found(t, h.await("renamed"), core.Fail, // others still have their faults
-		finding{"storage/read-error", core.Critical, unreadable})
+	renamed := h.await("renamed")
+	found(t, renamed, core.Fail, // others still have their faults
+		finding{"storage/read-error", core.Critical, unreadable}, finding{"storage/not-discarded", core.Critical, swappedOne})
+
+	if i := slices.IndexFunc(renamed.Result.SubSteps, func(s core.SubStep) bool { return s.Part.Serial == nvmeDisk }); i < 0 ||
+		renamed.Result.SubSteps[i].Verdict != core.Pass || !strings.HasSuffix(renamed.Result.SubSteps[i].Summary, ", erased: Format NVM, user data erase") {
+		t.Errorf("the NVMe disk did not erase itself: %+v", renamed.Result.SubSteps)
+	}
+
 	h.await("twin")
 	h.tell(plugIn("twin", "twin", swappedOne, 0x5000c500b0000009))
 	found(t, h.await("twins"), core.Error, finding{"storage/same-serial", core.Critical, swappedOne})
@@ -110,7 +117,8 @@ func TestDisksOfAVirtualHost(t *testing.T) {
 
 	for serial, written := range map[string]bool{
 		soundSATA: true, unwritable: true, vanishing: true, swappedOne: true,
-		unreadable: false, mediumError: false, nvmeDisk: false, appearing: false, swappedTwo: false, filling: false, "twin": false,
+		nvmeDisk:   false, // written, and then erased by itself
+		unreadable: false, mediumError: false, appearing: false, swappedTwo: false, filling: false, "twin": false,
 	} {
 		content, err := os.ReadFile(filepath.Join(dir, serial+".img"))
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -305,7 +306,11 @@ func (g *guest) names(test stage.Func, config map[string]string) error {
 		return err
 	}
 
-	g.run("renamed", core.Storage, test, nil, config, swappedOne)
+	// The NVMe disk can erase itself in the end, the other cannot.
+	secure := maps.Clone(config)
+	secure["Storage.finish"] = "secure"
+
+	g.run("renamed", core.Storage, test, nil, secure, swappedOne, nvmeDisk)
 	g.say(said{Step: "twin"})
 
 	if err := g.until("the twin", func() bool { return g.count(swappedOne) == 2 }); err != nil {

@@ -62,6 +62,20 @@ var unkind = []string{
 	"SYS_PWRITE64", "SYS_PWRITEV", "SYS_IO_URING_SETUP", "SYS_IO_SUBMIT", "Pwrite", "Pwritev", "Mount",
 }
 
+// doorKeys are functions of ours that let a disk be changed. Only agent/blockdev calls them.
+var doorKeys = []string{"disk.Erasable"}
+
+// askers are the packages that speak to drivers by ioctl themselves, and of what. Only
+// the first two speak to disks: agent/disk asks questions alone, which its own tests hold,
+// and agent/blockdev is behind the gates.
+var askers = map[string]string{
+	"agent/blockdev": "disks, behind core/diskguard",
+	"agent/disk":     "disks, questions alone",
+	"agent/ipmi":     "the BMC's device",
+	"agent/probe":    "ports",
+	"agent/wake":     "ports",
+}
+
 // TestDisksAreOpenedForWritingInOnePlace reads the code that runs on hosts: nobody but
 // agent/blockdev opens anything for writing that is not on the list above.
 func TestDisksAreOpenedForWritingInOnePlace(t *testing.T) {
@@ -130,6 +144,10 @@ func openingsOf(name string, file *ast.File, seen map[string]bool) (faults []str
 			at, opens := openers[pkg.Name+"."+x.Sel.Name]
 
 			switch {
+			case slices.Contains(doorKeys, pkg.Name+"."+x.Sel.Name) && path.Dir(name) != "agent/blockdev":
+				faults = append(faults, fmt.Sprintf("%s says %s.%s: only agent/blockdev may change a disk", where, pkg.Name, x.Sel.Name))
+			case x.Sel.Name == "SYS_IOCTL" && askers[path.Dir(name)] == "":
+				faults = append(faults, fmt.Sprintf("%s speaks to a driver: put its package on the list with what it speaks to", where))
 			case slices.Contains(unkind, x.Sel.Name) && (pkg.Name == "unix" || pkg.Name == "syscall"):
 				mounts := x.Sel.Name == "Mount" && slices.Contains([]string{"agent/initd", "agent/custom"}, path.Dir(name))
 				if path.Dir(name) != "agent/blockdev" && !mounts {
@@ -230,6 +248,9 @@ func TestAnOpeningForWritingIsSeen(t *testing.T) {
 		`open := os.OpenFile; open("/dev/sda", 0, 0)`:                      true,
 		`unix.Pwrite(3, nil, 0)`:                                           true,
 		`unix.Syscall(unix.SYS_IOCTL, 3, unix.BLKDISCARD, 0)`:              true,
+		`unix.Syscall(unix.SYS_IOCTL, 3, 0xc0484e41, 0)`:                   true,
+		`disk.Erasable(file, time.Hour)`:                                   true,
+		`send := disk.Erasable; send(file, time.Hour)`:                     true,
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x\nfunc f() {\n"+strings.ReplaceAll(body, "; ", "\n")+"\n}\n", parser.SkipObjectResolution)
 		if err != nil {

@@ -281,8 +281,8 @@ func storageRest() []Entry {
 		},
 		{
 			StorageHidden, "A part of the disk is hidden",
-			"A host protected area makes it smaller than it is: what is in there was NOT tested.",
-			"Make it whole again (hdparm -N) and test it, or accept it.", core.Warning,
+			"A host protected area or a device configuration overlay makes it smaller than it is: what is in there was NOT tested.",
+			"Make it whole again (hdparm -N, --dco-restore) and test it, or accept it.", core.Warning,
 		},
 		{
 			StorageOffClass, "The disks are slower than those of its class",
