@@ -19,7 +19,6 @@ import (
 	"vetting/core"
 	"vetting/core/route"
 	"vetting/ui/lookup"
-	"vetting/ui/report"
 	"vetting/ui/sse"
 	"vetting/ui/view"
 )
@@ -31,8 +30,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"hosts.delete": u.deleteHost, "hosts.spec": u.putSpec, "hosts.clear-quarantine": u.clearQuarantine,
 		"hosts.start": u.startRun, "discovered.list": u.listDiscovered, "boot-trace.get": u.getBootTrace,
 		"runs.list": u.listRuns, "runs.get": u.getRun, "runs.cancel": u.cancelRun, "runs.release": u.releaseRun,
-		"runs.retry": u.retryRun, "runs.stages": u.getStages, "runs.report-json": u.getReportJSON,
-		"runs.report-html": u.getReportHTML, "runs.samples": u.getSamples, "runs.evaluations": u.getEvaluations,
+		"runs.retry": u.retryRun, "runs.stages": u.getStages, "runs.samples": u.getSamples, "runs.evaluations": u.getEvaluations,
 		"runs.spec-diffs": u.getSpecDiffs, "runs.firmware": u.getFirmware, "runs.log": u.getLog,
 		"firmware.list": u.listFirmware, "firmware.versions": u.listVersions, "firmware.baseline": u.getBaseline, "runs.firmware-diff": u.diffFirmware,
 		"hosts.firmware": u.firmwareHistory, "runs.artifacts": u.listArtifacts, "runs.hold-tunnel": u.holdTunnel,
@@ -44,6 +42,8 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"users.list": u.listUsers, "users.create": u.createUser, "users.update": u.updateUser, "users.invite": u.inviteUser,
 		"hosts.trash": u.listTrash, "hosts.export": u.exportHosts, "classes.list": u.listClasses,
 		"users.delete": u.deleteUser, "audit.list": u.listAudit, "config.get": u.getConfig,
+		"runs.report-json": u.getReportJSON, "runs.report-html": u.getReportHTML,
+		"report-keys.list": u.listReportKeys, "report-keys.rotate": u.rotateReportKey,
 	}
 }
 
@@ -419,27 +419,4 @@ func at(c *fiber.Ctx, name string) (time.Time, error) {
 	}
 
 	return t, nil
-}
-
-func (u *UI) getReportJSON(c *fiber.Ctx) error {
-	found, err := u.findReport(c)
-	if err != nil {
-		return err
-	}
-
-	c.Set(fiber.HeaderContentType, route.JSON)
-
-	return report.WriteJSON(c.Response().BodyWriter(), found)
-}
-
-func (u *UI) getReportHTML(c *fiber.Ctx) error {
-	found, charts, err := u.charted(c)
-	if err != nil {
-		return err
-	}
-
-	reportPolicy(c)
-	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
-
-	return report.WriteHTML(c.UserContext(), c.Response().BodyWriter(), found, charts)
 }

@@ -7,6 +7,7 @@ import (
 	"vetting/core"
 	"vetting/ui/metric"
 	"vetting/ui/notify"
+	"vetting/ui/report/seal"
 )
 
 // Commands is what people may ask for (core/engine). who is the operator's
@@ -94,6 +95,16 @@ type Notifier interface {
 	// Test sends a message to one target now and keeps its outcome. ErrNotFound when
 	// there is no such target; that it did not arrive is no error.
 	Test(ctx context.Context, target string) (core.Delivery, error)
+}
+
+// ReportKeys are the keys that reports are signed with. Safe for concurrent use.
+type ReportKeys interface {
+	// Key is the one that signs now.
+	Key() seal.Key
+	// Keys lists it and those before it, the newest first.
+	Keys(ctx context.Context) ([]core.ReportKey, error)
+	// Rotate draws another and lets it sign from now on.
+	Rotate(ctx context.Context, who string) (core.ReportKey, error)
 }
 
 // Artifacts opens a kept file by its SHA-256 (store/artifact). The caller closes it.

@@ -76,6 +76,8 @@ type Config struct {
 	Counts Counts
 	// Installed is the side of installed machines; nil: they are not answered here.
 	Installed *Installed
+	// ReportKeys sign the reports; nil: nobody does.
+	ReportKeys ReportKeys
 	// Warnings is what everybody who looks must know of the appliance as it runs;
 	// nil: nothing.
 	Warnings func() []Warning

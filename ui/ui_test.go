@@ -65,7 +65,7 @@ func open(t *testing.T, scene canned.Scene, change func(*ui.Config)) *bench {
 	}
 
 	cfg := ui.Config{
-		Ledger: b.ledger, Commands: b.commands, Logs: canned.Lines(scene), Artifacts: canned.Files{}, Bell: b.bell,
+		Ledger: b.ledger, Commands: b.commands, Logs: canned.Lines(scene), Artifacts: canned.Files{}, ReportKeys: canned.Keys{}, Bell: b.bell,
 		Appliance: canned.Appliance(), Addr: "127.0.0.1:0", Now: canned.Now, Rand: nought{}, Log: slog.New(slog.DiscardHandler),
 	}
 	if scene != canned.Empty {

@@ -53,8 +53,10 @@ type appliance struct {
 	shelf  *overlay.Shelf
 	self   netip.Prefix
 	gate   tls.Certificate
-	about  report.Appliance
-	bell   *signal.Bell
+
+	reportKeys *keyring
+	about      report.Appliance
+	bell       *signal.Bell
 
 	agentSum  string // SHA-256 of the program for installed hosts, hex; empty: there is none
 	warnings  warnings
@@ -157,6 +159,10 @@ func (a *appliance) openIdentity(ctx context.Context) (err error) {
 
 	if a.image.HostAgent != nil {
 		a.agentSum = gate.Digest(a.image.HostAgent)
+	}
+
+	if a.reportKeys, err = openKeyring(ctx, a.config.DataDir, a.store, time.Now); err != nil {
+		return err
 	}
 
 	a.about, err = describe(ctx, a.store, a.image)

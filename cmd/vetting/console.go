@@ -24,7 +24,7 @@ func (a *appliance) openConsole(context.Context) error {
 		Addr: a.config.Console.Listen, TLS: console, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld,
 		Base: a.config.Console.base(a.config.Netboot.Interface), Admit: a.admit(),
 		Installed: a.installed(console), Warnings: a.conditions,
-		Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring,
+		ReportKeys: a.reportKeys, Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring,
 	})
 
 	return err

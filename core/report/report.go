@@ -64,6 +64,17 @@ type Report struct {
 	Software    []Digest     `json:"software"`
 	Boot        string       `json:"boot_integrity"` // how far the booted software can be trusted
 	Appliance   Appliance    `json:"appliance"`
+	Signature   *Signature   `json:"signature,omitempty"` // of all the rest; absent: nobody vouches for it
+}
+
+// Signature vouches for a report: Ed25519 over its canonical JSON (RFC 8785) without
+// the member value of this object.
+type Signature struct {
+	Algorithm   string `json:"algorithm"`             // "Ed25519"
+	Key         string `json:"key"`                   // public, 32 bytes in base64
+	Fingerprint string `json:"fingerprint"`           // core.KeyFingerprint of Key
+	PageSHA256  string `json:"page_sha256,omitempty"` // in a page: of all of it around this JSON
+	Value       string `json:"value,omitempty"`       // the signature, 64 bytes in base64
 }
 
 // Host is the machine under test as it was known when the report was written.

@@ -4,13 +4,12 @@ import (
 	"slices"
 
 	"vetting/core"
-	"vetting/core/report"
 )
 
 // Table returns every call of the operator API.
 func Table() []Route {
 	return slices.Concat(
-		hostRoutes(), hostOrderRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), firmwareRoutes(), tokenRoutes(), userRoutes(),
+		hostRoutes(), hostOrderRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), tokenRoutes(), userRoutes(),
 		upkeepRoutes(), systemRoutes(), probeRoutes(),
 	)
 }
@@ -180,15 +179,6 @@ func runRoutes() []Route {
 		{
 			Name: "runs.stages", Tag: "runs", Method: "GET", Path: run + "/stages", Scope: Read,
 			Summary: "Show the stages of a run", OK: ok(StageList{}, "the stages in order"), Errors: []int{404},
-		},
-		{
-			Name: "runs.report-json", Tag: "reports", Method: "GET", Path: run + "/report.json", Scope: Read,
-			Summary: "Get the report as JSON; preliminary while the run is not decided", OK: ok(report.Report{}, "the report"), Errors: []int{404},
-		},
-		{
-			Name: "runs.report-html", Tag: "reports", Method: "GET", Path: run + "/report.html", Scope: Read,
-			Summary: "Get the report as one HTML page that needs nothing else",
-			OK:      Answer{Status: 200, Type: HTML, Summary: "the report"}, Errors: []int{404},
 		},
 	}
 }

@@ -50,7 +50,7 @@ func run(ctx context.Context, scene canned.Scene, addr string, play bool) error 
 	}
 
 	cfg := ui.Config{
-		Ledger: ledger, Commands: &canned.Commands{}, Logs: canned.Lines(scene), Artifacts: canned.Files{}, Bell: bells,
+		Ledger: ledger, Commands: &canned.Commands{}, Logs: canned.Lines(scene), Artifacts: canned.Files{}, ReportKeys: canned.Keys{}, Bell: bells,
 		Appliance: canned.Appliance(), Addr: addr, Now: canned.Now, Rand: rand.Reader, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Notifier: canned.Notifier{}, Expiring: canned.Expiring, Settings: canned.Settings,
 		Installed: &ui.Installed{

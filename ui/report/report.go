@@ -3,8 +3,8 @@
 package report
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -16,6 +16,7 @@ import (
 	"vetting/core/report"
 	"vetting/ui/mark"
 	"vetting/ui/plot"
+	"vetting/ui/report/seal"
 	"vetting/ui/static"
 	"vetting/ui/text"
 )
@@ -27,26 +28,43 @@ const ownCSS = `main>section,main>.two{margin-top:12px}`
 func Style() string { return static.Base() + ownCSS }
 
 // Policy is the content security policy of the page: it may do nothing but look.
-func Policy() string {
-	return "default-src 'none'; style-src " + static.Hash(Style()) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+func Policy() string { return metaPolicy() + "; frame-ancestors 'none'" }
+
+// metaPolicy is what of the policy a page may say of itself (CSP3 section 3.3), which
+// counts where no server says it: in a file.
+func metaPolicy() string {
+	return "default-src 'none'; style-src " + static.Hash(Style()) + "; base-uri 'none'; form-action 'none'"
 }
 
-// WriteHTML writes r as one page, with charts of what was measured.
-func WriteHTML(ctx context.Context, w io.Writer, r report.Report, charts []plot.Chart) error {
-	if err := page(r, charts, Style()).Render(ctx, w); err != nil {
+// WriteHTML writes r as one page, with charts of what was measured, signed with key
+// unless that is the zero value.
+func WriteHTML(ctx context.Context, w io.Writer, r report.Report, charts []plot.Chart, key seal.Key) error {
+	drawn, err := seal.Page(r, key, func(r report.Report) ([]byte, error) {
+		var b bytes.Buffer
+		err := page(r, charts, Style()).Render(ctx, &b)
+
+		return b.Bytes(), err
+	})
+	if err != nil {
 		return fmt.Errorf("drawing the report of %s: %w", r.Run.ID, err)
+	}
+
+	if _, err = w.Write(drawn); err != nil {
+		return fmt.Errorf("writing the report of %s: %w", r.Run.ID, err)
 	}
 
 	return nil
 }
 
-// WriteJSON writes r as indented JSON.
-func WriteJSON(w io.Writer, r report.Report) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
+// WriteJSON writes r as indented JSON, signed likewise.
+func WriteJSON(w io.Writer, r report.Report, key seal.Key) error {
+	signed, err := seal.JSON(r, key)
+	if err != nil {
+		return err
+	}
 
-	if err := enc.Encode(r); err != nil {
-		return fmt.Errorf("encoding the report of %s: %w", r.Run.ID, err)
+	if _, err = w.Write(signed); err != nil {
+		return fmt.Errorf("writing the report of %s: %w", r.Run.ID, err)
 	}
 
 	return nil

@@ -22,6 +22,7 @@ import (
 	"vetting/ui/canned"
 	"vetting/ui/lookup"
 	"vetting/ui/report"
+	"vetting/ui/report/seal"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -79,7 +80,7 @@ func page(t *testing.T, r model.Report) string {
 	t.Helper()
 
 	var b bytes.Buffer
-	if err := report.WriteHTML(t.Context(), &b, r, nil); err != nil {
+	if err := report.WriteHTML(t.Context(), &b, r, nil, canned.Keys{}.Key()); err != nil {
 		t.Fatal(err)
 	}
 
@@ -103,7 +104,7 @@ func TestEveryKindOfReportAsItIsDrawn(t *testing.T) {
 			golden(t, name+".html", lines(drawn))
 
 			var b bytes.Buffer
-			if err := report.WriteJSON(&b, r); err != nil {
+			if err := report.WriteJSON(&b, r, canned.Keys{}.Key()); err != nil {
 				t.Fatal(err)
 			}
 
@@ -124,6 +125,11 @@ func checkJSON(t *testing.T, text []byte, r model.Report) {
 		t.Fatal(err)
 	}
 
+	if back.Signature == nil {
+		t.Fatal("it is not signed")
+	}
+
+	back.Signature = nil
 	if diff := cmp.Diff(again(t, r), again(t, back)); diff != "" {
 		t.Errorf("the report does not come back (-written +read):\n%s", diff)
 	}
@@ -149,6 +155,7 @@ func elements() []string {
 	return []string{
 		"html", "head", "meta", "title", "style", "body", "main", "header", "div", "b", "h1", "h2", "p", "section", "span", "i", "svg",
 		"path", "circle", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd",
+		"script", // the signed data, which no browser runs
 	}
 }
 
@@ -171,6 +178,10 @@ func TestWhatAHostSaysStaysText(t *testing.T) {
 		case html.TextToken:
 			words += strings.Count(token.Data, "<script>alert(1)</script>")
 		case html.StartTagToken, html.SelfClosingTagToken:
+			if token.Data == "script" && !strings.HasPrefix(token.String(), `<script type="application/json"`) {
+				t.Errorf("the report holds a script: %s", token.String())
+			}
+
 			if !slices.Contains(elements(), token.Data) {
 				t.Errorf("the report holds a <%s>", token.Data)
 			}
@@ -186,6 +197,34 @@ func TestWhatAHostSaysStaysText(t *testing.T) {
 
 	if words < 40 {
 		t.Errorf("only %d places show what the host said: the scene does not try them all", words)
+	}
+}
+
+// The real report, with everything that a report may have: every byte of it counts.
+func TestAChangeAnywhereInARealReportIsTold(t *testing.T) {
+	t.Parallel()
+
+	r := found(t, canned.Hostile, canned.Run)
+
+	var text bytes.Buffer
+	if err := report.WriteJSON(&text, r, canned.Keys{}.Key()); err != nil {
+		t.Fatal(err)
+	}
+
+	for kind, file := range map[string][]byte{"json": text.Bytes(), "html": []byte(page(t, r))} {
+		if _, err := seal.Verify(file); err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+
+		for at := 0; at < len(file); at += 1 + len(file)/150 {
+			file[at] ^= 1
+
+			if _, err := seal.Verify(file); err == nil {
+				t.Errorf("%s: a change at byte %d is not noticed: %.60q", kind, at, file[at:])
+			}
+
+			file[at] ^= 1
+		}
 	}
 }
 
@@ -260,6 +299,8 @@ func TestAReportIsTitledByTheMachineOrWhatIsKnownOfIt(t *testing.T) {
 // style has its own test.
 func lines(drawn string) string {
 	drawn = regexp.MustCompile(`(?s)<style>.*?</style>`).ReplaceAllString(drawn, "<style></style>")
+
+	drawn = regexp.MustCompile(`(?s)(id="signed-report">).*?(</script>)`).ReplaceAllString(drawn, "$1$2")
 
 	return regexp.MustCompile(`(<(?:/?(?:head|body|main|section|header|div|ul|li|table|thead|tbody|tr|dl)|title|h1|h2|td|dt|dd|p)\b)`).
 		ReplaceAllString(drawn, "\n$1")

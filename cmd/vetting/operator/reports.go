@@ -8,9 +8,19 @@ import (
 
 func (e *Env) reportCommand() *cobra.Command {
 	report := e.getReportCommand("report RUN")
-	report.AddCommand(e.getReportCommand("get RUN"))
+	report.AddCommand(e.getReportCommand("get RUN"), e.verifyCommand(), e.command(verb{
+		use: "keys", short: "List the public keys that reports are signed with, those of earlier times too", route: "report-keys.list",
+		long: "Keep what -o json says where people check reports: vetting report verify --key takes it.", sheet: reportKeySheet(),
+	}), e.command(verb{
+		use: "rotate-key", short: "Draw another key to sign reports with from now on; what was signed before stays good", route: "report-keys.rotate",
+		sheet: sheet{columns: reportKeySheet().columns, name: "fingerprint"},
+	}))
 
 	return report
+}
+
+func reportKeySheet() sheet {
+	return sheet{list: "keys", columns: "fingerprint since=since|time until=until|time by id", name: "fingerprint"}
 }
 
 func reportSheet() sheet {

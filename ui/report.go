@@ -1,0 +1,66 @@
+package ui
+
+import (
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"vetting/core"
+	"vetting/core/route"
+	"vetting/ui/report"
+	"vetting/ui/report/seal"
+)
+
+// sealing is the key that reports are signed with; its zero value where there is none.
+func (u *UI) sealing() (key seal.Key) {
+	if u.cfg.ReportKeys != nil {
+		key = u.cfg.ReportKeys.Key()
+	}
+
+	return key
+}
+
+func (u *UI) getReportJSON(c *fiber.Ctx) error {
+	found, err := u.findReport(c)
+	if err != nil {
+		return err
+	}
+
+	c.Set(fiber.HeaderContentType, route.JSON)
+
+	return report.WriteJSON(c.Response().BodyWriter(), found, u.sealing())
+}
+
+func (u *UI) getReportHTML(c *fiber.Ctx) error {
+	found, charts, err := u.charted(c)
+	if err != nil {
+		return err
+	}
+
+	reportPolicy(c)
+	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
+
+	return report.WriteHTML(c.UserContext(), c.Response().BodyWriter(), found, charts, u.sealing())
+}
+
+func (u *UI) listReportKeys(c *fiber.Ctx) error {
+	list := route.ReportKeyList{Keys: []core.ReportKey{}}
+	if u.cfg.ReportKeys == nil {
+		return c.JSON(list)
+	}
+
+	keys, err := u.cfg.ReportKeys.Keys(c.UserContext())
+	list.Keys = append(list.Keys, keys...)
+
+	return shown(c, http.StatusOK, list, err)
+}
+
+func (u *UI) rotateReportKey(c *fiber.Ctx) error {
+	if u.cfg.ReportKeys == nil {
+		return core.NewProblem(core.ErrConflict, "report/no-key", "This appliance signs no reports.")
+	}
+
+	key, err := u.cfg.ReportKeys.Rotate(c.UserContext(), caller(c).Name)
+
+	return shown(c, http.StatusCreated, key, err)
+}
