@@ -106,7 +106,7 @@ func TestBuiltImageIsWhole(t *testing.T) {
 		t.Errorf("boot programs: %s", diff)
 	}
 
-	if diff := cmp.Diff([]string{initramfs.Stub, initramfs.SignedMenu}, slices.Sorted(maps.Keys(image.Pieces))); diff != "" {
+	if diff := cmp.Diff([]string{initramfs.Sector, initramfs.ISOLINUX, initramfs.Module, initramfs.Stub, initramfs.SignedMenu}, slices.Sorted(maps.Keys(image.Pieces))); diff != "" {
 		t.Errorf("pieces: %s", diff)
 	}
 
@@ -387,8 +387,8 @@ func TestEveryPackageHasItsLicence(t *testing.T) {
 		}
 	}
 
-	if kinds[manifest.KindDeb] != 7 || kinds[manifest.KindGo] < 10 {
-		t.Errorf("got packages %v, want the kernel, iPXE, the signed chain, what it was made of, and the Go modules", kinds)
+	if kinds[manifest.KindDeb] != 9 || kinds[manifest.KindGo] < 10 {
+		t.Errorf("got packages %v, want the kernel, iPXE, the signed chain, what it was made of, ISOLINUX, and the Go modules", kinds)
 	}
 }
 

@@ -20,6 +20,9 @@ const (
 	GRUB       = manifest.GRUB
 	SignedMenu = manifest.SignedMenu
 	Stub       = manifest.Stub
+	Sector     = manifest.Sector
+	ISOLINUX   = manifest.ISOLINUX
+	Module     = manifest.Module
 )
 
 // Package is a piece of software inside the image, with its origin.
@@ -47,7 +50,8 @@ type Image struct {
 	// undionly.kpxe and ipxe.pxe for BIOS, snponly.efi and ipxe.efi for UEFI, and
 	// shimx64.efi with grubx64.efi for UEFI with Secure Boot.
 	Loaders map[string][]byte
-	// Pieces are what boot media and other boot programs are made of: Stub and SignedMenu.
+	// Pieces are what boot media and other boot programs are made of: Stub, SignedMenu,
+	// Sector, ISOLINUX and Module.
 	Pieces   map[string][]byte
 	Packages []Package
 

@@ -342,7 +342,7 @@ func licencePage(t *testing.T) string {
 	for _, p := range lock.Packages {
 		licence, known := map[string]string{
 			"grub": "of the signature; GRUB's own is in the next line", "grub-licence": "GPL-3.0 and others", "ipxe": "GPL-2.0 and others",
-			"kernel": "GPL-2.0 and others", "shim": "BSD-2-Clause and others", "systemd-boot": "LGPL-2.1 and others", "systemd-stub": "LGPL-2.1 and others",
+			"isolinux": "GPL-2.0 and others", "kernel": "GPL-2.0 and others", "shim": "BSD-2-Clause and others", "systemd-boot": "LGPL-2.1 and others", "syslinux": "GPL-2.0 and others", "systemd-stub": "LGPL-2.1 and others",
 		}[p.Role]
 		if !known {
 			t.Errorf("%s has no licence here; look at it, and name it", p.Package)

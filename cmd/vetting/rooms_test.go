@@ -30,6 +30,8 @@ var rooms = map[string][]string{
 		"golang.org/x/net", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/time",
 	},
 	"initramfs": {},
+	// Images of boot media are made by the appliance's own program, without tools.
+	"initramfs/stick": {},
 	// Overlays are taken apart and written anew by the appliance's own program.
 	"initramfs/overlay": {"core", "initramfs", "github.com/klauspost/compress", "github.com/therootcompany/xz"},
 	// The builder runs on the build machine only; nothing of it is linked into the appliance.
@@ -56,7 +58,7 @@ var rooms = map[string][]string{
 		"golang.org/x/crypto", "golang.org/x/sync",
 	},
 	"cmd/vetting": {
-		"core", "core/engine", "core/signal", "netboot", "initramfs", "initramfs/overlay", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
+		"core", "core/engine", "core/signal", "netboot", "initramfs", "initramfs/overlay", "initramfs/stick", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
 		"cmd/client", "firmware",
 		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra",
 	},

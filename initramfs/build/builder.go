@@ -37,6 +37,8 @@ func wants() []debian.Want {
 		{Role: roleGRUBLicence, Name: "grub-efi-amd64-bin"},
 		{Role: "systemd-boot", Name: "systemd-boot-efi-amd64-signed"},
 		{Role: "systemd-stub", Name: "systemd-boot-efi"},
+		{Role: "isolinux", Name: "isolinux"},
+		{Role: "syslinux", Name: "syslinux-common"},
 	}
 }
 

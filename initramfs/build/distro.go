@@ -50,6 +50,10 @@ func programs() map[string]bootProgram {
 
 		systemd + "systemd-bootx64.efi.signed": {manifest.SignedMenu, manifest.RolePiece},
 		systemd + "linuxx64.efi.stub":          {manifest.Stub, manifest.RolePiece},
+
+		"usr/lib/ISOLINUX/isohdpfx.bin":             {manifest.Sector, manifest.RolePiece},
+		"usr/lib/ISOLINUX/isolinux.bin":             {manifest.ISOLINUX, manifest.RolePiece},
+		"usr/lib/syslinux/modules/bios/ldlinux.c32": {manifest.Module, manifest.RolePiece},
 	}
 }
 

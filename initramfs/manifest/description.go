@@ -25,6 +25,9 @@ const (
 	GRUB       = "grubx64.efi"         // loader; GRUB for the network, signed by Debian; starts kernels signed by Debian
 	SignedMenu = "systemd-bootx64.efi" // piece; systemd-boot, signed by Debian: what the shim of a boot medium may start
 	Stub       = "linuxx64.efi.stub"   // piece; systemd's stub: with sections appended, a unified kernel image
+	Sector     = "isohdpfx.bin"        // piece; BIOS: the code of a stick's first sector, which starts ISOLINUX
+	ISOLINUX   = "isolinux.bin"        // piece; BIOS: the loader of boot media
+	Module     = "ldlinux.c32"         // piece; BIOS: the rest of ISOLINUX
 )
 
 // Where software comes from.
