@@ -89,6 +89,77 @@ func (s *Survey) fromBMC() {
 	}
 }
 
+// Supplies looks for the supplies alone, and reads what they say of themselves: what the
+// BMC has of them, what they tell the kernel over PMBus, and what SMBIOS says of those that
+// are there. bmc may be nil. The error says why the BMC did not tell everything.
+func Supplies(root fs.FS, bmc ipmi.BMC, tables []core.Supply) ([]Supply, error) {
+	s := &Survey{root: root, bmc: bmc}
+
+	if bmc != nil {
+		s.named()
+	}
+
+	for _, dir := range s.glob("sys/class/hwmon/hwmon*") {
+		s.chip(dir, s.text(dir+"/name"))
+	}
+
+	tables = slices.Clone(tables)
+	told := slices.ContainsFunc(s.Supplies, func(p Supply) bool { return p.ID.Version != "" })
+
+	for i := range tables {
+		t := &tables[i]
+
+		if !t.Present { // what it says is of one that was there
+			*t = core.Supply{Slot: t.Slot}
+		}
+
+		if told { // revisions of two sources are not alike, though the supplies are
+			t.Revision = ""
+		}
+	}
+
+	if len(s.Supplies) == 0 { // nobody tells of them but the board
+		for i := range tables[:min(len(tables), maxSupplies)] {
+			if tables[i].Present {
+				s.supply(place(&tables[i], i), tables[i].Slot)
+			}
+		}
+	}
+
+	s.fromTables(tables)
+
+	slices.SortStableFunc(s.Supplies, func(a, b Supply) int { return a.number - b.number })
+
+	return s.Supplies, s.Err
+}
+
+// named takes in the supplies that the BMC has sensors of, and their identities.
+func (s *Survey) named() {
+	if _, err := ipmi.ReadDevice(s.bmc); err != nil {
+		if !errors.Is(err, ipmi.ErrAbsent) {
+			s.Err = err
+		}
+
+		return
+	}
+
+	sensors, inventories, err := ipmi.ReadSensors(s.bmc)
+	s.BMC, s.Err = true, err
+
+	slices.SortStableFunc(sensors, func(a, b ipmi.SensorRecord) int { return rank(&a) - rank(&b) })
+	s.count(sensors)
+
+	for i := range sensors {
+		if r := &sensors[i]; len(s.Supplies) < maxSupplies && r.Form != ipmi.FormRedundancy {
+			if number := s.numberedBy(r); number != none {
+				s.supply(number, slotIn(r.Name))
+			}
+		}
+	}
+
+	s.identify(inventories)
+}
+
 // rank puts sensors of states before those that measure.
 func rank(s *ipmi.SensorRecord) int {
 	if s.Type == ipmi.TypeSupply && s.Form != ipmi.FormThreshold {
@@ -134,12 +205,18 @@ func (s *Survey) numbered(name string, instance byte) int {
 	return int(instance)
 }
 
+// numberedBy is the number of the supply that a sensor is of; none: it is of no single one.
+func (s *Survey) numberedBy(r *ipmi.SensorRecord) int {
+	if (r.Entity == ipmi.EntitySupply || r.Type == ipmi.TypeSupply) && r.Form != ipmi.FormRedundancy {
+		return s.numbered(r.Name, r.Instance)
+	}
+
+	return numberOf(r.Name)
+}
+
 // sensor takes in one sensor, if it is about power.
 func (s *Survey) sensor(r *ipmi.SensorRecord) {
-	number := numberOf(r.Name)
-	if (r.Entity == ipmi.EntitySupply || r.Type == ipmi.TypeSupply) && r.Form != ipmi.FormRedundancy {
-		number = s.numbered(r.Name, r.Instance)
-	}
+	number := s.numberedBy(r)
 
 	switch {
 	case len(s.Supplies) >= maxSupplies:
@@ -285,11 +362,7 @@ func (s *Survey) fromTables(tables []core.Supply) {
 	for i := range tables {
 		t := &tables[i]
 
-		number := numberOf(t.Slot)
-		if number == none {
-			number = i + 1
-		}
-
+		number := place(t, i)
 		at := slices.IndexFunc(s.Supplies, func(p Supply) bool { return p.number == number })
 		if at < 0 {
 			continue
@@ -303,6 +376,15 @@ func (s *Survey) fromTables(tables []core.Supply) {
 			id.Watts = t.Watts
 		}
 	}
+}
+
+// place is the number of the supply that is the i-th of SMBIOS.
+func place(t *core.Supply, i int) int {
+	if number := numberOf(t.Slot); number != none {
+		return number
+	}
+
+	return i + 1
 }
 
 // other is a word, or the second one where it is empty. Boards fill tables with words that

@@ -100,6 +100,50 @@ func TestSurvey(t *testing.T) {
 	}
 }
 
+// What supplies say of themselves is had without a look at what they measure.
+func TestSuppliesAndTheirRevisions(t *testing.T) {
+	meter := fstest.MapFS{
+		"sys/class/hwmon/hwmon4/name": {Data: []byte("ibm-cffps\n")}, "sys/class/hwmon/hwmon4/in1_label": {Data: []byte("vin\n")},
+		"sys/class/hwmon/hwmon4/in1_input": {Data: []byte("208500\n")}, "sys/kernel/debug/pmbus/hwmon4/mfr_revision": {Data: []byte("NB\x00\n")},
+		"sys/kernel/debug/pmbus/hwmon4/mfr_model": {Data: []byte("CFFPS2\n")}, "sys/kernel/debug/pmbus/hwmon4/mfr_serial": {Data: []byte("S1\n")},
+		"sys/kernel/debug/pmbus/hwmon2/mfr_revision": {Data: []byte("of a regulator\n")},
+	}
+
+	for name, test := range map[string]struct {
+		root   fstest.MapFS
+		way    ipmi.BMC
+		tables []core.Supply
+		want   []string // slot, model, serial number, revision
+	}{
+		"a BMC": {
+			fstest.MapFS{},
+			bmc.New(bmc.Healthy),
+			[]core.Supply{{Slot: "PSU3", Model: "of the board", Revision: "9", Present: true}},
+			[]string{"PSU1 LP-800 LP0000001 1.2", "PSU2 LP-800 LP0000002 1.2"},
+		},
+		"PMBus": {meter, nil, nil, []string{"ibm-cffps hwmon4 CFFPS2 S1 NB"}},
+		"SMBIOS": {
+			fstest.MapFS{},
+			nil,
+			[]core.Supply{{Slot: "Bay A", Model: "gone", Revision: "A00"}, {Slot: "Bay B", Model: "PWR 550W", Revision: "A01", Serial: "CN1", Present: true}},
+			[]string{"Bay B PWR 550W CN1 A01"},
+		},
+		"words that say nothing": {fstest.MapFS{}, nil, []core.Supply{{Slot: "PSU1", Model: "X", Revision: "To Be Filled By O.E.M.", Present: true}}, []string{"PSU1 X  "}},
+		"nobody":                 {fstest.MapFS{}, nil, nil, nil},
+	} {
+		supplies, err := psu.Supplies(test.root, test.way, test.tables)
+
+		var got []string
+		for _, s := range supplies {
+			got = append(got, strings.Join([]string{s.Slot, s.ID.Model, s.ID.Serial, s.ID.Version}, " "))
+		}
+
+		if err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q: %v", name, got, test.want, err)
+		}
+	}
+}
+
 // A machine that was recorded tells the same when it is replayed.
 func TestARecordedMachine(t *testing.T) {
 	var recording bytes.Buffer

@@ -84,13 +84,35 @@ func (s *Survey) chip(dir, name string) {
 	}
 
 	slot = name + " " + slot
-	s.Supplies = append(s.Supplies, Supply{Slot: slot, number: none, ID: ipmi.Identity{Model: name}})
+	s.Supplies = append(s.Supplies, Supply{Slot: slot, number: none, ID: s.chipTells(path.Base(dir), name)})
 
 	for _, label := range s.glob(dir + "/*_label") { // in order
 		stem := strings.TrimSuffix(label, "_label")
 		if m, ok := found[stem]; ok {
 			s.file("psu/"+keyPart(slot)+"/"+string(m.q), slot+" "+s.text(label), slot, m.q, stem+"_input", m.scale)
 		}
+	}
+}
+
+// chipTells reads what a supply says of itself over PMBus (MFR_ID to MFR_SERIAL, PMBus 1.3
+// part II §22.2), which the kernel shows in debugfs where the chip has it
+// (drivers/hwmon/pmbus/pmbus_core.c, pmbus_init_debugfs).
+func (s *Survey) chipTells(hwmon, driver string) ipmi.Identity {
+	dir := "sys/kernel/debug/pmbus/" + hwmon
+
+	word := func(file string) string {
+		return strings.TrimSpace(strings.Map(func(r rune) rune {
+			if r < ' ' || r > '~' {
+				return -1
+			}
+
+			return r
+		}, s.text(dir+"/"+file)))
+	}
+
+	return ipmi.Identity{
+		Manufacturer: other("", word("mfr_id")), Model: other(other("", word("mfr_model")), driver), Version: other("", word("mfr_revision")),
+		Serial: other("", word("mfr_serial")),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"vetting/agent/probe"
+	"vetting/agent/psu"
 	"vetting/core"
 	"vetting/core/problem"
 	"vetting/firmware/inventory"
@@ -33,6 +34,7 @@ func Firmware(m probe.Machine, bootLog func() []string) Func {
 			env.Log.Warn("something did not answer", slog.String("error", err.Error()))
 		}
 
+		items = append(items, supplyItems(m, env.Log)...)
 		loaded := loadedMicrocode(items, bootLog())
 		slots := m.FirmwareSlots()
 
@@ -52,6 +54,29 @@ func Firmware(m probe.Machine, bootLog func() []string) Func {
 
 		return result
 	}
+}
+
+// supplyItems lists the revisions of the power supplies: what their FRU says (Platform
+// Management FRU Information Storage Definition 1.3 §12, product version), or PMBus
+// (MFR_REVISION), or SMBIOS type 39.
+func supplyItems(m probe.Machine, log *slog.Logger) (items []core.FirmwareItem) {
+	tables, err := inventory.ReadSMBIOS(m.Root)
+	if err != nil {
+		tables = nil // InventoryCheck has made a finding of it
+	}
+
+	supplies, err := psu.Supplies(m.Root, m.BMC, inventory.PSUs(tables))
+	if err != nil {
+		log.Warn("the BMC does not tell all of the power supplies", slog.String("error", err.Error()))
+	}
+
+	for i := range supplies {
+		if version := supplies[i].ID.Version; version != "" {
+			items = append(items, core.FirmwareItem{Part: supplies[i].Part(), Name: "PSU", Version: version})
+		}
+	}
+
+	return items
 }
 
 func firmwareSteps(items []core.FirmwareItem) (steps []core.SubStep) {

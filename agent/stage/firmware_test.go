@@ -11,6 +11,7 @@ import (
 	"vetting/agent/disk"
 	"vetting/agent/machines"
 	"vetting/agent/stage"
+	"vetting/cmd/vetting-lab/bmc"
 	"vetting/core"
 )
 
@@ -67,6 +68,49 @@ func TestFirmwareSlots(t *testing.T) {
 
 			if result.Verdict != core.Pass {
 				t.Errorf("verdict %s", result.Verdict)
+			}
+		})
+	}
+}
+
+// TestFirmwareOfPowerSupplies: the revisions that supplies tell the BMC are among the
+// firmware, beside those of the same model.
+func TestFirmwareOfPowerSupplies(t *testing.T) {
+	for name, c := range map[string]struct{ model, part, version, evidence string }{
+		"of one revision":    {"LP-800", "LP-800-A", "1.2", ""},
+		"of two":             {"LP-800", "LP-800-A", "1.1", "PSU1 has 1.2; PSU2 has 1.1"},
+		"of two models":      {"LP-750", "LP-750-B", "1.1", ""},
+		"one that tells not": {"LP-800", "LP-800-A", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := machines.Open(t, nvmeMachine)
+			machine := r.Machine()
+			supplies := bmc.New(bmc.Healthy)
+			supplies.SetModel(2, c.model, c.part, c.version)
+			machine.BMC = supplies
+
+			result := run(t, newBench(nil), stage.Firmware(machine, bootLogOf(r)))
+
+			var told []string
+
+			for _, item := range result.Firmware {
+				if item.Part.Kind == "psu" {
+					told = append(told, strings.Join([]string{item.Name, item.Part.Slot, item.Part.Model, item.Part.Serial, item.Version}, " "))
+				}
+			}
+
+			want := []string{"PSU PSU1 LP-800 LP0000001 1.2"}
+			if c.version != "" {
+				want = append(want, "PSU PSU2 "+c.model+" LP9999999 "+c.version)
+			}
+
+			if !slices.Equal(told, want) {
+				t.Errorf("told %q, want %q", told, want)
+			}
+
+			found := find(result, "firmware/versions-differ")
+			if (len(found) == 1) != (c.evidence != "") || len(found) == 1 && (found[0].Evidence != c.evidence || found[0].Part.Kind != "psu" || found[0].Severity != core.Warning) {
+				t.Errorf("found %+v", found)
 			}
 		})
 	}

@@ -195,7 +195,7 @@ func onceEach(findings []core.Finding) (once []core.Finding) {
 
 // ours are codes that say that the test was not done, not that the machine is bad.
 func (*psuExam) ours() []string {
-	return append(ourFaults(), notPowered, notObserved, pullMissed, pullOpen)
+	return append(ourFaults(), notPowered, notObserved, pullMissed, pullOpen, pullNotDone)
 }
 
 // verdict is fail where something is said against the hardware, error where part of the
@@ -233,6 +233,10 @@ func (x *psuExam) coverage() string {
 
 	if idle, load := x.draw(psu.Rest), x.draw(psu.Load); !math.IsNaN(idle) && !math.IsNaN(load) {
 		parts = append(parts, fmt.Sprintf("%.0f W idle, %.0f W at full load", idle, load))
+	}
+
+	if why := x.unshared(); why != "" {
+		parts = append(parts, "load share NOT tested: "+why)
 	}
 
 	if pulled := x.pullCoverage(); pulled != "" {

@@ -354,6 +354,47 @@ func TestPSU(t *testing.T) {
 	}
 }
 
+// How supplies share the load is judged where they tell what they give and can give, and
+// there is load. Where it was not, the coverage says so.
+func TestSharesThatAreNotJudged(t *testing.T) {
+	for name, c := range map[string]struct {
+		scene  bmc.Scene
+		change func(*bmc.BMC)
+		want   string // of the coverage; empty: nothing
+		found  []string
+	}{
+		"a hogging supply":               {scene: bmc.Hogs, found: []string{"warning psu/load-share PSU1"}},
+		"one whose capacity is not told": {bmc.Hogs, func(m *bmc.BMC) { m.Unrated(2) }, "load share NOT tested: no capacity of PSU2 is told", nil},
+		"two whose capacity is not told": {bmc.Healthy, func(m *bmc.BMC) { m.Unrated(1); m.Unrated(2) }, "load share NOT tested: no capacity of PSU1, PSU2 is told", nil},
+		"supplies that do not tell their power": {bmc.Hogs, func(m *bmc.BMC) {
+			m.Without(func(r []byte) bool {
+				return strings.Contains(string(r), "PIN") || strings.Contains(string(r), "POUT")
+			})
+		}, "load share NOT tested: no power of PSU1, PSU2 is told", nil},
+		"little load":                            {with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Supplies[0].Output, p.Supplies[1].Output = 100, 20 }), nil, "load share NOT tested: full load was 8 % of what they can give, of the 30 % that it takes", nil},
+		"a single supply":                        {scene: with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Supplies[1] = bmc.Supply{Absent: true} })},
+		"a dead supply, of which the rest comes": {scene: bmc.Dead(1), found: []string{"critical psu/failed PSU2", "critical psu/redundancy-lost PS Redundancy"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newPSUBench(c.scene)
+			b.files = fstest.MapFS{} // SMBIOS tells of capacities, too
+
+			if c.change != nil {
+				b.change = c.change
+			}
+
+			r := b.run(t)
+			if _, says, _ := strings.Cut(r.Coverage, "load share NOT tested"); (says != "") != (c.want != "") || !strings.Contains(r.Coverage, c.want) {
+				t.Errorf("coverage %q, want %q", r.Coverage, c.want)
+			}
+
+			if got := told(r); !slices.Equal(got, c.found) {
+				t.Errorf("found %q, want %q", got, c.found)
+			}
+		})
+	}
+}
+
 func TestWhatPSUTells(t *testing.T) {
 	b := newPSUBench(bmc.Healthy)
 	r := b.run(t)

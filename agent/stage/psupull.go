@@ -102,8 +102,13 @@ func (x *psuExam) unfit() string {
 	return ""
 }
 
-// pulled judges the pull test. That somebody did not come is never a pass.
+// pulled judges the pull test. That somebody did not come, or that it could not be done
+// although the profile asks for it, is never a pass.
 func (x *psuExam) pulled(*psu.Outcome) (found []core.Finding) {
+	if x.pulls.why != "" {
+		return []core.Finding{powered(pullNotDone, "", core.Part{Kind: "psu"}, "%s", x.pulls.why)}
+	}
+
 	for i := range x.pulls.done {
 		p := &x.pulls.done[i]
 		part := x.part(p.Slot)
@@ -150,7 +155,7 @@ func (x *psuExam) pullCoverage() string {
 func (x *psuExam) pullStep(verdict core.Verdict) core.SubStep {
 	step := core.SubStep{Name: "pull test", Verdict: verdict, Progress: 1, Summary: x.pullCoverage()}
 	if x.pulls.why != "" {
-		step.Verdict = core.Skip
+		step.Verdict = core.Error
 	}
 
 	return step

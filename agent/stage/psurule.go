@@ -29,6 +29,7 @@ const (
 	notObserved = problem.PSUNotObserved
 	pullMissed  = problem.PSUPullMissed
 	pullOpen    = problem.PSUPullOpen
+	pullNotDone = problem.PSUPullNotDone
 )
 
 // psuRule is a row of the criteria.
@@ -392,6 +393,41 @@ func (x *psuExam) shares(out *psu.Outcome) []core.Finding {
 
 	return []core.Finding{powered("psu/load-share", "", most.Part(), "%s carried %.0f %% and %s %.0f %% of %.0f W at full load, %.0f %% of what they can give",
 		most.Slot, x.share(most), least.Slot, x.share(least), sum, 100*sum/gives)}
+}
+
+// unshared says why it was not judged how supplies share the load; empty: it was, or there
+// is nothing to share.
+func (x *psuExam) unshared() string {
+	var (
+		dumb, unrated []string
+		sum, gives    float64
+	)
+
+	for _, s := range x.watched() {
+		switch {
+		case x.faulted(x.out, s.Slot):
+			return "" // it is told what is wrong
+		case math.IsNaN(x.load(s)):
+			dumb = append(dumb, s.Slot)
+		case s.ID.Watts == 0:
+			unrated = append(unrated, s.Slot)
+		}
+
+		sum, gives = sum+x.load(s), gives+float64(s.ID.Watts)
+	}
+
+	switch {
+	case len(x.watched()) < 2:
+		return ""
+	case len(dumb) > 0:
+		return "no power of " + strings.Join(dumb, ", ") + " is told"
+	case len(unrated) > 0:
+		return "no capacity of " + strings.Join(unrated, ", ") + " is told"
+	case sum <= shareLoad*gives:
+		return fmt.Sprintf("full load was %.0f %% of what they can give, of the %.0f %% that it takes", 100*sum/gives, 100*shareLoad)
+	default:
+		return ""
+	}
 }
 
 // efficiency is what came out of a supply of what went in at full load; NaN: it does not

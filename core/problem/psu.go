@@ -13,6 +13,7 @@ const (
 	PSUNotTested    = "psu/not-tested"
 	PSUPullMissed   = "psu/pull-missed"
 	PSUPullOpen     = "psu/pull-open"
+	PSUPullNotDone  = "psu/pull-not-done"
 )
 
 const (
@@ -147,6 +148,11 @@ func supplyGaps() []Entry {
 // supplyPulls lists what comes of the guided pull test.
 func supplyPulls() []Entry {
 	return []Entry{
+		{
+			PSUPullNotDone, "The pull test could not be done",
+			"The profile asks for it (PSU.pull_test), and nobody was asked to pull a cord: the machine might not have survived it, or nobody would have seen what came of it.",
+			"Mend what the evidence names and retry the stage; for a machine on which it cannot be done, set PSU.pull_test to off.", core.Critical,
+		},
 		{
 			PSUPullMissed, "The cord of a power supply was not pulled",
 			"The profile asks for it (PSU.pull_test), and in five minutes that supply, and no other, did not lose its input. Whether the machine survives its loss is not known.",

@@ -127,7 +127,7 @@ func match(r *Rule, item *core.FirmwareItem) (model string, ok bool) {
 // more, such as an option ROM; empty: it has but one.
 func ownName(kind string) string {
 	return map[string]string{
-		"board": "BIOS", "bmc": "BMC", "cpu": "microcode", "disk": "disk", "gpu": "vBIOS", "hba": "HBA", "nic": "NIC", "tpm": "TPM",
+		"board": "BIOS", "bmc": "BMC", "cpu": "microcode", "disk": "disk", "gpu": "vBIOS", "hba": "HBA", "nic": "NIC", "psu": "PSU", "tpm": "TPM",
 	}[kind]
 }
 

@@ -46,6 +46,20 @@ func judge(t *testing.T, c *core.FirmwareCase, rules ...baseline.Rule) core.Firm
 	return baseline.Judge(b, &baseline.Baseline{}, c)
 }
 
+// A power supply is held against rules by the revision that it tells, without a name of it.
+func TestRulesOfPowerSupplies(t *testing.T) {
+	c := &core.FirmwareCase{Items: []core.FirmwareItem{
+		{Part: core.Part{Kind: "psu", Slot: "PSU1", Model: "PWS-1K02A-1R", Serial: "P1"}, Name: "PSU", Version: "1.6"},
+		{Part: core.Part{Kind: "psu", Slot: "PSU2", Model: "PWS-1K02A-1R", Serial: "P2"}, Name: "PSU", Version: "1.4"},
+	}}
+
+	out := judge(t, c, baseline.Rule{ID: "psus", Part: "psu", Model: baseline.Texts{"PWS-1K02A*"}, Min: "1.6", Severity: core.Critical})
+	if len(out.Checks) != 2 || out.Checks[0].Verdict != core.Pass || out.Checks[1].Verdict != core.Fail || len(out.Findings) != 1 ||
+		out.Findings[0].Code != "firmware/below-minimum" || out.Findings[0].Severity != core.Critical || out.Findings[0].Part.Serial != "P2" {
+		t.Errorf("%+v", out)
+	}
+}
+
 // TestRules holds each kind of rule against a machine that breaks it, and one that does not.
 func TestRules(t *testing.T) {
 	bios := baseline.Rule{ID: "bios", Part: "board", Name: "BIOS"}

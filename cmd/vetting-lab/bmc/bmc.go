@@ -2,6 +2,7 @@ package bmc
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +50,20 @@ func (b *BMC) SetLoad(load float64) {
 	defer b.mu.Unlock()
 
 	b.load = load
+}
+
+// Unrated makes a supply (1 or 2) tell no capacity.
+func (b *BMC) Unrated(number byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	const header, records = 7, 5
+
+	information := b.frus[number]
+	first := slices.Clone(information[:header])
+	first[records] = 0 // no area of records
+
+	b.frus[number] = append(closed(first), information[header+1:]...)
 }
 
 // SetModel makes a supply (1 or 2) another model.
