@@ -59,6 +59,8 @@ type appliance struct {
 	bell       *signal.Bell
 
 	agentSum  string // SHA-256 of the program for installed hosts, hex; empty: there is none
+	manager   supervisor
+	beat      time.Duration // between signs of life to manager; 0: none
 	warnings  warnings
 	live      live
 	reloading sync.Mutex // held while the configuration is read again

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vetting/cmd/client"
+	"vetting/cmd/vetting/install"
 	"vetting/cmd/vetting/operator"
 )
 
@@ -36,11 +37,11 @@ func newRoot(out, errs io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see: vetting help", err)}
 	})
-	root.PersistentFlags().StringVar(&c.file, "config", os.Getenv("VETTING_CONFIG"), "configuration file (YAML)")
+	root.PersistentFlags().StringVar(&c.file, "config", os.Getenv("VETTING_CONFIG"), "configuration file (YAML); without it, "+install.ConfigPath+" where there is one that may be read")
 
 	over := c.overAPI()
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.configCommand(over), c.adminCommand(), c.tokenCommand(over), c.apiCommand(), c.holdCommand(),
-		c.reloadCommand(), c.storeCommand(), c.overlayCommand(), c.licensesCommand(), c.doctorCommand())
+		c.reloadCommand(), c.storeCommand(), c.overlayCommand(), c.licensesCommand(), c.doctorCommand(), c.installCommand(), c.uninstallCommand(), c.printCommand())
 	root.AddCommand(operator.Commands(over)...)
 
 	return root
@@ -91,9 +92,19 @@ func settingFlags(cmd *cobra.Command, only ...string) {
 	}
 }
 
+// configFile is the file that is read: the one named, else that of an installed
+// appliance where this user may read it; empty: none.
+func (c *cli) configFile() string {
+	if c.file == "" && readable(install.ConfigPath) {
+		return install.ConfigPath
+	}
+
+	return c.file
+}
+
 // load reads the configuration with the flags given to cmd.
 func (c *cli) load(cmd *cobra.Command) (Config, *source, error) {
-	s := &source{file: c.file, env: environ(), flags: map[string]string{}}
+	s := &source{file: c.configFile(), env: environ(), flags: map[string]string{}}
 
 	for _, setting := range settings() {
 		if f := cmd.Flags().Lookup(setting.flag); f != nil && f.Changed {
@@ -180,8 +191,8 @@ func (c *cli) configCommand(over operator.Env) *cobra.Command {
 		&cobra.Command{
 			Use: "path", Short: "Print which file is read; nothing where none is, and the defaults count", Args: noArgs,
 			RunE: func(*cobra.Command, []string) (err error) {
-				if c.file != "" {
-					_, err = fmt.Fprintln(c.out, c.file)
+				if file := c.configFile(); file != "" {
+					_, err = fmt.Fprintln(c.out, file)
 				}
 
 				return err

@@ -59,6 +59,10 @@ func key(ctx context.Context, config Config, ask controlRequest) (value string, 
 		return value, err
 	}
 
+	if err := standInFor(config.DataDir); err != nil {
+		return "", err
+	}
+
 	ledger, err := store.Open(ctx, store.Config{Dir: filepath.Join(config.DataDir, ledgerDir)})
 	if err != nil {
 		return "", err

@@ -156,6 +156,10 @@ func (c *cli) storeCommand() *cobra.Command {
 				return err
 			}
 
+			if err := standInFor(config.DataDir); err != nil {
+				return err
+			}
+
 			if err := examine(cmd.Context(), filepath.Join(config.DataDir, ledgerDir)); err != nil {
 				return err
 			}
@@ -200,6 +204,10 @@ func (c *cli) acceptLossCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, _, err := c.load(cmd)
 			if err != nil {
+				return err
+			}
+
+			if err := standInFor(config.DataDir); err != nil {
 				return err
 			}
 

@@ -41,6 +41,11 @@ func (c *cli) serveCommand() *cobra.Command {
 
 // serve runs the appliance until ctx ends.
 func serve(ctx context.Context, config Config, source *source, out, errs io.Writer) (err error) {
+	manager, beat, err := newSupervisor()
+	if err != nil {
+		return err
+	}
+
 	image, err := initramfs.Open()
 	if err != nil {
 		return err
@@ -55,12 +60,18 @@ func serve(ctx context.Context, config Config, source *source, out, errs io.Writ
 		return err
 	}
 
+	if err := frugal(); err != nil {
+		return err
+	}
+
 	a, err := newAppliance(config, source, image, out, errs)
 	if err != nil {
 		return err
 	}
 
 	defer func() { err = errors.Join(err, a.close()) }()
+
+	a.manager, a.beat = manager, beat
 
 	if err := a.openStore(ctx); err != nil {
 		return a.outOfOrder(ctx, err)
@@ -105,7 +116,8 @@ func thrifty() {
 // run starts the components and ends them all when one ends.
 func (a *appliance) run(ctx context.Context) error {
 	return a.together(ctx, append(a.common(),
-		component{"gate", a.serveGate}, component{"partner", a.servePartner}, component{"netboot", a.netboot.Run}, component{"greeting", a.greet}))
+		component{"gate", a.serveGate}, component{"partner", a.servePartner}, component{"netboot", a.netboot.Run}, component{"greeting", a.greet},
+		component{"service manager", (&reporter{to: a.manager, every: a.beat, log: a.log, ready: a.netboot.Ready(), state: a.state, alive: a.alive}).run}))
 }
 
 // common are the components that need no test NIC.

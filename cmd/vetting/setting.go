@@ -317,12 +317,19 @@ func environ() map[string]string {
 
 // example returns the commented configuration file made from the defaults.
 func example() (string, error) {
+	defaults := Defaults()
+
+	return exampleOf(&defaults)
+}
+
+// exampleOf returns the commented configuration file with the values of config.
+func exampleOf(config *Config) (string, error) {
 	comments := yaml.CommentMap{}
 	for _, setting := range settings() {
 		comments["$."+setting.key] = []*yaml.Comment{yaml.LineComment(" " + setting.doc)}
 	}
 
-	text, err := yaml.MarshalWithOptions(Defaults(), yaml.WithComment(comments))
+	text, err := yaml.MarshalWithOptions(*config, yaml.WithComment(comments))
 	if err != nil {
 		return "", fmt.Errorf("writing the example: %w", err)
 	}

@@ -45,5 +45,10 @@ func (a *appliance) outOfOrder(ctx context.Context, fault error) error {
 
 	fmt.Fprintf(a.out, "OUT OF ORDER [%s]: %s\nNo host is booted or tested. %s\nconsole: %s\n", p.Code, p.Message, nextFor(p.Code), a.ui.URL())
 
-	return a.ui.Run(ctx)
+	tell := &reporter{
+		to: a.manager, every: a.beat, log: a.log, alive: func(context.Context) error { return nil },
+		state: func() string { return "OUT OF ORDER [" + p.Code + "], see " + a.ui.URL() },
+	}
+
+	return a.together(ctx, []component{{"console", a.ui.Run}, {"service manager", tell.run}})
 }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vetting/cmd/vetting/install"
+)
+
+// printed is a file that goes with this program.
+type printed struct {
+	name, short string
+	text        func(program string) (string, error)
+}
+
+func printables() []printed {
+	return []printed{
+		{"config", "the commented configuration with its defaults, as vetting config init", func(string) (string, error) { return example() }},
+		{"containerfile", "how a container image is built of this program", func(string) (string, error) { return install.Containerfile(), nil }},
+		{"sysusers", "what systemd-sysusers makes the account from", func(string) (string, error) { return install.Sysusers(), nil }},
+		{"unit", "the unit of systemd, with its sandbox", func(program string) (string, error) { return install.Unit(program), nil }},
+	}
+}
+
+func (c *cli) printCommand() *cobra.Command {
+	var (
+		program string
+		names   []string
+	)
+
+	long := &strings.Builder{}
+
+	long.WriteString("THING is one of:")
+
+	for _, p := range printables() {
+		names = append(names, p.name)
+		fmt.Fprintf(long, "\n  %s: %s", p.name, p.short)
+	}
+
+	cmd := &cobra.Command{
+		Use: "print THING", Short: "Print a file that goes with this program, for those who install it their own way", Args: exactly("THING"),
+		Long: long.String(), ValidArgs: names, Example: "  vetting print unit > vetting.service",
+		RunE: func(_ *cobra.Command, args []string) error {
+			for _, p := range printables() {
+				if p.name != args[0] {
+					continue
+				}
+
+				text, err := p.text(program)
+				if err == nil {
+					_, err = fmt.Fprint(c.out, text)
+				}
+
+				return err
+			}
+
+			return &usageError{fmt.Errorf("there is no %q; there are %s", args[0], strings.Join(names, ", "))}
+		},
+	}
+	cmd.Flags().StringVar(&program, "program", install.PackageProgram, "where the unit finds this program")
+
+	return cmd
+}
