@@ -200,7 +200,10 @@ func (x *storageExam) read() error {
 		x.share = scale
 	}
 
-	x.plan = storage.Plan{Share: x.share, Edge: max(requestBytes, int64(storage.Edge*scale)), Passes: passes, Random: random}
+	x.plan = storage.Plan{
+		Share: x.share, Edge: max(requestBytes, int64(storage.Edge*scale)), Passes: passes, Random: random,
+		Alternate: config[profile.StorageOrder] == "alternating",
+	}
 	if finish := config[profile.StorageFinish]; finish == "discard" || finish == "secure" {
 		x.plan.Discard = finish
 	}

@@ -512,7 +512,7 @@ func summaryOf(t *storage.Tally) string {
 	for _, what := range []struct {
 		word string
 		rate float64
-	}{{"write", rate(t.Bytes.Written, t.Writing)}, {"read", rate(t.Bytes.Read, t.Reading)}} {
+	}{{"write", rate(t.Bytes.Written, t.Writing)}, {"read", rate(t.Bytes.Read-t.Bytes.Backwards, t.Reading)}} {
 		if what.rate > 0 {
 			words = append(words, fmt.Sprintf("%s %.0f MiB/s", what.word, what.rate))
 		}
@@ -568,7 +568,7 @@ func (x *storageExam) measurements() (samples []core.Sample) {
 			}
 		}
 
-		reads := rate(t.Bytes.Read, t.Reading)
+		reads := rate(t.Bytes.Read-t.Bytes.Backwards, t.Reading)
 		add("read_mibps", reads)
 		add("write_mibps", rate(t.Bytes.Written, t.Writing))
 		add("miscompares_count", float64(t.Mark.Wrongs))

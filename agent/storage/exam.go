@@ -128,7 +128,7 @@ func (e *exam) skipped(before []step, now *step, from int) {
 	done := bytesOf(before)
 
 	for n := range from {
-		done += int64(now.pieces.at(n).length)
+		done += int64(now.at(n).length)
 	}
 
 	e.mu.Lock()
@@ -161,7 +161,7 @@ func (e *exam) walk(ctx context.Context, index int, s *step, from int) bool {
 			defer e.free(buffer)
 
 			for n, ok := mine.take(); ok && ctx.Err() == nil; n, ok = mine.take() {
-				p := s.pieces.at(n)
+				p := s.at(n)
 				if !e.do(ctx, s, n, p, buffer[:p.length]) {
 					return
 				}
@@ -188,9 +188,10 @@ func (e *exam) walk(ctx context.Context, index int, s *step, from int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
-	if s.act == actWrite {
+	switch {
+	case s.act == actWrite:
 		e.tally.Writing += time.Since(begin)
-	} else {
+	case !s.backwards:
 		e.tally.Reading += time.Since(begin)
 	}
 
@@ -262,7 +263,7 @@ func (e *exam) do(ctx context.Context, s *step, n int, p piece, buffer []byte) b
 			return true // it is told already
 		}
 
-		return !e.read(p, s.pass, buffer) || e.verify(buffer, p.offset, s.pass)
+		return !e.readAs(p, s, buffer) || e.verify(buffer, p.offset, s.pass)
 	default:
 		return !e.read(p, 0, buffer) || n%compareEach != 0 || e.compare(p, buffer)
 	}
@@ -343,12 +344,18 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // read reads a request into the buffer, and returns whether it came.
 func (e *exam) read(p piece, pass uint32, buffer []byte) bool {
+	return e.readAs(p, &step{pass: pass}, buffer)
+}
+
+// readAs reads a request of a step. How fast a disk is backwards is no measure of it: one
+// that turns waits for almost a turn before each request.
+func (e *exam) readAs(p piece, s *step, buffer []byte) bool {
 	begin := time.Now()
 	_, err := e.reader.ReadAt(buffer, p.offset)
 	took := time.Since(begin)
 
 	if err != nil {
-		return e.broken(ReadError, e.locate(p, buffer), pass, err) && false
+		return e.broken(ReadError, e.locate(p, buffer), s.pass, err) && false
 	}
 
 	e.mu.Lock()
@@ -358,7 +365,12 @@ func (e *exam) read(p piece, pass uint32, buffer []byte) bool {
 	e.tally.Reads.Add(took)
 	e.tally.Mark.Read += int64(p.length)
 	e.tally.Bytes.Read += int64(p.length)
-	e.curves[actRead].add(p.offset, p.length, took)
+
+	if s.backwards {
+		e.tally.Bytes.Backwards += int64(p.length)
+	} else {
+		e.curves[actRead].add(p.offset, p.length, took)
+	}
 
 	return true
 }

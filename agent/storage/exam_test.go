@@ -338,6 +338,65 @@ func TestADiskThatIsOnlyRead(t *testing.T) {
 	}
 }
 
+// With passes by turns the second is read backwards, each GiB by itself, and nothing is
+// left out.
+func TestEveryOtherPassIsReadBackwards(t *testing.T) {
+	const gib = 1 << 30
+
+	order := storage.ReadOrder(storage.Plan{Share: 1, Edge: mib, Passes: 3, Alternate: true}, 2*gib+gib/2)
+	forward, back := order["verify 1"], order["verify backwards 2"]
+
+	if !slices.Equal(forward, order["write 2"]) || !slices.Equal(forward, order["verify 3"]) || !slices.IsSorted(forward) || len(forward) != 2560 {
+		t.Errorf("%d requests forward", len(forward))
+	}
+
+	if len(back) != len(forward) || back[0] != gib-mib || back[1023] != 0 || back[1024] != 2*gib-mib || back[2048] != 2*gib+gib/2-mib || back[2559] != 2*gib {
+		t.Errorf("backwards: %d, %v", len(back), back[:min(3, len(back))])
+	}
+
+	slices.Sort(back)
+
+	if !slices.Equal(back, forward) {
+		t.Error("backwards leaves something out")
+	}
+
+	if _, there := storage.ReadOrder(storage.Plan{Share: 1, Edge: mib, Passes: 2}, gib)["verify backwards 2"]; there {
+		t.Error("a plan that reads forward reads backwards")
+	}
+}
+
+// What is read backwards is verified as the rest is, goes on where it was, and is no
+// measure of the disk's speed.
+func TestReadingBackwards(t *testing.T) {
+	plan := storage.Plan{Share: 1, Edge: mib, Passes: 2, Alternate: true}
+
+	f := newFake(size)
+	tally := examine(t, f, plan, nil)
+
+	if len(tally.Mark.Wrong) > 0 || !tally.Over || tally.Bytes.Backwards != size || tally.Bytes.Read != 2*size+4*mib {
+		t.Errorf("a good disk: %+v", tally)
+	}
+
+	// Each request takes 5 ms, four at a time.
+	if want := time.Duration(size/mib+3+3) / 4 * 5 * time.Millisecond; tally.Reading > 2*want {
+		t.Errorf("read for %v, want about %v: not backwards", tally.Reading, want)
+	}
+
+	// The rest of the last step, of a disk that has one bit wrong at its beginning.
+	mark := tally.Mark
+	mark.Step, mark.Piece = 5, 20
+	f.damage = func(offset int64, p []byte) {
+		if offset == 0 {
+			p[9] ^= 1
+		}
+	}
+
+	rest := examine(t, f, plan, func(d *storage.Disk) { d.Resume = &mark })
+	if kinds(rest)[storage.Corrupt] != 1 || rest.Bytes.Read != 4*mib || rest.Bytes.Written != 0 {
+		t.Errorf("the rest: %+v", rest)
+	}
+}
+
 // A test that is stopped goes on where it was: nothing is tested twice that was done,
 // and what was wrong before is not forgotten.
 func TestATestGoesOnWhereItWas(t *testing.T) {

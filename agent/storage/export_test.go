@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -133,3 +134,17 @@ func (closed) Close() error { return nil }
 
 // Canary runs the canary of the worker.
 func Canary() bool { return (&crew{pattern: newPattern()}).canary() }
+
+// ReadOrder lists the offsets at which each step of a plan begins its requests, by its name.
+func ReadOrder(plan Plan, size int64) map[string][]int64 {
+	order := map[string][]int64{}
+
+	for _, s := range plan.steps(size, true) {
+		name := fmt.Sprintf("%s %d", s.name, s.pass)
+		for n := range s.pieces.count {
+			order[name] = append(order[name], s.at(n).offset)
+		}
+	}
+
+	return order
+}

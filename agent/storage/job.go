@@ -85,10 +85,11 @@ type Tally struct {
 	Reads   Histogram     `json:"reads"`
 	Writes  Histogram     `json:"writes"`
 	Random  Histogram     `json:"random"`
-	Reading time.Duration `json:"reading"` // how long the disk was read, and written
+	Reading time.Duration `json:"reading"` // how long the disk was read, other than backwards, and written
 	Writing time.Duration `json:"writing"`
-	Bytes   struct {      // meanwhile, by this worker
+	Bytes   struct {      // by this worker
 		Read, Written int64
+		Backwards     int64 // of those that were read
 	} `json:"bytes"`
 
 	// At the end alone.

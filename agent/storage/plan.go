@@ -19,6 +19,8 @@ type Plan struct {
 	Passes  int           // of writing and verifying; the second is the first's complement
 	Random  time.Duration // of single reads all over
 	Discard string        // at the end, of what is written: "", "discard" or "secure"
+	// Alternate: every other pass is read backwards, zone by zone.
+	Alternate bool
 }
 
 // span is a stretch of a disk that is tested from its beginning to its end, bytes.
@@ -122,6 +124,22 @@ type step struct {
 	pass   uint32
 	name   string // for people
 	pieces *pieces
+	// backwards: each stretch of reverseZone requests is gone through from its end.
+	backwards bool
+}
+
+// reverseZone is how many requests are read backwards at a time: 1 GiB.
+const reverseZone = 1 << 10
+
+// at is the n-th request of the step.
+func (s *step) at(n int) piece {
+	if s.backwards {
+		first := n / reverseZone * reverseZone
+		last := min(first+reverseZone, s.pieces.count) - 1
+		n = last - (n - first)
+	}
+
+	return s.pieces.at(n)
 }
 
 // steps are the walks of a plan.
@@ -129,14 +147,19 @@ func (p *Plan) steps(size int64, write bool) (steps []step) {
 	body := cut(spread(size, p.Share, zones, request))
 
 	if !write {
-		return []step{{actRead, 0, "read", body}}
+		return []step{{act: actRead, name: "read", pieces: body}}
 	}
 
 	ends := cut(spread(size, min(1, 3*float64(p.Edge)/float64(size)), 3, BlockSize))
-	steps = append(steps, step{actWrite, 1, "write ends", ends}, step{actVerify, 1, "verify ends", ends})
+	steps = append(steps, step{act: actWrite, pass: 1, name: "write ends", pieces: ends}, step{act: actVerify, pass: 1, name: "verify ends", pieces: ends})
 
 	for pass := uint32(1); pass <= uint32(max(1, p.Passes)); pass++ {
-		steps = append(steps, step{actWrite, pass, "write", body}, step{actVerify, pass, "verify", body})
+		verify := step{act: actVerify, pass: pass, name: "verify", pieces: body}
+		if p.Alternate && pass%2 == 0 {
+			verify.backwards, verify.name = true, "verify backwards"
+		}
+
+		steps = append(steps, step{act: actWrite, pass: pass, name: "write", pieces: body}, verify)
 	}
 
 	return steps

@@ -212,7 +212,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),
 			core.Storage:        stage.Storage(look, workforce, storage.Run),
 			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log), m.log}),
-			core.Burn:           stage.Burn(look, workforce, burn.Run),
+			core.Burn:           stage.SelfTestsAfter(stage.Burn(look, workforce, burn.Run), look, raid),
 			core.GPU:            stage.GPU(look, gpu.Tools{Root: m.root, Log: m.log}),
 			core.PSU:            stage.PSU(look, workforce, psu.Run, faults.Expect),
 		},

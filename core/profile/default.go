@@ -35,6 +35,7 @@ func plans() []row {
 func smartPlan() []row {
 	return []row{
 		{SelfTest, tiers{"short", "extended", "extended"}},
+		{SelfTestAgain, tiers{"no", "no", "after-burn"}},
 		{Policy, tiers{"new", "new", "new"}},
 	}
 }
@@ -91,7 +92,7 @@ func Markdown() string {
 
 // settings lists the configuration keys that exist, and what they may say.
 func settings() map[string]setting {
-	all := map[string]setting{SelfTest: oneOf("short", "extended", "none"), Policy: oneOf("new", "used")}
+	all := map[string]setting{SelfTest: oneOf("short", "extended", "none"), Policy: oneOf("new", "used"), SelfTestAgain: oneOf("no", "after-burn")}
 
 	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), storageSettings(), networkSettings(), burnSettings(), gpuSettings(), psuSettings(), overlaySettings()} {
 		maps.Copy(all, of)

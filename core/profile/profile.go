@@ -17,6 +17,8 @@ import (
 const (
 	SelfTest = "SMART.self_test" // of the disks: "short", "extended" or "none"
 	Policy   = "SMART.policy"    // what disks may look like: "new" or "used"
+	// SelfTestAgain says when disks test themselves once more: "no", or "after-burn".
+	SelfTestAgain = "SMART.again"
 )
 
 // diskRules are the limits that hold for any drive. What a model says of itself counts

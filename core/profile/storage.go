@@ -18,6 +18,9 @@ const (
 	// StoragePasses is how often it is written and verified; the second pass is the
 	// complement of the first.
 	StoragePasses = "Storage.passes"
+	// StorageOrder is how what was written is read: "forward", or "alternating": every
+	// other pass reads each GiB from its end to its beginning.
+	StorageOrder = "Storage.read_order"
 	// StorageRandom is how long single blocks are read all over.
 	StorageRandom = "Storage.random"
 	// StorageFinish is what becomes of what was written: "keep", "discard" (TRIM,
@@ -39,6 +42,7 @@ func storagePlan() []row {
 		{StorageMode, tiers{"read-only", "destructive", "destructive"}},
 		{StorageExtent, tiers{"sample", "full", "full"}},
 		{StoragePasses, tiers{"1", "1", "2"}},
+		{StorageOrder, tiers{"forward", "forward", "alternating"}},
 		{StorageRandom, tiers{"60s", "60s", "60s"}},
 		{StorageFinish, tiers{"discard", "discard", "discard"}},
 		{StorageForeign, tiers{"any", "any", "any"}},
@@ -54,7 +58,7 @@ func storageSettings() map[string]setting {
 	)
 
 	return map[string]setting{
-		StorageMode: oneOf("read-only", "destructive"), StorageExtent: oneOf("sample", "full"), StoragePasses: whole(1, passes),
+		StorageMode: oneOf("read-only", "destructive"), StorageExtent: oneOf("sample", "full"), StoragePasses: whole(1, passes), StorageOrder: oneOf("forward", "alternating"),
 		StorageRandom: duration(readable), StorageFinish: oneOf("keep", "discard", "secure"), StorageForeign: oneOf("any", "signatures"),
 		StorageProtect: {serials, func(value string) bool {
 			return len(value) <= most && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ';' || r == '/' })
