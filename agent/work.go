@@ -49,7 +49,7 @@ func (a *agent) perform(ctx context.Context, name core.StageName) core.Result {
 	return out
 }
 
-// custom runs what an operator has follow a stage, and never panics.
+// custom runs what an operator has follow a stage, or says why it does not, and never panics.
 func (a *agent) custom(ctx context.Context, name core.StageName, env stage.Env, own core.Result) (seen stage.Seen) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -59,7 +59,7 @@ func (a *agent) custom(ctx context.Context, name core.StageName, env stage.Env, 
 		}
 	}()
 
-	if a.Custom == nil || len(env.Overlays) == 0 || ctx.Err() != nil {
+	if a.Custom == nil || len(env.Overlays) == 0 {
 		return stage.Seen{}
 	}
 

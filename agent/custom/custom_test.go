@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -222,7 +223,19 @@ func TestACustomStageOnAMachine(t *testing.T) {
 		t.Parallel()
 
 		seen := after(t.Context(), custom.Bare("/no/such/file"), whole(), time.Minute, core.Fail)
-		if len(seen.SubSteps) != 1 || seen.SubSteps[0].Verdict != core.Skip || len(seen.Errors) > 0 {
+		if len(seen.SubSteps) != 1 || seen.SubSteps[0].Verdict != core.Skip || seen.SubSteps[0].Summary != "not run: Burn itself ended in fail" || len(seen.Errors) > 0 {
+			t.Errorf("%+v", seen)
+		}
+	})
+
+	t.Run("behind a stage that was halted", func(t *testing.T) {
+		t.Parallel()
+
+		ctx, halt := context.WithCancelCause(t.Context())
+		halt(errors.New("CPU0 is at 105 degrees"))
+
+		seen := after(ctx, custom.Bare("/no/such/file"), whole(), time.Minute, core.Error)
+		if len(seen.SubSteps) != 1 || seen.SubSteps[0].Verdict != core.Skip || seen.SubSteps[0].Summary != "not run: Burn was stopped: CPU0 is at 105 degrees" || len(seen.Errors) > 0 {
 			t.Errorf("%+v", seen)
 		}
 	})
@@ -237,7 +250,7 @@ func TestACustomStageOnAMachine(t *testing.T) {
 			return run(ctx, job, func(float64) { stop() }, log)
 		}, whole(), time.Hour, core.Pass)
 
-		if len(seen.Errors) != 1 || seen.Errors[0].Code != "custom/time-out" || !strings.Contains(seen.Errors[0].Evidence, "was stopped") {
+		if len(seen.Errors) != 1 || seen.Errors[0].Code != "custom/stopped" || !strings.Contains(seen.Errors[0].Evidence, "was stopped") {
 			t.Errorf("%+v", seen)
 		}
 	})
@@ -252,7 +265,8 @@ func TestAnOverlayThatDidNotArriveWhole(t *testing.T) {
 	for name, root := range map[string]fstest.MapFS{"nothing of it": {}, "another list": altered} {
 		t.Run(name, func(t *testing.T) {
 			seen := after(t.Context(), custom.Bare("/bin/true"), root, time.Minute, core.Pass)
-			if len(seen.Errors) != 1 || seen.Errors[0].Code != "overlay/incomplete" || len(seen.SubSteps) > 0 {
+			if len(seen.Errors) != 1 || seen.Errors[0].Code != "overlay/incomplete" || len(seen.SubSteps) != 1 ||
+				seen.SubSteps[0].Verdict != core.Skip || seen.SubSteps[0].Summary != "not run: an overlay of the run did not arrive whole" {
 				t.Errorf("%+v", seen)
 			}
 

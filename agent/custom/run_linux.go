@@ -111,7 +111,7 @@ func over(ctx context.Context, job Job, what string) ended {
 		return ended{fault: problem.CustomTimeout, why: fmt.Sprintf("%s after %v", what, job.Script.Timeout)}
 	}
 
-	return ended{fault: problem.CustomTimeout, why: what + ", since the stage was stopped"}
+	return ended{fault: problem.CustomStopped, why: what + ", since the stage was stopped"}
 }
 
 // settle waits for the end of a process that has said all, and kills one that is to be

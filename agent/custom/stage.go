@@ -30,21 +30,42 @@ func New(root fs.FS, run Run) *Stages { return &Stages{root: root, run: run} }
 // After runs the scripts that follow a stage, one after the other, in the order of their
 // overlays. own is what the stage itself has come to.
 func (s *Stages) After(ctx context.Context, name core.StageName, env stage.Env, own *core.Result) stage.Seen {
-	if !s.Whole(env) {
-		return stage.Seen{Errors: s.broken}
-	}
-
 	var seen stage.Seen
+
+	if !s.Whole(env) {
+		seen.Errors = s.broken
+	}
 
 	for i := range env.Overlays {
 		for _, script := range env.Overlays[i].Scripts {
-			if script.Stage == name && ctx.Err() == nil {
-				s.one(ctx, script, env.Overlays[i].Name, env, own, &seen)
+			if script.Stage != name {
+				continue
+			}
+
+			if why := s.unfit(ctx, env, own, name); why != "" {
+				seen.SubSteps = append(seen.SubSteps, core.SubStep{Name: core.ScriptStep(script.Name), Progress: 1, Verdict: core.Skip, Summary: "not run: " + why})
+			} else {
+				s.one(ctx, script, env.Overlays[i].Name, env, &seen)
 			}
 		}
 	}
 
 	return seen
+}
+
+// unfit says why the scripts of a stage are not run, or the rest of them is not; empty:
+// nothing speaks against it.
+func (s *Stages) unfit(ctx context.Context, env stage.Env, own *core.Result, name core.StageName) string {
+	switch {
+	case !s.Whole(env):
+		return "an overlay of the run did not arrive whole"
+	case ctx.Err() != nil: // a stage that was stopped ends in an error, whatever stopped it
+		return fmt.Sprintf("%s was stopped: %s", name, context.Cause(ctx))
+	case own.Verdict == core.Fail || own.Verdict == core.Error:
+		return fmt.Sprintf("%s itself ended in %s", name, own.Verdict)
+	default:
+		return ""
+	}
 }
 
 // Whole reports whether every overlay arrived as the appliance has it. It is asked before
@@ -77,15 +98,8 @@ func (s *Stages) verify(env stage.Env) (broken []core.Finding) {
 }
 
 // one runs a script and adds what came of it.
-func (s *Stages) one(ctx context.Context, script core.Script, from string, env stage.Env, own *core.Result, seen *stage.Seen) {
+func (s *Stages) one(ctx context.Context, script core.Script, from string, env stage.Env, seen *stage.Seen) {
 	step := core.SubStep{Name: core.ScriptStep(script.Name), Progress: 1}
-
-	if own.Verdict == core.Fail || own.Verdict == core.Error {
-		step.Verdict, step.Summary = core.Skip, fmt.Sprintf("not run: the stage itself ended in %s", own.Verdict)
-		seen.SubSteps = append(seen.SubSteps, step)
-
-		return
-	}
 
 	env.Progress(step.Name, 0, 0)
 	env.Log.Info("custom stage begins", slog.String("script", script.Name), slog.String("overlay", from))

@@ -13,6 +13,7 @@ const (
 	CustomUnheard   = "custom/not-run"
 	CustomNoVerdict = "custom/no-verdict"
 	CustomCrashed   = "custom/crashed"
+	CustomStopped   = "custom/stopped"
 	CustomTimeout   = "custom/time-out"
 	CustomGarbled   = "custom/bad-output"
 )
@@ -50,6 +51,10 @@ func overlays() []Entry {
 		{
 			CustomCrashed, "A custom stage broke", "It could not be started, or ended with an exit status other than 0, or by a signal. The hardware is not judged.",
 			"Look at the evidence, which has its last words, and mend the script.", core.Critical,
+		},
+		{
+			CustomStopped, "A custom stage was stopped with its stage", "It was killed while it ran, since something else ended the stage. The hardware is not judged by it.",
+			"Look at the other findings of the stage, or at who stopped the run.", core.Critical,
 		},
 		{
 			CustomTimeout, "A custom stage took too long", "It was killed when its time was over. The hardware is not judged.",

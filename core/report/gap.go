@@ -88,7 +88,8 @@ func stageGap(run *core.Run, name core.StageName) (gap Gap, ok bool) {
 	return gap, true
 }
 
-// customGaps lists the custom stages that tested nothing.
+// customGaps lists the custom stages that tested nothing, and those that were never run:
+// what a stage that ended before its time leaves behind is not a word of them.
 func customGaps(run *core.Run) (gaps []Gap) {
 	for i := range run.Stages {
 		for _, step := range run.Stages[i].SubSteps {
@@ -105,7 +106,34 @@ func customGaps(run *core.Run) (gaps []Gap) {
 		}
 	}
 
+	for i := range run.Overlays {
+		for _, script := range run.Overlays[i].Scripts {
+			if why := unheard(run, &script); why != "" {
+				gaps = append(gaps, Gap{Stage: script.Stage, What: "custom stage " + script.Name, Why: why})
+			}
+		}
+	}
+
 	return gaps
+}
+
+// unheard says why there is no word of a custom stage; empty: there is one.
+func unheard(run *core.Run, script *core.Script) string {
+	at := run.StageAt(script.Stage)
+	if at < 0 {
+		return fmt.Sprintf("not run: %s is not part of this run", script.Stage)
+	}
+
+	switch st := &run.Stages[at]; {
+	case slices.ContainsFunc(st.SubSteps, func(s core.SubStep) bool { return s.Name == core.ScriptStep(script.Name) }):
+		return ""
+	case st.Phase == core.Active:
+		return fmt.Sprintf("it follows %s, which is still under way", st.Name)
+	case st.Phase != core.Done:
+		return fmt.Sprintf("not run: %s, which it follows, was not reached", st.Name)
+	default:
+		return fmt.Sprintf("not run: %s, which it follows, ended in %s before it", st.Name, st.Verdict)
+	}
 }
 
 // diskGaps lists the disks whose surface was not written, and those that do not

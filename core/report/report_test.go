@@ -348,6 +348,42 @@ func TestBytesWritesSizesForPeople(t *testing.T) {
 	}
 }
 
+// A custom stage that was never run is named with the reason, whatever ended the stage that
+// it follows: a stage that was halted leaves no word of it.
+func TestCustomStagesThatWereNotRunAreGaps(t *testing.T) {
+	t.Parallel()
+
+	of := func(stage core.StageName) core.Script { return core.Script{Name: "fan-check", Stage: stage} }
+
+	for name, c := range map[string]struct {
+		row  core.Stage
+		want []string
+	}{
+		"passed":          {core.Stage{Phase: core.Done, Verdict: core.Pass, SubSteps: []core.SubStep{{Name: "custom/fan-check", Verdict: core.Pass}}}, nil},
+		"skipped":         {core.Stage{Phase: core.Done, Verdict: core.Fail, SubSteps: []core.SubStep{{Name: "custom/fan-check", Verdict: core.Skip, Summary: "not run: PSU itself ended in fail"}}}, []string{"custom stage fan-check NOT tested: not run: PSU itself ended in fail"}},
+		"halted":          {core.Stage{Phase: core.Done, Verdict: core.Fail}, []string{"custom stage fan-check NOT tested: not run: PSU, which it follows, ended in fail before it"}},
+		"never reached":   {core.Stage{Phase: core.Pending}, []string{"custom stage fan-check NOT tested: not run: PSU, which it follows, was not reached"}},
+		"still under way": {core.Stage{Phase: core.Active}, []string{"custom stage fan-check NOT tested: it follows PSU, which is still under way"}},
+	} {
+		in := base()
+		c.row.Name = core.PSU
+		in.Run.Stages = slices.Insert(in.Run.Stages, 4, c.row)
+		in.Run.Overlays = []core.Overlay{{Name: "acme", Scripts: []core.Script{of(core.PSU)}}}
+
+		var got []string
+
+		for _, g := range report.Build(in).NotTested {
+			if strings.HasPrefix(g.What, "custom stage") {
+				got = append(got, g.Words())
+			}
+		}
+
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // Power supplies that nobody saw stand on the first page, although the stage has passed.
 func TestPowerSuppliesThatNobodySawAreAGap(t *testing.T) {
 	t.Parallel()

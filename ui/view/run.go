@@ -44,6 +44,20 @@ func (r *Run) mark() mark.Mark {
 	return m
 }
 
+// scripts names custom stages with what they follow: "fan-check after Burn".
+func scripts(list []core.Script) string {
+	if len(list) == 0 {
+		return "none"
+	}
+
+	words := make([]string, len(list))
+	for i := range list {
+		words[i] = text.Line(list[i].Name) + " after " + text.Line(string(list[i].Stage))
+	}
+
+	return strings.Join(words, ", ")
+}
+
 func (r *Run) holding() bool { return r.Run.State == core.StateFailedHolding }
 
 // about is the line beside the mark: what is awaited and how long it takes.

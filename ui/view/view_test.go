@@ -185,6 +185,35 @@ func TestWhatIsSaidOfARunInEveryState(t *testing.T) {
 	golden(t, "tiles.txt", strings.ReplaceAll(plain(strings.ReplaceAll(cut(t, rack, `<div id="rack" data-live>`, `</main>`), `<a class="tile`, `<p>--</p><a class="tile`)), "--\n", "\n"))
 }
 
+// What was put beside the boot image is part of what the run did: by name and digest.
+func TestARunNamesItsOverlays(t *testing.T) {
+	t.Parallel()
+
+	run := runs()[0]
+	page := view.Run{Frame: frame(), Run: run, Report: report.Build(report.Input{Run: run, Now: canned.Now()})}
+
+	if drawn := draw(t, view.ShowRun(&page)); strings.Contains(drawn, "Overlays") {
+		t.Error("a run without overlays speaks of some")
+	}
+
+	page.Run.Overlays = []core.Overlay{
+		{Name: "nvidia", SHA256: strings.Repeat("ab", 32), Bytes: 300 << 20},
+		{Name: "acme", SHA256: strings.Repeat("cd", 32), Bytes: 4096, Scripts: []core.Script{{Name: "fan-check", Stage: core.Burn}, {Name: "<b>x", Stage: core.PSU}}},
+	}
+
+	card := plain(cut(t, draw(t, view.ShowRun(&page)), `<section class="card" id="run-overlays">`, `</section>`))
+
+	for _, want := range []string{"nvidia", strings.Repeat("ab", 32), "300", "acme", strings.Repeat("cd", 32), "fan-check after Burn, ", "x after PSU"} {
+		if !strings.Contains(card, want) {
+			t.Errorf("%q is not in it: %s", want, card)
+		}
+	}
+
+	if strings.Contains(draw(t, view.ShowRun(&page)), "<b>x") {
+		t.Error("a name is taken for HTML")
+	}
+}
+
 // A rack of nothing, and forms as they first stand.
 func TestAPageOfNothingSaysWhatToDo(t *testing.T) {
 	t.Parallel()
