@@ -19,7 +19,7 @@ import (
 var writers = map[string]string{
 	"agent/blockdev openWrite":     "disks, behind core/diskguard",
 	"agent/custom fenceOff":        "procfs",
-	"agent/gpu Prepare":            "a parameter of the kernel's, in sysfs",
+	"agent/gpu firmware":           "a parameter of the kernel's, in sysfs",
 	"agent/gpu start":              "procfs",
 	"agent/hold openTerminal":      "a pseudo terminal",
 	"agent/disk open":              "how many of its own questions disks have refused, in its folder",
