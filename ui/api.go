@@ -19,6 +19,7 @@ import (
 	"vetting/core"
 	"vetting/core/route"
 	"vetting/ui/lookup"
+	"vetting/ui/report/form"
 	"vetting/ui/sse"
 	"vetting/ui/view"
 )
@@ -43,6 +44,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"hosts.trash": u.listTrash, "hosts.export": u.exportHosts, "classes.list": u.listClasses,
 		"users.delete": u.deleteUser, "audit.list": u.listAudit, "config.get": u.getConfig,
 		"runs.report-json": u.getReportJSON, "runs.report-html": u.getReportHTML,
+		"runs.report-csv": u.getForm(route.CSV, form.CSV), "runs.report-ocp": u.getForm(route.JSONL, form.OCP), "runs.report-junit": u.getForm(route.XML, form.JUnit),
 		"report-keys.list": u.listReportKeys, "report-keys.rotate": u.rotateReportKey,
 	}
 }

@@ -1,11 +1,13 @@
 package ui
 
 import (
+	"io"
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
 
 	"vetting/core"
+	model "vetting/core/report"
 	"vetting/core/route"
 	"vetting/ui/report"
 	"vetting/ui/report/seal"
@@ -41,6 +43,20 @@ func (u *UI) getReportHTML(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
 
 	return report.WriteHTML(c.UserContext(), c.Response().BodyWriter(), found, charts, u.sealing())
+}
+
+// getForm answers with the report in a form for programs.
+func (u *UI) getForm(media string, write func(io.Writer, *model.Report) error) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		found, err := u.findReport(c)
+		if err != nil {
+			return err
+		}
+
+		c.Set(fiber.HeaderContentType, media)
+
+		return write(c.Response().BodyWriter(), &found)
+	}
 }
 
 func (u *UI) listReportKeys(c *fiber.Ctx) error {

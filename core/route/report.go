@@ -24,6 +24,19 @@ func reportRoutes() []Route {
 			OK:      Answer{Status: 200, Type: HTML, Summary: "the report"}, Errors: []int{404},
 		},
 		{
+			Name: "runs.report-csv", Tag: "reports", Method: "GET", Path: run + "/report.csv", Scope: Read,
+			Summary: "Get the report as one table for spreadsheets", OK: Answer{Status: 200, Type: CSV, Summary: "the report"}, Errors: []int{404},
+		},
+		{
+			Name: "runs.report-ocp", Tag: "reports", Method: "GET", Path: run + "/report.ocp.jsonl", Scope: Read,
+			Summary: "Get the report as JSON lines of the OCP diagnostic output specification 2.0",
+			OK:      Answer{Status: 200, Type: JSONL, Summary: "the report"}, Errors: []int{404},
+		},
+		{
+			Name: "runs.report-junit", Tag: "reports", Method: "GET", Path: run + "/report.junit.xml", Scope: Read,
+			Summary: "Get the report as JUnit XML", OK: Answer{Status: 200, Type: XML, Summary: "the report"}, Errors: []int{404},
+		},
+		{
 			Name: "report-keys.list", Tag: "reports", Method: "GET", Path: "/api/v1/report-keys", Scope: Read,
 			Summary: "List the public keys that reports are signed with, those of earlier times too", OK: ok(ReportKeyList{}, "the keys, the newest first"),
 		},

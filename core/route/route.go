@@ -96,6 +96,8 @@ const (
 	Stream = "text/event-stream"
 	Binary = "application/octet-stream"
 	CSV    = "text/csv"
+	JSONL  = "application/jsonl"
+	XML    = "application/xml"
 
 	Metrics = "text/plain; version=0.0.4"
 )

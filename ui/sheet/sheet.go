@@ -64,7 +64,7 @@ func cells(l *Line) []string {
 		strings.Join(h.Tags, ","), string(h.MAC), strings.Join(aliases, " "), string(h.Power.Method),
 	}
 	for i := range row {
-		row[i] = guard(row[i])
+		row[i] = Guard(row[i])
 	}
 
 	return row
@@ -82,8 +82,8 @@ func status(h *core.Host) string {
 	}
 }
 
-// guard puts a quote before what a spreadsheet would compute.
-func guard(cell string) string {
+// Guard puts a quote before what a spreadsheet would compute.
+func Guard(cell string) string {
 	if strings.ContainsAny(cell[:min(1, len(cell))], "=+-@\t\r'") {
 		return "'" + cell
 	}
@@ -93,7 +93,7 @@ func guard(cell string) string {
 
 // unguard takes the quote away again.
 func unguard(cell string) string {
-	if rest, ok := strings.CutPrefix(cell, "'"); ok && guard(rest) != rest {
+	if rest, ok := strings.CutPrefix(cell, "'"); ok && Guard(rest) != rest {
 		return rest
 	}
 

@@ -1,6 +1,10 @@
 package operator
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"vetting/cmd/client"
@@ -39,11 +43,11 @@ func reportSheet() sheet {
 }
 
 func (e *Env) getReportCommand(use string) *cobra.Command {
-	var to string
+	var to, form string
 
 	cmd := &cobra.Command{
 		Use: use, Short: "Get the report of a run; preliminary while the run is not decided",
-		Example: "  vetting report rack3-u17\n  vetting report rack3-u17 -o html --to rack3-u17.html",
+		Example: "  vetting report rack3-u17\n  vetting report rack3-u17 --format html --to rack3-u17.html\n  vetting report rack3-u17 --format junit --to vetting.xml",
 	}
 	e.remoteAlso(cmd, []string{"html"}, func(s *session, args []string) error {
 		id, err := s.run(s.cmd.Context(), args[0])
@@ -51,15 +55,21 @@ func (e *Env) getReportCommand(use string) *cobra.Command {
 			return err
 		}
 
-		switch s.out.format {
-		case "html":
-			return s.save(client.Request{Route: "runs.report-html", Params: []string{id}}, to)
-		case "json":
-			return s.save(client.Request{Route: "runs.report-json", Params: []string{id}}, to)
+		if form == "" && slices.Contains([]string{"html", "json"}, s.out.format) {
+			form = s.out.format
+		}
+
+		if form != "" {
+			route, known := reportForms()[form]
+			if !known {
+				return usage("--format %s: choose %s", form, strings.Join(slices.Sorted(maps.Keys(reportForms())), ", "))
+			}
+
+			return s.save(client.Request{Route: route, Params: []string{id}}, to)
 		}
 
 		if to != "-" {
-			return usage("--to goes with -o html or -o json")
+			return usage("--to goes with --format")
 		}
 
 		var answer []byte
@@ -75,8 +85,16 @@ func (e *Env) getReportCommand(use string) *cobra.Command {
 		return page.close()
 	})
 	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output")
+	cmd.Flags().StringVar(&form, "format", "", "the report as a file: html and json are signed; csv, junit, ocp (OCP diagnostic output 2.0, JSON lines)")
 
 	return cmd
+}
+
+// reportForms are the routes of the forms of a report.
+func reportForms() map[string]string {
+	return map[string]string{
+		"html": "runs.report-html", "json": "runs.report-json", "csv": "runs.report-csv", "ocp": "runs.report-ocp", "junit": "runs.report-junit",
+	}
 }
 
 // fileCommand downloads what a run left.

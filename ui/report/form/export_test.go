@@ -1,0 +1,4 @@
+package form
+
+// Validators is validators.
+func Validators(limit string) any { return validators(limit) }
