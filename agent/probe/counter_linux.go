@@ -86,6 +86,20 @@ func counterNames(sock int, name string) (names []string, err error) {
 // module reads the memory of the transceiver in a port; nothing when there is
 // none, or the driver does not show it.
 func module(sock int, name string) []byte {
+	memory := oldModule(sock, name)
+	if len(memory) > 0 && (!isCMIS(memory[0]) || len(memory) >= cmisLength) {
+		return memory
+	}
+
+	if pages := cmisModule(name); pages != nil {
+		return pages
+	}
+
+	return memory
+}
+
+// oldModule reads it all at once, as far as drivers show the later kinds so.
+func oldModule(sock int, name string) []byte {
 	info := struct {
 		cmd, kind, length uint32
 		reserved          [8]uint32

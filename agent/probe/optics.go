@@ -49,7 +49,7 @@ const (
 )
 
 // ParseReadings decodes the diagnostics of a module: SFF-8472 for SFP, SFF-8636 for
-// QSFP. None where the module measures nothing, tells no limits or leaves the arithmetic
+// QSFP, CMIS for the later kinds. None where the module measures nothing, tells no limits or leaves the arithmetic
 // to others (external calibration).
 func ParseReadings(b []byte) []Reading {
 	if len(b) == 0 {
@@ -72,7 +72,7 @@ func ParseReadings(b []byte) []Reading {
 			{"laser bias", "mA", d + 100, d + 16, 0, milliamp, false},
 			{"transmit power", "mW", d + 102, d + 24, 0, milliwatt, false},
 			{"receive power", "mW", d + 104, d + 32, 0, milliwatt, false},
-		})
+		}, every)
 	case kindQSFP, kindQSFPp, kindQSFP28:
 		if len(b) < qsfpLength {
 			return nil
@@ -86,13 +86,19 @@ func ParseReadings(b []byte) []Reading {
 			{"receive power", "mW", 34, qsfpLimits + 48, lanes, milliwatt, false},
 			{"laser bias", "mA", 42, qsfpLimits + 56, lanes, milliamp, false},
 			{"transmit power", "mW", 50, qsfpLimits + 64, lanes, milliwatt, false},
-		})
+		}, every)
+	case kindQSFPDD, kindOSFP, kindSFPDD, kindQSFPp22:
+		return readCMIS(b)
 	default:
 		return nil
 	}
 }
 
-func read(b []byte, all []quantity) (readings []Reading) {
+// every is of modules whose lanes are all there.
+func every(int) bool { return true }
+
+// read reads quantities; there says which lanes the module has.
+func read(b []byte, all []quantity, there func(lane int) bool) (readings []Reading) {
 	for _, q := range all {
 		number := func(at int) float64 {
 			v := binary.BigEndian.Uint16(b[at:])
@@ -111,7 +117,7 @@ func read(b []byte, all []quantity) (readings []Reading) {
 			continue
 		}
 
-		readings = append(readings, lanes(r, q, number)...)
+		readings = append(readings, lanes(r, q, number, there)...)
 	}
 
 	return readings
@@ -119,7 +125,7 @@ func read(b []byte, all []quantity) (readings []Reading) {
 
 // lanes makes a reading of each lane. A lane that is dark beside others that are not
 // belongs to another port, or to none.
-func lanes(r Reading, q quantity, number func(at int) float64) (readings []Reading) {
+func lanes(r Reading, q quantity, number func(at int) float64, there func(lane int) bool) (readings []Reading) {
 	if q.lanes == 0 {
 		r.Value = number(q.value)
 
@@ -132,6 +138,10 @@ func lanes(r Reading, q quantity, number func(at int) float64) (readings []Readi
 	}
 
 	for lane := range q.lanes {
+		if !there(lane) {
+			continue
+		}
+
 		r.Name, r.Value = fmt.Sprintf("%s of lane %d", q.name, lane+1), number(q.value+2*lane)
 		if r.Value == 0 && brightest > 0 {
 			continue

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"maps"
+	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -178,9 +180,141 @@ func TestTransceiversMeasureThemselves(t *testing.T) {
 	}
 }
 
+// module is the memory of a recorded module.
+func module(tb testing.TB, name string) []byte {
+	tb.Helper()
+
+	text, err := os.ReadFile("testdata/modules/" + name + ".hex")
+	if err != nil {
+		tb.Fatal(err)
+	}
+
+	var digits strings.Builder
+
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			digits.WriteString(strings.TrimSpace(line))
+		}
+	}
+
+	raw, err := hex.DecodeString(digits.String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+
+	return raw
+}
+
+// modules are the recorded ones.
+func modules() []string {
+	return []string{"osfp-juniper-740-174932", "osfp-credo-active-copper", "qsfp-dd-cisco-68-103205", "qsfp28-fs-ir4", "sfp-oem-10gb-lr", "sfp-flexoptix-b1696"}
+}
+
+// TestRecordedModules: what modules of the field tell of themselves.
+func TestRecordedModules(t *testing.T) {
+	// Each is what a reading is, near enough.
+	type measured map[string]float64
+
+	for name, c := range map[string]struct {
+		kind, vendor, part string
+		readings           int
+		some               measured
+		alarms             []string
+	}{
+		"osfp-juniper-740-174932": {"OSFP", "JUNIPER-1G1", "740-174932", 26, measured{
+			"temperature": 57.93, "supply voltage": 3.3057, "receive power of lane 1": 1.6946, "receive power of lane 8": 1.5247,
+			"laser bias of lane 1": 69.982, "transmit power of lane 1": 1.9723, "transmit power of lane 8": 1.5301,
+		}, nil},
+		"osfp-credo-active-copper": {"OSFP", "Credo", "CAC845301A2NC2XA", 2, measured{"temperature": 51.27, "supply voltage": 3.298}, nil},
+		"qsfp-dd-cisco-68-103205":  {"QSFP-DD", "CISCO", "68-103205-02", 0, nil, nil},
+		"qsfp28-fs-ir4":            {"QSFP28", "FS", "QSFP28-IR4-100G", 14, measured{"temperature": 28.59, "laser bias of lane 1": 34.432}, nil},
+		"sfp-oem-10gb-lr":          {"SFP", "OEM", "SFP-10GB-LR", 5, measured{"temperature": 34.54, "laser bias": 35.994, "receive power": 0}, []string{"receive power"}},
+		"sfp-flexoptix-b1696":      {"SFP", "FLEXOPTIX", "P.B1696.10.DA", 5, measured{"temperature": 25.54}, nil},
+	} {
+		raw := module(t, name)
+
+		told, ok := probe.ParseTransceiver(raw)
+		if !ok || told.Kind != c.kind || told.Vendor != c.vendor || told.Part != c.part || strings.Trim(told.Serial, "X") != "" {
+			t.Errorf("%s: %+v", name, told)
+		}
+
+		all := probe.ParseReadings(raw)
+		if len(all) != c.readings {
+			t.Errorf("%s: %d readings", name, len(all))
+		}
+
+		var alarms []string
+
+		for _, r := range all {
+			if want, ok := c.some[r.Name]; ok && math.Abs(r.Value-want) > 0.01 {
+				t.Errorf("%s: %s, want %v", name, &r, want)
+			}
+
+			if r.Alarm() {
+				alarms = append(alarms, r.Name)
+			}
+		}
+
+		if !slices.Equal(alarms, c.alarms) {
+			t.Errorf("%s: alarms %q", name, alarms)
+		}
+	}
+}
+
+// TestModulesByCMIS: a module says what it measures, which lanes it has and whether they
+// are in use; and each lane is held against the maker's own limits.
+func TestModulesByCMIS(t *testing.T) {
+	const page00, page01, page11 = 0, 128, 512 // where the addresses of each begin
+
+	for name, c := range map[string]struct {
+		change   func(b []byte)
+		readings int
+		alarms   []string
+		bias     float64
+	}{
+		"as it is":                   {func([]byte) {}, 26, nil, 69.982},
+		"too little light, lane 3":   {func(b []byte) { b[page11+190], b[page11+191] = 0, 9 }, 26, []string{"receive power of lane 3"}, 69.982},
+		"a weak laser, lane 8":       {func(b []byte) { b[page11+168], b[page11+169] = 0, 9 }, 26, []string{"transmit power of lane 8"}, 69.982},
+		"too hot":                    {func(b []byte) { b[14] = 90 }, 26, []string{"temperature"}, 69.982},
+		"four lanes are not there":   {func(b []byte) { b[page00+210] = 0xf0; clear(b[page11+194 : page11+202]) }, 14, nil, 69.982},
+		"two lanes are dark":         {func(b []byte) { clear(b[page11+198 : page11+202]) }, 24, nil, 69.982},
+		"the laser rests":            {func(b []byte) { clear(b[page11+128 : page11+132]) }, 2, nil, 0},
+		"the module is not ready":    {func(b []byte) { b[3] = 2 }, 2, nil, 0},
+		"bias by 4 µA":               {func(b []byte) { b[page01+160] |= 1 << 3 }, 26, nil, 139.964},
+		"bias of an unknown measure": {func(b []byte) { b[page01+160] |= 3 << 3 }, 18, nil, 0},
+		"no received power":          {func(b []byte) { b[page01+160] &^= 4 }, 18, nil, 69.982},
+		"nothing is measured":        {func(b []byte) { clear(b[page01+159 : page01+161]) }, 0, nil, 0},
+		"pages that are not there":   {func(b []byte) { b[2] |= 0x80 }, 0, nil, 0},
+	} {
+		b := module(t, "osfp-juniper-740-174932")
+		c.change(b)
+
+		var alarms []string
+
+		bias, all := 0.0, probe.ParseReadings(b)
+		for _, r := range all {
+			if r.Name == "laser bias of lane 1" {
+				bias = r.Value
+			}
+
+			if r.Alarm() {
+				alarms = append(alarms, r.Name)
+			}
+		}
+
+		if len(all) != c.readings || math.Abs(bias-c.bias) > 0.001 || !slices.Equal(alarms[:min(2, len(alarms))], c.alarms) {
+			t.Errorf("%s: %d readings, bias %v, alarms %q", name, len(all), bias, alarms)
+		}
+	}
+}
+
 func FuzzReadings(f *testing.F) {
 	f.Add(sfp(5000))
 	f.Add(qsfp(1, 2, 3, 4))
+
+	for _, name := range modules() {
+		f.Add(module(f, name))
+	}
 
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, r := range probe.ParseReadings(b) {
