@@ -124,13 +124,15 @@ func expected(host *core.Host, class *core.Class) (yaml, from string) {
 }
 
 // LearnSpec writes the spec that the machine of a run would fulfil, from the
-// inventory the run took. It is only shown: whoever reads it decides whether it
+// inventory the run took and the power supplies that it saw at work. It is only shown: whoever reads it decides whether it
 // shall count.
 func (e *Engine) LearnSpec(ctx context.Context, run core.RunID) (yaml string, err error) {
-	var inventory core.Inventory
+	var (
+		inventory core.Inventory
+		known     core.Run
+	)
 
 	err = e.Ledger.View(ctx, func(r core.Reader) error {
-		var known core.Run
 		if err := readRun(r, run, &known); err != nil {
 			return err
 		}
@@ -147,7 +149,10 @@ func (e *Engine) LearnSpec(ctx context.Context, run core.RunID) (yaml string, er
 		return "", err
 	}
 
-	yaml, err = e.WriteSpec(spec.Learn(&inventory))
+	learned := spec.Learn(&inventory)
+	learned.LearnPSUs(known.Stages)
+
+	yaml, err = e.WriteSpec(learned)
 	if err != nil {
 		return "", fmt.Errorf("writing the spec learned from run %s: %w", run, err)
 	}

@@ -97,10 +97,10 @@ func judgeScripts(overlays []core.Overlay, row *core.Stage) {
 	}
 }
 
-// askOfGPUs puts what the spec of a run wants of GPUs into the settings of the stage GPU,
-// where it is more than the profile wants. A spec that cannot be read is for SpecValidate
-// to tell.
-func (e *Engine) askOfGPUs(run *core.Run) {
+// askOfStages puts what the spec of a run wants of GPUs and power supplies into the settings
+// of the stages that look at them, where it is more than the profile wants. A spec that
+// cannot be read is for SpecValidate to tell.
+func (e *Engine) askOfStages(run *core.Run) {
 	if run.SpecYAML == "" {
 		return
 	}
@@ -114,7 +114,9 @@ func (e *Engine) askOfGPUs(run *core.Run) {
 		run.Profile.Config[profile.GPURequire] = "yes"
 	}
 
-	if n, err := strconv.Atoi(run.Profile.Config[profile.GPUCount]); want.GPU.Count > 0 && (err != nil || n < want.GPU.Count) {
-		run.Profile.Config[profile.GPUCount] = strconv.Itoa(want.GPU.Count)
+	for setting, count := range map[string]int{profile.GPUCount: want.GPU.Count, profile.PSUExpect: want.PSUs.Count} {
+		if n, err := strconv.Atoi(run.Profile.Config[setting]); count > 0 && (err != nil || n < count) {
+			run.Profile.Config[setting] = strconv.Itoa(count)
+		}
 	}
 }

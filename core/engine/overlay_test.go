@@ -212,3 +212,48 @@ func TestGPUsThatMustCompute(t *testing.T) {
 		})
 	}
 }
+
+// The number of power supplies that the spec expects is asked of the stage PSU, unless the
+// profile or the host asks for more.
+func TestPowerSuppliesThatTheSpecExpects(t *testing.T) {
+	withPSU := func(c *engine.Config) {
+		c.Stages = core.Pipeline()
+		c.Profiles = []core.Profile{{
+			Name: "quick", Scale: 1, Stages: []core.StageName{core.InventoryCheck, core.PSU, core.Reporting}, Config: map[string]string{profile.PSUExpect: "0"},
+		}}
+	}
+
+	for name, tt := range map[string]struct {
+		spec   string
+		config map[string]string
+		want   string
+	}{
+		"no spec":                      {want: "0"},
+		"a spec that does not say":     {spec: "cpus: {count: 1}", want: "0"},
+		"the spec asks":                {spec: "psus: {count: 2}", want: "2"},
+		"the spec asks for more":       {spec: "psus: {count: 4}", config: map[string]string{profile.PSUExpect: "2"}, want: "4"},
+		"the host asks for more of it": {spec: "psus: {count: 2}", config: map[string]string{profile.PSUExpect: "3"}, want: "3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, coretest.NewLedger(), withPSU)
+				r.host(1)
+
+				if tt.spec != "" {
+					if _, err := r.SetSpec(t.Context(), "op", coretest.MAC(1), tt.spec); err != nil {
+						t.Fatal(err)
+					}
+				}
+
+				run, err := r.StartRun(t.Context(), coretest.MAC(1), core.StartRun{Profile: "quick", Who: "op", Overrides: core.Override{Config: tt.config}})
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				if got := run.Profile.Config[profile.PSUExpect]; got != tt.want {
+					t.Errorf("PSU.expect is %q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
+}

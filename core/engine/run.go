@@ -140,7 +140,7 @@ func (c *change) conceive(id core.RunID, host core.Host, p core.Profile, wish *c
 	}}
 	l.run.SpecYAML, l.run.SpecFrom = expected(&host, &class)
 
-	c.engine.askOfGPUs(&l.run)
+	c.engine.askOfStages(&l.run)
 
 	if err := c.freezeFirmware(&l.run); err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func supplyStates() []Entry {
 		},
 		{
 			"psu/missing", "There are fewer power supplies than expected",
-			"The profile, class or host says how many there must be (PSU.expect).", "Put the missing power supply in, or correct the setting.", core.Critical,
+			"The expected spec (psus.count), or the profile, class or host (PSU.expect), says how many there must be.", "Put the missing power supply in, or correct the spec or the setting.", core.Critical,
 		},
 		{
 			"psu/redundancy-lost", "The power supplies are not redundant",

@@ -37,6 +37,7 @@ const (
 	SpecNICSpeed        = "spec/nic-speed"
 	SpecPCIMissing      = "spec/pci-missing"
 	SpecPCIExtra        = "spec/pci-extra"
+	SpecPSUMissing      = "spec/psu-missing"
 )
 
 func specs() []Entry {
@@ -190,6 +191,10 @@ func specCards() []Entry {
 		{
 			SpecNICSpeed, "Spec mismatch: network link too slow", "A port came up slower than the spec asks for.",
 			"Replace the cable or transceiver of {part}, then look at the switch port.", core.Critical,
+		},
+		{
+			SpecPSUMissing, "Spec mismatch: power supply missing", "The board's tables tell of fewer power supplies than the spec asks for. They may be out of date; the stage PSU asks the supplies.",
+			"See what the stage PSU found; put the missing power supply in, or correct the spec.", core.Warning,
 		},
 		{
 			SpecPCIMissing, "Spec mismatch: card missing", "Fewer PCI functions of a kind answer than the spec asks for.",

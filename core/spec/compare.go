@@ -38,6 +38,7 @@ func Compare(want Spec, got *core.Inventory) Result {
 	r.disks(want.Disks, got)
 	r.nics(want.NICs, got)
 	r.pci(want.PCI, got)
+	r.supplies(&want.PSUs, got)
 	r.general(&want, got)
 
 	return *r

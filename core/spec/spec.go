@@ -12,6 +12,13 @@ type Spec struct {
 	NICs    []NIC  `yaml:"nics,omitempty"`
 	PCI     []PCI  `yaml:"pci,omitempty"`
 	GPU     GPU    `yaml:"gpu,omitempty"`
+	PSUs    PSUs   `yaml:"psus,omitempty"`
+}
+
+// PSUs is what feeds the machine. The stage PSU, which asks the supplies, judges how many
+// there are, as its setting PSU.expect says for a profile; the spec can only ask for more.
+type PSUs struct {
+	Count int `yaml:"count,omitempty"` // at least
 }
 
 // GPU is what the stage GPU must find, as its settings GPU.count and GPU.require_compute

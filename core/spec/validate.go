@@ -11,6 +11,9 @@ import (
 	"vetting/core"
 )
 
+// MaxPSUs bounds the power supplies that a spec may ask for, as the setting PSU.expect does.
+const MaxPSUs = 16
+
 // maxEntries bounds each list of a spec, maxCount a number in it, maxParts the
 // parts that a list asks for with its counts, maxWord the bytes of a text,
 // maxAny the alternatives of a field, maxProgram the steps of a regular
@@ -57,6 +60,7 @@ func (s *Spec) Validate() error {
 		v.nic(path, &s.NICs[i])
 	}
 
+	v.say(s.PSUs.Count < 0 || s.PSUs.Count > MaxPSUs, "psus.count", "it must be between 0 and %d", MaxPSUs)
 	v.say(s.GPU.Count < 0 || s.GPU.Count > maxGPUs, "gpu.count", "it must be between 0 and %d", maxGPUs)
 
 	for i := range s.PCI {
