@@ -14,7 +14,8 @@ import (
 func (m Machine) Firmware(boot core.MAC) ([]core.FirmwareItem, error) {
 	tables, tableErr := m.Tables()
 	drives, diskErr := m.Disks()
-	items := inventory.Host(m.Root, tables)
+	module, moduleErr := m.TrustedModule(tables)
+	items := append(inventory.Host(m.Root, tables), inventory.ModuleItems(module)...)
 
 	if bmc := m.Controller(tables); bmc != nil && bmc.Firmware != "" {
 		items = append(items, core.FirmwareItem{Part: core.Part{Kind: "bmc", Slot: "bmc0"}, Name: "BMC", Version: bmc.Firmware})
@@ -46,7 +47,7 @@ func (m Machine) Firmware(boot core.MAC) ([]core.FirmwareItem, error) {
 		}
 	}
 
-	return items, errors.Join(tableErr, diskErr)
+	return items, errors.Join(tableErr, diskErr, moduleErr)
 }
 
 const scsiHosts = "sys/class/scsi_host"

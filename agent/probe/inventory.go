@@ -53,12 +53,13 @@ func (m Machine) Boot() (mode string, secure bool) {
 func (m Machine) Inventory(boot core.MAC) (core.Inventory, error) {
 	tables, tableErr := m.Tables()
 	drives, diskErr := m.Disks()
+	module, _ := m.TrustedModule(tables) //nolint:errcheck // the stage Firmware says so
 
 	inv := core.Inventory{
 		System: inventory.System(tables), Board: inventory.Board(tables), Chassis: inventory.Chassis(tables),
 		BIOS: inventory.BIOS(m.Root, tables), CPUs: m.CPUs(tables), Memory: m.Memory(tables), DIMMs: inventory.DIMMs(tables),
 		NICs: m.NICs(boot), PCI: m.PCI(tables), Slots: inventory.Slots(tables), PSUs: inventory.PSUs(tables),
-		BMC: m.Controller(tables), TPM: inventory.TrustedModule(m.Root, tables), Nodes: m.Nodes(), USB: m.USB(),
+		BMC: m.Controller(tables), TPM: module, Nodes: m.Nodes(), USB: m.USB(),
 	}
 	inv.GPUs, inv.System.Virtual, inv.Clock = m.GPUs(inv.PCI), m.virtualised(), m.clock()
 

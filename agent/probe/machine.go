@@ -12,12 +12,13 @@ import (
 	"vetting/core"
 )
 
-// Machine is what the probes look at. All fields but BMC and Now are set.
+// Machine is what the probes look at. All fields but BMC, TPM and Now are set.
 type Machine struct {
 	Root  fs.FS // the root of the file system: "sys", "proc", …
 	Bus   disk.Bus
 	Ports Ports
 	BMC   ipmi.BMC // nil: nobody may talk to it
+	TPM   TPM      // nil: nobody may talk to it
 
 	// Now is the time as the appliance has set it; nil: the system's.
 	Now func() time.Time

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -30,7 +31,7 @@ func Firmware(m probe.Machine, bootLog func() []string) Func {
 
 		items, err := m.Firmware(env.BootMAC)
 		if err != nil {
-			// InventoryCheck has made a finding of it.
+			// InventoryCheck has made a finding of it, and the coverage names a TPM.
 			env.Log.Warn("something did not answer", slog.String("error", err.Error()))
 		}
 
@@ -45,6 +46,10 @@ func Firmware(m probe.Machine, bootLog func() []string) Func {
 		result.Findings = slices.Concat(microcodeFindings(inventory.Microcode(m.Root)), loaded, differing(items),
 			updateFindings(inventory.Updates(m.Root)), slotFindings(slots), engineFindings(m.Root))
 		result.Verdict = worst(result.Findings)
+
+		if errors.Is(err, probe.ErrTPM) {
+			result.Coverage += ", TPM NOT read"
+		}
 
 		if len(items) == 0 {
 			result.Verdict = core.Unmeasurable

@@ -3,6 +3,7 @@ package stage_test
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +114,30 @@ func TestFirmwareOfPowerSupplies(t *testing.T) {
 				t.Errorf("found %+v", found)
 			}
 		})
+	}
+}
+
+// silentTPM answers nothing.
+type silentTPM struct{}
+
+func (silentTPM) Do([]byte) ([]byte, error) { return nil, errors.New("no answer") }
+
+// TestATPMThatDoesNotAnswerIsNamed in the coverage.
+func TestATPMThatDoesNotAnswerIsNamed(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		r := machines.Open(t, sataMachine)
+		if err := r.Root.Put("sys/class/tpm/tpm0/tpm_version_major", []byte("2\n")); err != nil {
+			t.Fatal(err)
+		}
+
+		machine := r.Machine()
+		if silent {
+			machine.TPM = silentTPM{}
+		}
+
+		if result := run(t, newBench(nil), stage.Firmware(machine, bootLogOf(r))); strings.Contains(result.Coverage, "TPM NOT read") != silent || result.Verdict != core.Pass {
+			t.Errorf("silent %t: %s %q", silent, result.Verdict, result.Coverage)
+		}
 	}
 }
 

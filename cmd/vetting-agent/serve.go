@@ -198,7 +198,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 	sensors := m.sensors()
 	m.watchers = append(m.watchers, faults.Run, sensors.Run)
 
-	look := probe.Machine{Root: m.root, Bus: disks(), Ports: probe.System{}, BMC: &ipmi.System{}}
+	look := probe.Machine{Root: m.root, Bus: disks(), Ports: probe.System{}, BMC: &ipmi.System{}, TPM: probe.SystemTPM{}}
 	raid := smartctl.Find(m.root)
 	scripts := custom.New(m.root, custom.Fenced("/proc/self/exe", os.Args[0]))
 

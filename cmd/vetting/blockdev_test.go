@@ -33,6 +33,7 @@ var writers = map[string]string{
 	"agent/ipmi Do":                "the BMC's device",
 	"agent/network keepApart":      "procfs",
 	"agent/machines write":         "golden files of tests",
+	"agent/probe askTPM":           "the TPM's device",
 	"agent/ras listen":             "sysfs",
 	"agent/ras openTracer":         "tracefs",
 	"agent/ras write":              "what is kept between stages, in the agent's folder",

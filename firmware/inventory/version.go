@@ -143,8 +143,8 @@ func TPM(root fs.FS) string {
 }
 
 // Host returns the firmware of the board itself: BIOS, microcode, ESRT entries,
-// management engine, TPM and what the platform lists besides. NICs and disks are for
-// the caller to add.
+// management engine and what the platform lists besides. TPM, NICs and disks are for the
+// caller to add.
 func Host(root fs.FS, all []Structure) (items []core.FirmwareItem) {
 	bios := BIOS(root, all)
 	board := Board(all)
@@ -164,12 +164,18 @@ func Host(root fs.FS, all []Structure) (items []core.FirmwareItem) {
 		items = append(items, core.FirmwareItem{Part: part, Name: "ME", Version: version})
 	}
 
-	if tpm := TrustedModule(root, all); tpm != nil && tpm.Firmware != "" {
-		part := core.Part{Kind: "tpm", Slot: "tpm0", Model: strings.TrimSpace(tpm.Manufacturer + " " + tpm.Version)}
-		items = append(items, core.FirmwareItem{Part: part, Name: "TPM", Version: tpm.Firmware})
+	return append(items, Components(all)...)
+}
+
+// ModuleItems is the firmware of the TPM; nothing without one, or where it does not tell.
+func ModuleItems(tpm *core.TPM) []core.FirmwareItem {
+	if tpm == nil || tpm.Firmware == "" {
+		return nil
 	}
 
-	return append(items, Components(all)...)
+	part := core.Part{Kind: "tpm", Slot: "tpm0", Model: strings.TrimSpace(tpm.Manufacturer + " " + tpm.Version)}
+
+	return []core.FirmwareItem{{Part: part, Name: "TPM", Version: tpm.Firmware}}
 }
 
 // microcodeItems gives one item for each package, or for each revision within it
