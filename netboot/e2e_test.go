@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/vishvananda/netns"
 	"golang.org/x/net/ipv6"
 )
@@ -189,11 +191,90 @@ func TestARouterSolicitationIsAnswered(t *testing.T) {
 	}
 }
 
+// Firmware whose boot order comes to IPv6 is told what to load as by IPv4, or that there is
+// nothing; a stranger's hears nothing.
+func TestFirmwareOfIPv6IsAnswered(t *testing.T) {
+	w := newWire(t)
+	a := w.start(order{Hosts: map[string]string{knownMAC: "vet"}, Search: peek})
+	a.await(t, "ready", soon)
+
+	const server = "fe80::5054:ff:fe77:1"
+
+	reply := w.solicit6(soon)
+	if reply == nil || reply.MessageType != dhcpv6.MessageTypeAdvertise || reply.Options.BootFileURL() != "tftp://["+server+"]/snponly.efi" {
+		t.Fatalf("answered %v", reply)
+	}
+
+	addr := reply.Options.OneIANA().Options.OneAddress().IPv6Addr.String()
+	w.must("ip", "-n", w.client, "addr", "add", addr+"/64", "dev", "c0", "nodad")
+	a.await(t, "dhcp6", soon)
+
+	for file, want := range map[string]int{"snponly.efi": 240_000, "no-boot": 0} {
+		out, err := w.try(soon, "curl", "-sSg", "-m", "5", "--interface", addr, "-o", "got6", "-w", "%{size_download}", "tftp://["+server+"%25c0]/"+file)
+		if (err == nil) != (want > 0) || want > 0 && !strings.HasSuffix(out, strconv.Itoa(want)) {
+			t.Errorf("%s: %q (%v)", file, out, err)
+		}
+	}
+
+	w.become(otherMAC)
+
+	if reply := w.solicit6(time.Second); reply != nil {
+		t.Errorf("a stranger is answered %v", reply)
+	}
+}
+
+// solicit6 asks for a boot file by IPv6 in the client's name, until it is answered.
+func (w *wire) solicit6(limit time.Duration) (reply *dhcpv6.Message) {
+	w.t.Helper()
+
+	hardware, err := net.ParseMAC(strings.TrimSpace(w.run("cat", "/sys/class/net/c0/address")))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+
+	m := &dhcpv6.Message{MessageType: dhcpv6.MessageTypeSolicit, TransactionID: dhcpv6.TransactionID{1, 2, 3}}
+	m.AddOption(dhcpv6.OptClientID(&dhcpv6.DUIDLL{HWType: 1, LinkLayerAddr: hardware}))
+	m.AddOption(&dhcpv6.OptIANA{IaId: [4]byte{0, 0, 0, 1}})
+	m.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionClientArchType, OptionData: []byte{0, 7}})
+	m.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionVendorClass, OptionData: append([]byte{0, 0, 1, 0x57, 0, 32}, "PXEClient:Arch:00007:UNDI:003016"...)})
+
+	w.atClient(func() {
+		conn, err := net.ListenUDP("udp6", &net.UDPAddr{Port: 546})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer conn.Close()
+
+		buf := make([]byte, 1500)
+
+		for end := time.Now().Add(limit); time.Now().Before(end) && reply == nil; {
+			// Until the card's own address has passed its check for duplicates this fails.
+			_, _ = conn.WriteToUDP(m.ToBytes(), &net.UDPAddr{IP: net.ParseIP("ff02::1:2"), Port: 547, Zone: "c0"})
+			_ = conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+
+			if n, _, err := conn.ReadFromUDP(buf); err == nil {
+				reply, _ = dhcpv6.MessageFromBytes(buf[:n])
+			}
+		}
+	})
+
+	return reply
+}
+
 // solicit sends a Router Solicitation from the client's card and returns the first
 // advertisement. It speaks ICMPv6 itself: none of the usual programs is at hand.
 func (w *wire) solicit() (advert []byte, from string) {
 	w.t.Helper()
 	w.must("ip", "netns", "exec", w.client, "sysctl", "-q", "net.ipv6.conf.c0.accept_ra=1")
+
+	w.atClient(func() { advert, from = w.solicitHere() })
+
+	return advert, from
+}
+
+// atClient does something in the client's namespace.
+func (w *wire) atClient(do func()) {
+	w.t.Helper()
 
 	// A namespace belongs to a thread.
 	runtime.LockOSThread()
@@ -220,6 +301,12 @@ func (w *wire) solicit() (advert []byte, from string) {
 			panic(err)
 		}
 	}()
+
+	do()
+}
+
+func (w *wire) solicitHere() (advert []byte, from string) {
+	w.t.Helper()
 
 	conn, err := net.ListenPacket("ip6:ipv6-icmp", "::")
 	if err != nil {

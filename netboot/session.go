@@ -183,7 +183,13 @@ func (s *Server) addRouter(ctx context.Context, card *net.Interface, services []
 		return nil, err
 	}
 
-	return append(services, func(ctx context.Context) error { return conn.Run(ctx, s.cfg.Log) }), nil
+	services = append(services, func(ctx context.Context) error { return conn.Run(ctx, s.cfg.Log) })
+
+	if s.cfg.Mode != ModeDHCP {
+		return services, nil
+	}
+
+	return s.addSix(ctx, card, services)
 }
 
 // guard ends the session when the card is replaced, its cable was out, or the

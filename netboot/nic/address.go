@@ -79,8 +79,14 @@ func GiveAddress(iface string, prefix netip.Prefix) error {
 		return err
 	}
 
+	flags := 0
+	if prefix.Addr().Is6() {
+		flags = unix.IFA_F_NODAD // nobody else makes one of our card's MAC
+	}
+
 	// Replaced, not added: that renews the lifetime of one that is there.
 	return explainAddress(netlink.AddrReplace(link, &netlink.Addr{
+		Flags:    flags,
 		IPNet:    &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())},
 		ValidLft: int(lifetime / time.Second), PreferedLft: int(lifetime / time.Second),
 	}), iface, prefix)
@@ -131,7 +137,12 @@ func Holds(iface string, prefix netip.Prefix) (Holding, error) {
 func holding(link netlink.Link, prefix netip.Prefix) (Holding, time.Duration, error) {
 	const forever = 1<<32 - 1
 
-	addrs, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	family := netlink.FAMILY_V4
+	if prefix.Addr().Is6() {
+		family = netlink.FAMILY_V6
+	}
+
+	addrs, err := netlink.AddrList(link, family)
 	if err != nil {
 		return Nothing, 0, fmt.Errorf("reading the addresses of %s: %w", link.Attrs().Name, err)
 	}

@@ -21,6 +21,16 @@ const receiveBuffer = 4 << 20 // a storm of hosts arrives faster than it is read
 // named iface. It is not shared: when another program has the port on that card,
 // the error names it.
 func ListenUDP(ctx context.Context, iface string, port uint16) (*net.UDPConn, error) {
+	return listenUDP(ctx, iface, "udp4", netip.AddrPortFrom(netip.IPv4Unspecified(), port))
+}
+
+// ListenUDP6 does the same for IPv6, and for IPv6 alone.
+func ListenUDP6(ctx context.Context, iface string, port uint16) (*net.UDPConn, error) {
+	return listenUDP(ctx, iface, "udp6", netip.AddrPortFrom(netip.IPv6Unspecified(), port))
+}
+
+func listenUDP(ctx context.Context, iface, network string, addr netip.AddrPort) (*net.UDPConn, error) {
+	port := addr.Port()
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		return control(raw, func(fd int) error {
 			return errors.Join(
@@ -31,9 +41,7 @@ func ListenUDP(ctx context.Context, iface string, port uint16) (*net.UDPConn, er
 		})
 	}}
 
-	addr := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
-
-	conn, err := lc.ListenPacket(ctx, "udp4", addr.String())
+	conn, err := lc.ListenPacket(ctx, network, addr.String())
 	if err != nil {
 		return nil, explain(err, "udp", port)
 	}

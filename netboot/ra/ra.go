@@ -117,7 +117,14 @@ func (c *Conn) send(answer []byte, from net.Addr) error {
 		return fmt.Errorf("setting deadline: %w", err)
 	}
 
-	if _, err := c.conn.WriteTo(answer, &ipv6.ControlMessage{IfIndex: c.card.Index, HopLimit: hopLimit}, to); err != nil {
+	// A router speaks from its link-local address, or is not heard (RFC 4861 §6.1.2); the
+	// kernel would take a better one that the card has.
+	how := &ipv6.ControlMessage{IfIndex: c.card.Index, HopLimit: hopLimit}
+	if self, ok := nic.LinkLocal(c.card); ok {
+		how.Src = self.AsSlice()
+	}
+
+	if _, err := c.conn.WriteTo(answer, how, to); err != nil {
 		return fmt.Errorf("sending router advertisement to %s: %w", to, err)
 	}
 

@@ -39,7 +39,7 @@ type Witness interface {
 // Config is all a Server needs.
 type Config struct {
 	Interface string
-	Self      netip.Addr // our address; transfers come from it
+	Self      netip.Addr // our address, of IPv4 or IPv6; transfers come from it
 	MTU       int        // of the card; 0: Ethernet's
 
 	// Lookup returns the file that the machine at addr may have under a canonical
@@ -73,6 +73,10 @@ func New(cfg Config) *Server {
 
 // Listen opens the TFTP socket on the server's card.
 func (s *Server) Listen(ctx context.Context) (*net.UDPConn, error) {
+	if s.cfg.Self.Is6() {
+		return nic.ListenUDP6(ctx, s.cfg.Interface, port)
+	}
+
 	return nic.ListenUDP(ctx, s.cfg.Interface, port)
 }
 
@@ -265,7 +269,12 @@ func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
 		dialer.Control = nic.Bind(s.cfg.Interface)
 	}
 
-	conn, err := dialer.DialContext(ctx, "udp4", j.from.String())
+	network := "udp4"
+	if s.cfg.Self.Is6() {
+		network = "udp6"
+	}
+
+	conn, err := dialer.DialContext(ctx, network, j.from.String())
 	if err != nil {
 		return "", fmt.Errorf("opening a socket for %s: %w", j.from, err)
 	}
