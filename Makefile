@@ -33,6 +33,10 @@ build: image ## build/vetting (static, boot image inside), build/vetting-agent, 
 	$(STATIC) -o build/vetting-lab ./cmd/vetting-lab
 	@ls -l build/vetting | awk '{printf "build/vetting: %.1f MiB\n", $$5/1048576}'
 
+.PHONY: package
+package: build ## build/vetting_*.deb and a container image (*.oci.tar) of the built program
+	go run ./cmd/vetting-package
+
 .PHONY: image
 image: ## kernel, initramfs and iPXE from signed Debian 13 packages (LOCK=strict refuses newer ones)
 	go run ./initramfs/build $(if $(LOCK),-lock $(LOCK))

@@ -63,6 +63,8 @@ var rooms = map[string][]string{
 		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra",
 	},
 	"cmd/vetting-agent": {"core", "agent", "agent/partner", "agent/wire", "firmware/inventory"},
+	// Packages of the built program: only what it installs, too.
+	"cmd/vetting-package": {"cmd/vetting"},
 	// The public API from outside: one client for the command line and the lab.
 	"cmd/client": {"core"},
 	// The lab starts virtual hosts around the appliance; it is no part of it.
