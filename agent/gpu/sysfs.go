@@ -16,6 +16,7 @@ type Passive struct {
 	Answers bool   // false: it reads all ones, or is gone
 	Links   []Link // from the GPU up to the CPU
 	Unset   []int  // BARs that the firmware gave no room
+	Region  uint64 // bytes of the largest BAR: all of the memory where it was made as large (resizable BAR); 0: not told
 	VRAM    uint64 // bytes; 0: not told
 
 	Uncorrected map[string]int // errors by block (amdgpu): "umc" → 1
@@ -40,9 +41,10 @@ func ReadPassive(root fs.FS, address string) Passive {
 	vendor := text(root, dir+"/vendor")
 	p := Passive{
 		Address: address, Driver: base(root, dir+"/driver"), Answers: vendor != "" && vendor != "0xffff" && !dead(root, dir), Links: links(root, address),
-		Unset: unset(root, dir), BadPages: Unknown, Uncorrected: map[string]int{}, Corrected: map[string]int{},
+		BadPages: Unknown, Uncorrected: map[string]int{}, Corrected: map[string]int{},
 	}
 
+	p.Unset, p.Region = regions(root, dir)
 	p.VRAM, _ = strconv.ParseUint(text(root, dir+"/mem_info_vram_total"), 10, 64)
 
 	counters, err := fs.Glob(root, dir+"/ras/*_err_count")
@@ -128,9 +130,10 @@ func lanes(root fs.FS, address, file string) int {
 	return n
 }
 
-// unset lists the BARs without an address (IORESOURCE_UNSET, include/linux/ioport.h), a
-// line each in the file resource: start, end, flags.
-func unset(root fs.FS, dir string) (bars []int) {
+// regions lists the BARs without an address (IORESOURCE_UNSET, include/linux/ioport.h), and
+// returns the bytes of the largest memory BAR that has one: a line each in the file resource,
+// start, end, flags.
+func regions(root fs.FS, dir string) (without []int, largest uint64) {
 	const (
 		flagUnset = 0x20000000
 		memory    = 0x200
@@ -145,13 +148,27 @@ func unset(root fs.FS, dir string) (bars []int) {
 			continue
 		}
 
-		flags, err := strconv.ParseUint(strings.TrimPrefix(fields[2], "0x"), 16, 64)
-		if err == nil && flags&flagUnset != 0 && flags&memory != 0 {
-			bars = append(bars, i-1)
+		var numbers [3]uint64
+
+		for n, field := range fields {
+			value, err := strconv.ParseUint(strings.TrimPrefix(field, "0x"), 16, 64)
+			if err != nil {
+				value = 0
+			}
+
+			numbers[n] = value
+		}
+
+		switch start, end, flags := numbers[0], numbers[1], numbers[2]; {
+		case flags&memory == 0:
+		case flags&flagUnset != 0:
+			without = append(without, i-1)
+		case end > start:
+			largest = max(largest, end-start+1)
 		}
 	}
 
-	return bars
+	return without, largest
 }
 
 func text(root fs.FS, name string) string {

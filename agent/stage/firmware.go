@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"vetting/agent/gpu"
 	"vetting/agent/probe"
 	"vetting/agent/psu"
 	"vetting/core"
@@ -20,8 +21,9 @@ import (
 // identical parts with each other. Which versions are good is for the appliance's
 // baseline to say.
 //
-// bootLog returns the kernel's messages since it booted.
-func Firmware(m probe.Machine, bootLog func() []string) Func {
+// bootLog returns the kernel's messages since it booted. tools are those of overlays, of
+// which NVIDIA's tells the vBIOS of its GPUs: nothing else does before their driver is loaded.
+func Firmware(m probe.Machine, bootLog func() []string, tools GPUTools) Func {
 	return func(ctx context.Context, env Env) core.Result {
 		env.Progress("versions", 0, 0)
 
@@ -36,6 +38,12 @@ func Firmware(m probe.Machine, bootLog func() []string) Func {
 		}
 
 		items = append(items, supplyItems(m, env.Log)...)
+		items, unread := nvidiaItems(ctx, m, tools, env, items)
+
+		if ctx.Err() != nil {
+			return stopped(ctx.Err())
+		}
+
 		loaded := loadedMicrocode(items, bootLog())
 		slots := m.FirmwareSlots()
 
@@ -49,6 +57,10 @@ func Firmware(m probe.Machine, bootLog func() []string) Func {
 
 		if errors.Is(err, probe.ErrTPM) {
 			result.Coverage += ", TPM NOT read"
+		}
+
+		if unread {
+			result.Coverage += ", vBIOS of NVIDIA's GPUs NOT read"
 		}
 
 		if len(items) == 0 {
@@ -82,6 +94,55 @@ func supplyItems(m probe.Machine, log *slog.Logger) (items []core.FirmwareItem) 
 	}
 
 	return items
+}
+
+// nvidiaItems adds the vBIOS of NVIDIA's GPUs, where an overlay brings nvidia-smi, or puts
+// what it tells in the place of what is known. unread says that it should have told and did
+// not.
+func nvidiaItems(ctx context.Context, m probe.Machine, tools GPUTools, env Env, items []core.FirmwareItem) (all []core.FirmwareItem, unread bool) {
+	smi := tools.Find(env.Overlays, "nvidia-smi")
+	x := &gpuExam{machine: m, tools: tools, env: env}
+
+	if smi == "" {
+		return items, false
+	}
+
+	if x.find(); len(x.of("10de")) == 0 {
+		return items, false
+	}
+
+	env.Progress("vBIOS", 0, 0)
+
+	if err := tools.Prepare(env.Overlays); err != nil {
+		env.Log.Warn("something of the overlays could not be loaded", slog.String("error", err.Error()))
+	}
+
+	cards, _, err := x.ask(ctx, smi)
+	if err != nil {
+		env.Log.Warn("nvidia-smi does not tell the vBIOS", slog.String("error", err.Error()))
+
+		return items, true
+	}
+
+	for _, u := range x.of("10de") {
+		i := slices.IndexFunc(cards, func(c gpu.Card) bool { return c.Address == u.Address })
+		if i < 0 || cards[i].VBIOS == "" {
+			unread = true
+
+			continue
+		}
+
+		items = slices.DeleteFunc(items, func(item core.FirmwareItem) bool { return item.Part.Kind == "gpu" && item.Part.Slot == u.Address })
+		part := core.Part{Kind: "gpu", Slot: u.Address, Model: cards[i].Model, Serial: cards[i].Serial}
+
+		if part.Serial == "" {
+			part.Serial = cards[i].UUID
+		}
+
+		items = append(items, core.FirmwareItem{Part: part, Name: "vBIOS", Version: cards[i].VBIOS})
+	}
+
+	return items, unread
 }
 
 func firmwareSteps(items []core.FirmwareItem) (steps []core.SubStep) {

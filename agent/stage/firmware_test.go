@@ -11,6 +11,7 @@ import (
 	"vetting/agent/collect"
 	"vetting/agent/disk"
 	"vetting/agent/machines"
+	"vetting/agent/probe"
 	"vetting/agent/stage"
 	"vetting/cmd/vetting-lab/bmc"
 	"vetting/core"
@@ -55,7 +56,7 @@ func TestFirmwareSlots(t *testing.T) {
 			r := machines.Open(t, nvmeMachine)
 			r.Disks.Set(c.page)
 
-			result := run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r)))
+			result := run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r), &fakeTools{}))
 			found := find(result, "firmware/pending-activation")
 
 			if (len(found) == 1) != (c.evidence != "") || len(found) == 1 && (found[0].Evidence != c.evidence || found[0].Severity != core.Warning || found[0].Part.Serial == "") {
@@ -90,7 +91,7 @@ func TestFirmwareOfPowerSupplies(t *testing.T) {
 			supplies.SetModel(2, c.model, c.part, c.version)
 			machine.BMC = supplies
 
-			result := run(t, newBench(nil), stage.Firmware(machine, bootLogOf(r)))
+			result := run(t, newBench(nil), stage.Firmware(machine, bootLogOf(r), &fakeTools{}))
 
 			var told []string
 
@@ -117,6 +118,43 @@ func TestFirmwareOfPowerSupplies(t *testing.T) {
 	}
 }
 
+// TestFirmwareOfNvidiasGPUs: their vBIOS is told by the tool of an overlay alone.
+func TestFirmwareOfNvidiasGPUs(t *testing.T) {
+	const a100 = "vBIOS 0000:01:00.0 NVIDIA A100-SXM4-80GB 1650000000001 92.00.36.00.02"
+
+	for name, c := range map[string]struct {
+		vendor string
+		tools  *fakeTools
+		want   []string
+		unread bool
+	}{
+		"a tool that tells":        {"10de", &fakeTools{programs: []string{"nvidia-smi"}, answers: map[string][]string{"nvidia-smi -q": {smi(t)}}}, []string{a100}, false},
+		"no overlay":               {"10de", &fakeTools{}, nil, false},
+		"a GPU of another maker":   {"1002", &fakeTools{programs: []string{"nvidia-smi"}, errs: map[string]error{"nvidia-smi -q": errors.New("asked")}}, nil, false},
+		"a tool that does not run": {"10de", &fakeTools{programs: []string{"nvidia-smi"}, errs: map[string]error{"nvidia-smi -q": errors.New("no driver")}}, nil, true},
+		"a tool that tells of another GPU": {
+			"10de", &fakeTools{programs: []string{"nvidia-smi"}, answers: map[string][]string{"nvidia-smi -q": {smi(t, "00000000:01:00.0", "00000000:41:00.0")}}}, nil, true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			machine := probe.Machine{Root: rackWith(c.vendor, 16, 16, nil), Bus: &disk.Replay{}, Ports: collect.Ports{}}
+			result := run(t, newBench(nil), stage.Firmware(machine, func() []string { return nil }, c.tools))
+
+			var told []string
+
+			for _, item := range result.Firmware {
+				if item.Part.Kind == "gpu" {
+					told = append(told, strings.Join([]string{item.Name, item.Part.Slot, item.Part.Model, item.Part.Serial, item.Version}, " "))
+				}
+			}
+
+			if !slices.Equal(told, c.want) || strings.Contains(result.Coverage, "vBIOS of NVIDIA's GPUs NOT read") != c.unread {
+				t.Errorf("told %q: %s", told, result.Coverage)
+			}
+		})
+	}
+}
+
 // silentTPM answers nothing.
 type silentTPM struct{}
 
@@ -135,7 +173,7 @@ func TestATPMThatDoesNotAnswerIsNamed(t *testing.T) {
 			machine.TPM = silentTPM{}
 		}
 
-		if result := run(t, newBench(nil), stage.Firmware(machine, bootLogOf(r))); strings.Contains(result.Coverage, "TPM NOT read") != silent || result.Verdict != core.Pass {
+		if result := run(t, newBench(nil), stage.Firmware(machine, bootLogOf(r), &fakeTools{})); strings.Contains(result.Coverage, "TPM NOT read") != silent || result.Verdict != core.Pass {
 			t.Errorf("silent %t: %s %q", silent, result.Verdict, result.Coverage)
 		}
 	}
@@ -146,7 +184,7 @@ func TestMicrocodeOfTheBIOSIsListed(t *testing.T) {
 	r := machines.Open(t, sataMachine)
 	r.Kmsg = append(bytes.Clone(r.Kmsg), "6,301,0,-;microcode: Updated early from: 0x05003501\n"...)
 
-	result := run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r)))
+	result := run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r), &fakeTools{}))
 
 	for _, item := range result.Firmware {
 		if item.Name == "microcode" && item.Version != "0x5003501" {
@@ -158,7 +196,7 @@ func TestMicrocodeOfTheBIOSIsListed(t *testing.T) {
 	r = machines.Open(t, sataMachine)
 	r.Kmsg = []byte("6,301,0,-;microcode: Updated early from: 0x05003605\n")
 
-	if result = run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r))); len(result.Findings) != 0 {
+	if result = run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r), &fakeTools{})); len(result.Findings) != 0 {
 		t.Errorf("%+v", result.Findings)
 	}
 }

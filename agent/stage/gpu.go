@@ -77,6 +77,7 @@ type gpuUnit struct {
 type gpuLoad struct {
 	samples  int
 	gen      int     // the best of its link
+	width    int     // the fewest lanes of its link; 0: not told
 	power    float64 // the most
 	headroom float64 // the least; NaN: not told
 	slowdown []string
@@ -465,6 +466,10 @@ func (x *gpuExam) observe(cards []gpu.Card) {
 // add takes in a sample.
 func (s *gpuLoad) add(c *gpu.Card) {
 	s.power, s.gen = max(s.power, numeric(c.Power)), max(s.gen, c.Gen)
+
+	if c.Width > 0 && (s.width == 0 || c.Width < s.width) {
+		s.width = c.Width
+	}
 
 	if s.samples == 0 || math.IsNaN(s.headroom) || c.Headroom < s.headroom {
 		s.headroom = c.Headroom

@@ -259,6 +259,9 @@ func TestEveryRowOfTheGPUCriteria(t *testing.T) {
 		"warm":                   {during: []string{busy, busyNow, "<gpu_temp>27 C<", "<gpu_temp>83 C<"}, verdict: core.Pass},
 		"not under load":         {during: []string{}, verdict: core.Pass, codes: []string{"warning gpu/not-stressed"}},
 		"a slow link under load": {during: []string{busy, busyNow, "<current_link_gen>4<", "<current_link_gen>1<"}, verdict: core.Pass, codes: []string{"warning gpu/link-speed"}},
+		"lanes that go under load": {
+			during: []string{busy, busyNow, "<current_link_width>16x<", "<current_link_width>8x<"}, verdict: core.Fail, codes: []string{"critical gpu/link-width"},
+		},
 		"lanes that are missing": {lanes: 8, verdict: core.Fail, codes: []string{"critical gpu/link-width"}},
 		"a failed diagnostic": {
 			diagnosis: diag("Fail", stress, "targeted_stress", `,"warnings":[{"error_id":3,"error_severity":2,"warning":"The GPU has an error"}]`),

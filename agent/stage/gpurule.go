@@ -158,6 +158,10 @@ func (x *gpuExam) judgeLoad(u *gpuUnit, c *gpu.Card) {
 		x.say(u, problem.GPUSlowdown, core.Warning, "its hardware slowed it down under load, never twice in a row (every %v): %s", pollEvery, strings.Join(s.slowdown, ", "))
 	}
 
+	if s.width > 0 && s.width < u.card.Width { // a link that trained anew, with fewer lanes
+		x.say(u, problem.GPULinkWidth, "", "under load its link had %d lanes, %d when the stage began", s.width, u.card.Width)
+	}
+
 	if s.headroom < nearSlow {
 		x.say(u, problem.GPUHot, "", "under load it came within %.0f degrees of the temperature at which it slows down", s.headroom)
 	}
@@ -393,6 +397,7 @@ func (u *gpuUnit) summary() string {
 		add(l.Width > 0, "%d lanes of %d", l.Width, min(l.Most, l.Above))
 	}
 
+	add(u.after.Region > 0, "a memory region (BAR) of %s", regionWords(u.after.Region))
 	add(u.after.VRAM > 0, "%.0f GiB", float64(u.after.VRAM)/(1<<30))
 	add(u.Driver != "", "driver %s", u.Driver)
 	add(u.Driver == "", "no driver")
@@ -400,6 +405,16 @@ func (u *gpuUnit) summary() string {
 	add(u.seen.samples > 0 && !math.IsNaN(u.seen.headroom), "%.0f degrees of headroom", u.seen.headroom)
 
 	return strings.Join(words, ", ")
+}
+
+// regionWords writes a size of a memory region, which is a power of two: "32 GiB".
+func regionWords(bytes uint64) string {
+	const gib = 1 << 30
+	if bytes >= gib {
+		return fmt.Sprintf("%d GiB", bytes/gib)
+	}
+
+	return fmt.Sprintf("%d MiB", bytes>>20)
 }
 
 // wholeSetting reads a setting that the profile has checked; 0 when there is none.

@@ -182,7 +182,7 @@ func TestFirmwareFinds(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			result := run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r)))
+			result := run(t, newBench(nil), stage.Firmware(r.Machine(), bootLogOf(r), &fakeTools{}))
 			found := find(result, c.code)
 
 			if len(found) != 1 || found[0].Severity != c.severity || !strings.Contains(found[0].Evidence, c.evidence) || len(result.Findings) != 1 {
@@ -196,7 +196,7 @@ func TestFirmwareFinds(t *testing.T) {
 	}
 
 	mute := &collect.Recording{Root: collect.NewTree(), Disks: &disk.Replay{}, BMC: &ipmi.Replay{}}
-	if result := run(t, newBench(nil), stage.Firmware(mute.Machine(), bootLogOf(mute))); result.Verdict != core.Unmeasurable {
+	if result := run(t, newBench(nil), stage.Firmware(mute.Machine(), bootLogOf(mute), &fakeTools{})); result.Verdict != core.Unmeasurable {
 		t.Errorf("a machine that tells nothing: %s", result.Verdict)
 	}
 }

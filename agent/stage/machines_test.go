@@ -13,7 +13,7 @@ import (
 func TestMachines(t *testing.T) {
 	machines.Each(t, func(t *testing.T, r *collect.Recording) {
 		for name, f := range map[string]stage.Func{
-			"inventory-check": stage.InventoryCheck(r.Machine(), ready), "firmware-stage": stage.Firmware(r.Machine(), bootLogOf(r)), "smart": stage.SMART(r.Machine()),
+			"inventory-check": stage.InventoryCheck(r.Machine(), ready), "firmware-stage": stage.Firmware(r.Machine(), bootLogOf(r), &fakeTools{}), "smart": stage.SMART(r.Machine()),
 		} {
 			b := newBench(nil)
 			result := run(t, b, f)

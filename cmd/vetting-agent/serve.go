@@ -200,20 +200,21 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 
 	look := probe.Machine{Root: m.root, Bus: disks(), Ports: probe.System{}, BMC: &ipmi.System{}, TPM: probe.SystemTPM{}}
 	raid := smartctl.Find(m.root)
+	tools := gpu.Tools{Root: m.root, Log: m.log}
 	scripts := custom.New(m.root, custom.Fenced("/proc/self/exe", os.Args[0]))
 
 	return agent.Config{
 		Seed: seed, Identity: identity, BootID: bootID, Kernel: kernel,
 		Stages: map[core.StageName]stage.Func{
 			core.InventoryCheck: stage.InventoryCheck(look, func(ctx context.Context) error { return wait(ctx, m.settled) }),
-			core.Firmware:       stage.Firmware(look, memory.BootLog),
+			core.Firmware:       stage.Firmware(look, memory.BootLog, tools),
 			core.SMART:          stage.SMARTThrough(look, raid),
 			core.CPUStress:      stage.CPUStress(look, workforce, writeSys),
 			core.Memory:         stage.Memory(look, memory.Run, memory.BootLog),
 			core.Storage:        stage.Storage(look, workforce, storage.Run),
 			core.Network:        stage.Network(look, wires{network.NewAddresses(lease, m.log), m.log}),
 			core.Burn:           stage.SelfTestsAfter(stage.Burn(look, workforce, burn.Run), look, raid),
-			core.GPU:            stage.GPU(look, gpu.Tools{Root: m.root, Log: m.log}),
+			core.GPU:            stage.GPU(look, tools),
 			core.PSU:            stage.PSU(look, workforce, psu.Run, faults.Expect),
 		},
 		Whole:   scripts.Whole,
