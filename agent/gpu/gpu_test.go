@@ -237,7 +237,7 @@ func TestWhatTheKernelTells(t *testing.T) {
 		dir + "/current_link_width":        file("16\n"), dir + "/max_link_width": file("16\n"), dir + "/mem_info_vram_total": file("34342961152\n"),
 		dir + "/ras/umc_err_count": file("ue: 1\nce: 3\n"), dir + "/ras/gfx_err_count": file("ue: 0\nce: 0\n"),
 		dir + "/ras/gpu_vram_bad_pages": file("0x00000001 : 0x00001000 : R\n0x00000002 : 0x00001000 : P\n"),
-		dir + "/resource":               file("0x0000000000000000 0x000000000fffffff 0x000000002014220c\n0x0000000000000000 0x0000000000000000 0x0000000000000000\n" +
+		dir + "/resource": file("0x0000000000000000 0x000000000fffffff 0x000000002014220c\n0x0000000000000000 0x0000000000000000 0x0000000000000000\n" +
 			"0x0000004000000000 0x00000047ffffffff 0x000000000014220c\n0x00000000fb000000 0x00000000fbffffff 0x0000000000040200\n0xzz 0x1 0x0000000000040200\n"),
 		"sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/0000:02:00.0/max_link_width": file("16\n"),
 		"sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/current_link_width":          file("4\n"),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -142,6 +143,51 @@ func TestSuppliesAndTheirRevisions(t *testing.T) {
 			t.Errorf("%s: %q, want %q: %v", name, got, test.want, err)
 		}
 	}
+}
+
+// counting is a machine whose CPU counts the energy that it takes, 80 W, in a counter that
+// begins anew every ten seconds.
+type counting struct {
+	fstest.MapFS
+
+	begun time.Time
+}
+
+func (c counting) ReadFile(name string) ([]byte, error) {
+	const watts, wrap = 80e6, 800_000_000
+
+	if strings.HasSuffix(name, "/energy_uj") {
+		return fmt.Appendf(nil, "%d\n", int64(watts*time.Since(c.begun).Seconds())%wrap), nil
+	}
+
+	return c.MapFS.ReadFile(name)
+}
+
+// On a machine without BMC and meters the CPUs tell of the load.
+func TestEnergyThatTheCPUsCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		root := counting{fstest.MapFS{
+			"sys/class/powercap/intel-rapl:0/name": {Data: []byte("package-0\n")}, "sys/class/powercap/intel-rapl:0/energy_uj": {},
+			"sys/class/powercap/intel-rapl:0/max_energy_range_uj": {Data: []byte("800000000\n")},
+			"sys/class/powercap/intel-rapl:0:0/name":              {Data: []byte("dram\n")}, // a part of it
+			"sys/class/powercap/intel-rapl:1/name":                {Data: []byte("psys\n")},
+		}, time.Now()}
+
+		survey := psu.Find(root, nil, nil)
+		if len(survey.Channels) != 1 || survey.Channels[0].Quantity != psu.PackageWatts || survey.Channels[0].Key != "" {
+			t.Fatalf("%+v", survey.Channels)
+		}
+
+		out := psu.Run(t.Context(), psu.Options{
+			Survey: survey, For: 3 * time.Minute, Drill: works(bmc.New(bmc.Healthy)), Progress: func(psu.Phase, float64, time.Duration) {}, Sensor: func(...core.Sample) {},
+		})
+
+		for _, phase := range []psu.Phase{psu.Rest, psu.Load, psu.After} {
+			if watts := out.Seen.Series[0].Median(phase); math.Abs(watts-80) > 0.5 {
+				t.Errorf("%s: %v W", phase, watts)
+			}
+		}
+	})
 }
 
 // A machine that was recorded tells the same when it is replayed.

@@ -44,6 +44,7 @@ const (
 	Temperature   Quantity = "temperature_celsius"
 	Fan           Quantity = "fan_rpm"
 	Rail          Quantity = "voltage_volts" // of the board
+	PackageWatts  Quantity = "package_watts" // of a CPU, as it counts them itself (RAPL)
 )
 
 // voltage reports whether thresholds are those of a voltage.
@@ -63,7 +64,8 @@ type Channel struct {
 	sensor *ipmi.SensorRecord // what the BMC is asked for
 	file   string             // or what is read
 	scale  float64
-	dcmi   bool // or what the BMC tells of the whole machine
+	wrap   float64 // the file counts energy, in scale joules, and begins anew at this one; 0: it does not
+	dcmi   bool    // or what the BMC tells of the whole machine
 }
 
 // State is something that is wrong with a supply, or with all of them together.

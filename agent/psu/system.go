@@ -26,6 +26,8 @@ func (s *Survey) fromSystem() {
 		}
 	}
 
+	s.packages()
+
 	for _, dir := range s.glob("sys/class/power_supply/*") {
 		if s.text(dir+"/type") != "Mains" {
 			continue
@@ -36,6 +38,24 @@ func (s *Survey) fromSystem() {
 			Manufacturer: s.text(dir + "/manufacturer"), Model: s.text(dir + "/model_name"), Serial: s.text(dir + "/serial_number"),
 		}})
 		s.Detectors = append(s.Detectors, Detector{Name: slot, Slot: slot, online: dir + "/online"})
+	}
+}
+
+// packages takes in what the CPUs count of their own energy (RAPL, also AMD's:
+// Documentation/power/powercap/powercap.rst): it is all that tells of the load on a machine
+// without BMC and meters. Their samples are sent by those who watch over every stage.
+func (s *Survey) packages() {
+	const micro = 1e-6
+
+	for _, dir := range s.glob("sys/class/powercap/intel-rapl:*") {
+		name := s.text(dir + "/name")
+		wrap := s.number(dir + "/max_energy_range_uj")
+
+		if strings.HasPrefix(name, "package-") && wrap > 0 {
+			s.Channels = append(s.Channels, Channel{
+				Name: "CPU " + name, Quantity: PackageWatts, Limits: ipmi.NoLimits(), file: dir + "/energy_uj", scale: micro, wrap: wrap,
+			})
+		}
 	}
 }
 

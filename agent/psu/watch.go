@@ -49,13 +49,14 @@ type watch struct {
 	heard   map[Phase]bool // guarded by mu: … and told the state of a supply
 	tracks  []*track       // guarded by mu: of channels, in the survey's order
 	senses  []*sense       // guarded by mu: of detectors, in the survey's order
+	counts  map[int]energy // guarded by mu: of channels that count it, as they were last
 	looks   int            // guarded by mu
 	failed  int            // guarded by mu
 	blind   bool           // guarded by mu
 }
 
 func newWatch(s *Survey, send func(...core.Sample), every time.Duration) *watch {
-	w := &watch{survey: s, send: send, every: every, begin: time.Now(), phase: Rest, entered: time.Now(), visited: map[Phase]bool{}, heard: map[Phase]bool{}}
+	w := &watch{survey: s, send: send, every: every, begin: time.Now(), phase: Rest, entered: time.Now(), visited: map[Phase]bool{}, heard: map[Phase]bool{}, counts: map[int]energy{}}
 
 	for i := range s.Channels {
 		w.tracks = append(w.tracks, newTrack(&s.Channels[i]))
@@ -146,12 +147,47 @@ func (w *watch) lookSystem() {
 	now := time.Now()
 
 	for i := range w.survey.Channels {
-		if c := &w.survey.Channels[i]; c.file != "" {
+		switch c := &w.survey.Channels[i]; {
+		case c.wrap > 0:
+			w.note(i, w.power(i, w.survey.number(c.file), now), now)
+		case c.file != "":
 			w.note(i, w.survey.number(c.file)*c.scale, now)
 		}
 	}
 
 	w.lookAdapters()
+}
+
+// power is the mean power since the last reading of a counter of energy, of which the first
+// says nothing; NaN: it is not known.
+func (w *watch) power(i int, count float64, now time.Time) float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	before, known := w.counts[i]
+	if math.IsNaN(count) {
+		return math.NaN()
+	}
+
+	w.counts[i] = energy{count, now}
+
+	passed := now.Sub(before.at).Seconds()
+	if !known || passed <= 0 {
+		return math.NaN()
+	}
+
+	c, used := &w.survey.Channels[i], count-before.count
+	if used < 0 {
+		used += c.wrap
+	}
+
+	return used * c.scale / passed
+}
+
+// energy is a reading of a counter.
+type energy struct {
+	count float64
+	at    time.Time
 }
 
 // lookAdapters notes where the power of an adapter went. A portable machine has more

@@ -233,6 +233,8 @@ func (x *psuExam) coverage() string {
 
 	if idle, load := x.draw(psu.Rest), x.draw(psu.Load); !math.IsNaN(idle) && !math.IsNaN(load) {
 		parts = append(parts, fmt.Sprintf("%.0f W idle, %.0f W at full load", idle, load))
+	} else if idle, load := x.packages(psu.Rest), x.packages(psu.Load); !math.IsNaN(idle) && load > 0 {
+		parts = append(parts, fmt.Sprintf("the CPUs alone %.0f W idle, %.0f W at full load", idle, load))
 	}
 
 	if why := x.unshared(); why != "" {
@@ -309,6 +311,18 @@ func (x *psuExam) draw(phase psu.Phase) float64 {
 	}
 
 	return meter
+}
+
+// packages is what the CPUs count that they take; NaN: one of them does not tell. 0: none
+// does.
+func (x *psuExam) packages(phase psu.Phase) (sum float64) {
+	for i := range x.survey.Channels {
+		if x.survey.Channels[i].Quantity == psu.PackageWatts {
+			sum += x.series(i).Median(phase)
+		}
+	}
+
+	return sum
 }
 
 // series is what a channel of the survey measured.
