@@ -235,6 +235,7 @@ func TestWhatTheKernelTells(t *testing.T) {
 		"sys/bus/pci/devices/0000:00:01.0": {Data: []byte("../../../devices/pci0000:00/0000:00:01.0"), Mode: 0o777 | os.ModeSymlink},
 		dir + "/vendor":                    file("0x1002\n"),
 		dir + "/current_link_width":        file("16\n"), dir + "/max_link_width": file("16\n"), dir + "/mem_info_vram_total": file("34342961152\n"),
+		dir + "/gpu_busy_percent": file("7\n"), dir + "/pp_dpm_sclk": file("0: 300Mhz\n1: 1502Mhz *\n2: 1725Mhz\n"),
 		dir + "/ras/umc_err_count": file("ue: 1\nce: 3\n"), dir + "/ras/gfx_err_count": file("ue: 0\nce: 0\n"),
 		dir + "/ras/gpu_vram_bad_pages": file("0x00000001 : 0x00001000 : R\n0x00000002 : 0x00001000 : P\n"),
 		dir + "/resource": file("0x0000000000000000 0x000000000fffffff 0x000000002014220c\n0x0000000000000000 0x0000000000000000 0x0000000000000000\n" +
@@ -246,7 +247,7 @@ func TestWhatTheKernelTells(t *testing.T) {
 	}
 
 	p := gpu.ReadPassive(root, "0000:03:00.0")
-	if !p.Answers || p.VRAM != 34342961152 || p.Uncorrected["umc"] != 1 || p.Corrected["umc"] != 3 || p.BadPages != 2 || !slices.Equal(p.Unset, []int{0}) || p.Region != 32<<30 {
+	if !p.Answers || p.VRAM != 34342961152 || p.Uncorrected["umc"] != 1 || p.Corrected["umc"] != 3 || p.BadPages != 2 || !slices.Equal(p.Unset, []int{0}) || p.Region != 32<<30 || p.Busy != 7 || p.Clock != "1502Mhz" {
 		t.Errorf("%+v", p)
 	}
 
@@ -254,7 +255,7 @@ func TestWhatTheKernelTells(t *testing.T) {
 		t.Errorf("%+v", p.Links)
 	}
 
-	if gone := gpu.ReadPassive(root, "0000:09:00.0"); gone.Answers || gone.BadPages != gpu.Unknown {
+	if gone := gpu.ReadPassive(root, "0000:09:00.0"); gone.Answers || gone.BadPages != gpu.Unknown || gone.Busy != gpu.Unknown || gone.Clock != "" {
 		t.Errorf("%+v", gone)
 	}
 }

@@ -18,6 +18,8 @@ type Passive struct {
 	Unset   []int  // BARs that the firmware gave no room
 	Region  uint64 // bytes of the largest BAR: all of the memory where it was made as large (resizable BAR); 0: not told
 	VRAM    uint64 // bytes; 0: not told
+	Busy    int    // percent, amdgpu; Unknown: not told
+	Clock   string // of its cores now, amdgpu: "1502Mhz"; empty: not told
 
 	Uncorrected map[string]int // errors by block (amdgpu): "umc" → 1
 	Corrected   map[string]int
@@ -45,6 +47,7 @@ func ReadPassive(root fs.FS, address string) Passive {
 	}
 
 	p.Unset, p.Region = regions(root, dir)
+	p.Busy, p.Clock = busy(text(root, dir+"/gpu_busy_percent")), clock(text(root, dir+"/pp_dpm_sclk"))
 	p.VRAM, _ = strconv.ParseUint(text(root, dir+"/mem_info_vram_total"), 10, 64)
 
 	counters, err := fs.Glob(root, dir+"/ras/*_err_count")
@@ -80,6 +83,28 @@ func ReadPassive(root fs.FS, address string) Passive {
 	}
 
 	return p
+}
+
+// busy reads gpu_busy_percent (Documentation/gpu/amdgpu/thermal.rst).
+func busy(percent string) int {
+	const all = 100
+
+	if n := whole(percent); n <= all {
+		return n
+	}
+
+	return Unknown
+}
+
+// clock is the line of pp_dpm_sclk that is marked as the one that holds: "1: 1502Mhz *".
+func clock(levels string) string {
+	for line := range strings.Lines(levels) {
+		if _, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && strings.HasSuffix(value, "*") {
+			return word(strings.TrimSuffix(value, "*"))
+		}
+	}
+
+	return ""
 }
 
 // dead reports whether the function's own registers read all ones: what sysfs has in

@@ -399,6 +399,8 @@ func (u *gpuUnit) summary() string {
 
 	add(u.after.Region > 0, "a memory region (BAR) of %s", regionWords(u.after.Region))
 	add(u.after.VRAM > 0, "%.0f GiB", float64(u.after.VRAM)/(1<<30))
+	add(u.after.Busy >= 0, "%d %% busy", u.after.Busy)
+	add(u.after.Clock != "", "cores at %s", u.after.Clock)
 	add(u.Driver != "", "driver %s", u.Driver)
 	add(u.Driver == "", "no driver")
 	add(u.seen.power > 0, "%.0f W at most", u.seen.power)
