@@ -146,7 +146,7 @@ func TestSuppliesAndTheirRevisions(t *testing.T) {
 }
 
 // counting is a machine whose CPU counts the energy that it takes, 80 W, in a counter that
-// begins anew every ten seconds.
+// begins anew in two of three seconds.
 type counting struct {
 	fstest.MapFS
 
@@ -154,7 +154,7 @@ type counting struct {
 }
 
 func (c counting) ReadFile(name string) ([]byte, error) {
-	const watts, wrap = 80e6, 800_000_000
+	const watts, wrap = 80e6, 120_000_000
 
 	if strings.HasSuffix(name, "/energy_uj") {
 		return fmt.Appendf(nil, "%d\n", int64(watts*time.Since(c.begun).Seconds())%wrap), nil
@@ -168,7 +168,7 @@ func TestEnergyThatTheCPUsCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		root := counting{fstest.MapFS{
 			"sys/class/powercap/intel-rapl:0/name": {Data: []byte("package-0\n")}, "sys/class/powercap/intel-rapl:0/energy_uj": {},
-			"sys/class/powercap/intel-rapl:0/max_energy_range_uj": {Data: []byte("800000000\n")},
+			"sys/class/powercap/intel-rapl:0/max_energy_range_uj": {Data: []byte("120000000\n")},
 			"sys/class/powercap/intel-rapl:0:0/name":              {Data: []byte("dram\n")}, // a part of it
 			"sys/class/powercap/intel-rapl:1/name":                {Data: []byte("psys\n")},
 		}, time.Now()}
