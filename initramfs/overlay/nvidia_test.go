@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -283,6 +284,62 @@ func TestADiagnosticThatIsNotWhole(t *testing.T) {
 		if text := strings.Join(missing, "\n"); err != nil || !strings.Contains(text, test.want) {
 			t.Errorf("%s: %q, %v", name, text, err)
 		}
+	}
+}
+
+// Plugins bring the libraries that they are linked to, also where packages have only a symlink
+// of that name; those beside them stay there.
+func TestWhatAPluginIsLinkedTo(t *testing.T) {
+	shell, err := os.ReadFile("/bin/bash")
+	if err != nil {
+		t.Skip("no bash here")
+	}
+
+	program, err := elf.NewFile(bytes.NewReader(shell))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	needs, err := program.ImportedLibraries()
+	if err != nil || len(needs) < 2 {
+		t.Skipf("bash is linked to %q: %v", needs, err)
+	}
+
+	const plugins = "cuda12/usr/libexec/datacenter-gpu-manager-4/plugins/cuda12/"
+
+	tree := fakeDCGM("4")
+	tree[plugins+"libMemory.so.4.6.0"] = string(shell)
+	tree[plugins+needs[0]] = "beside the plugin"
+
+	for _, need := range needs[1:] {
+		tree["core/usr/lib/x86_64-linux-gnu/"+need+".1.2"], tree["core/usr/lib/x86_64-linux-gnu/"+need+" -> "+need+".1.2"] = "library", ""
+	}
+
+	driver := t.TempDir()
+	put(t, driver, fakeDriver())
+	put(t, driver, map[string]string{"nvidia.ko": magic, "nvidia-uvm.ko": magic})
+
+	entries, missing, err := overlay.Nvidia("nvidia", overlay.Driver{Dirs: []string{driver, unpacked(t, tree)}, Kernel: ours})
+	if err != nil || slices.ContainsFunc(missing, func(m string) bool { return strings.HasPrefix(m, needs[0]) || strings.HasPrefix(m, needs[1]) }) {
+		t.Fatalf("%q, %v", missing, err)
+	}
+
+	has := func(name, link string) bool {
+		return slices.ContainsFunc(entries, func(e cpio.Entry) bool { return e.Name == name && (link == "" || string(e.Data) == link) })
+	}
+
+	for _, need := range needs[1:] {
+		if !has("overlay/nvidia/lib/"+need+".1.2", "") || !has("overlay/nvidia/lib/"+need, need+".1.2") {
+			t.Errorf("%s is not among the libraries", need)
+		}
+	}
+
+	if has("overlay/nvidia/lib/"+needs[0], "") || !has("overlay/nvidia/libexec/datacenter-gpu-manager-4/plugins/cuda12/"+needs[0], "") {
+		t.Errorf("%s does not stay beside the plugin", needs[0])
+	}
+
+	if _, err := overlay.Seal("nvidia", entries, named); err != nil {
+		t.Error(err)
 	}
 }
 
