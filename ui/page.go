@@ -41,6 +41,7 @@ func (u *UI) pages() {
 	u.app.Get("/hosts/import", operate, u.showImportPage)
 	u.app.Post("/hosts/import", operate, u.importPage) // before the page of a host, which would take it for an address
 
+	u.app.Get("/labels", read, u.labelsPage)
 	u.app.Get("/classes", read, u.classesPage)
 	u.app.Get("/firmware", read, u.firmwarePage)
 	u.app.Get("/hosts/:mac/firmware", read, u.hostFirmwarePage)

@@ -55,7 +55,7 @@ var rooms = map[string][]string{
 	"store":         {"core", "github.com/dgraph-io/badger/v4", "golang.org/x/sys"},
 	"ui": {
 		"core", "core/signal", "github.com/gofiber/fiber/v2", "github.com/valyala/fasthttp", "github.com/a-h/templ", "github.com/nicholas-fedor/shoutrrr",
-		"golang.org/x/crypto", "golang.org/x/sync",
+		"golang.org/x/crypto", "golang.org/x/sync", "github.com/boombuler/barcode",
 	},
 	"cmd/vetting": {
 		"core", "core/engine", "core/signal", "netboot", "initramfs", "initramfs/overlay", "initramfs/stick", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",

@@ -37,6 +37,17 @@ func reportRoutes() []Route {
 			Summary: "Get the report as JUnit XML", OK: Answer{Status: 200, Type: XML, Summary: "the report"}, Errors: []int{404},
 		},
 		{
+			Name: "runs.rma", Tag: "reports", Method: "GET", Path: run + "/rma.zip", Scope: Read,
+			Summary: "Get what goes to a vendor with a part that is sent back: the report, the files that the run left, the log, parts and serials",
+			OK:      Answer{Status: 200, Type: ZIP, Summary: "the archive"}, Errors: []int{404},
+		},
+		{
+			Name: "runs.label", Tag: "reports", Method: "GET", Path: run + "/label.svg", Scope: Read,
+			Summary: "Get an asset label with a QR code of the run's page and the serial as Code 128",
+			Query:   []Param{{Name: "size", Kind: "string", Summary: "in millimetres: 62x29 (default), 57x32, 89x36 or 100x50"}},
+			OK:      Answer{Status: 200, Type: SVG, Summary: "the label"}, Errors: []int{404, 422},
+		},
+		{
 			Name: "report-keys.list", Tag: "reports", Method: "GET", Path: "/api/v1/report-keys", Scope: Read,
 			Summary: "List the public keys that reports are signed with, those of earlier times too", OK: ok(ReportKeyList{}, "the keys, the newest first"),
 		},

@@ -98,6 +98,8 @@ const (
 	CSV    = "text/csv"
 	JSONL  = "application/jsonl"
 	XML    = "application/xml"
+	ZIP    = "application/zip"
+	SVG    = "image/svg+xml"
 
 	Metrics = "text/plain; version=0.0.4"
 )

@@ -85,7 +85,7 @@ func (e *Env) getReportCommand(use string) *cobra.Command {
 		return page.close()
 	})
 	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output")
-	cmd.Flags().StringVar(&form, "format", "", "the report as a file: html and json are signed; csv, junit, ocp (OCP diagnostic output 2.0, JSON lines)")
+	cmd.Flags().StringVar(&form, "format", "", "the report as a file: html and json are signed; csv, junit, ocp (OCP diagnostic output 2.0, JSON lines); rma, an archive with the evidence; label, an SVG")
 
 	return cmd
 }
@@ -94,6 +94,7 @@ func (e *Env) getReportCommand(use string) *cobra.Command {
 func reportForms() map[string]string {
 	return map[string]string{
 		"html": "runs.report-html", "json": "runs.report-json", "csv": "runs.report-csv", "ocp": "runs.report-ocp", "junit": "runs.report-junit",
+		"rma": "runs.rma", "label": "runs.label",
 	}
 }
 
