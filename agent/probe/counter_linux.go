@@ -28,7 +28,7 @@ func (System) Counters(name string) (map[string]uint64, error) {
 
 	defer unix.Close(sock) //nolint:errcheck // nothing was written
 
-	names, err := counterNames(sock, name)
+	names, err := stringSet(sock, name, counterSet)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the counters of %s: %w", name, err)
 	}
@@ -36,7 +36,7 @@ func (System) Counters(name string) (map[string]uint64, error) {
 	// struct ethtool_stats: command, number, then the values.
 	req := make([]byte, 8+8*len(names))
 	binary.NativeEndian.PutUint32(req, unix.ETHTOOL_GSTATS)
-	binary.NativeEndian.PutUint32(req[4:], uint32(len(names))) //nolint:gosec // bounded in counterNames
+	binary.NativeEndian.PutUint32(req[4:], uint32(len(names))) //nolint:gosec // bounded in stringSet
 
 	if err := ethtool(sock, name, unsafe.Pointer(&req[0])); err != nil { //nolint:gosec // the ioctl takes a pointer
 		return nil, fmt.Errorf("asking for the counters of %s: %w", name, err)
@@ -50,12 +50,13 @@ func (System) Counters(name string) (map[string]uint64, error) {
 	return counters, nil
 }
 
-func counterNames(sock int, name string) (names []string, err error) {
+// stringSet asks for the names of a set of things that a driver has.
+func stringSet(sock int, name string, set uint32) (names []string, err error) {
 	info := struct {
 		cmd, reserved uint32
 		mask          uint64
 		count         [2]uint32
-	}{cmd: unix.ETHTOOL_GSSET_INFO, mask: 1 << counterSet}
+	}{cmd: unix.ETHTOOL_GSSET_INFO, mask: 1 << set}
 
 	if err := ethtool(sock, name, unsafe.Pointer(&info)); err != nil { //nolint:gosec // as above
 		return nil, err
@@ -63,13 +64,13 @@ func counterNames(sock int, name string) (names []string, err error) {
 
 	count := info.count[0]
 	if info.mask == 0 || count == 0 || count > maxCounters {
-		return nil, fmt.Errorf("%d counters: %w", count, disk.ErrRefused)
+		return nil, fmt.Errorf("%d names: %w", count, disk.ErrRefused)
 	}
 
 	// struct ethtool_gstrings: command, set, number, then the names.
 	req := make([]byte, 12+counterName*count)
 	binary.NativeEndian.PutUint32(req, unix.ETHTOOL_GSTRINGS)
-	binary.NativeEndian.PutUint32(req[4:], counterSet)
+	binary.NativeEndian.PutUint32(req[4:], set)
 	binary.NativeEndian.PutUint32(req[8:], count)
 
 	if err := ethtool(sock, name, unsafe.Pointer(&req[0])); err != nil { //nolint:gosec // as above

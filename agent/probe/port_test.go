@@ -324,3 +324,27 @@ func FuzzReadings(f *testing.F) {
 		}
 	})
 }
+
+// TestPortsOwnTests: each driver has its own numbers for what is well.
+func TestPortsOwnTests(t *testing.T) {
+	names := []string{"Register test  (offline)", "Eeprom test    (offline)", "Link test   (on/offline)"}
+
+	for name, c := range map[string]struct {
+		results []uint64
+		failed  bool
+		wrong   []string
+	}{
+		"all is well":               {[]uint64{0, 0, 0}, false, nil},
+		"zero is well":              {[]uint64{0, 13, 0}, true, []string{"Eeprom test (offline)"}},
+		"one is well, minus one no": {[]uint64{1, ^uint64(0), 1}, true, []string{"Eeprom test (offline)"}},
+		"minus one of 32 bits":      {[]uint64{1, 1, 0xffffffff}, true, []string{"Link test (on/offline)"}},
+		"numbers without a flag":    {[]uint64{1, 1, 1}, false, nil},
+		"a flag without numbers":    {[]uint64{0, 0, 0}, true, nil},
+		"fewer results":             {[]uint64{0, 1}, true, []string{"Eeprom test (offline)"}},
+	} {
+		got := probe.NewPortTest(names, c.results, c.failed)
+		if got.Failed != c.failed || got.Tests != 3 || !slices.Equal(got.Wrong, c.wrong) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

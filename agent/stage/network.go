@@ -74,6 +74,7 @@ func Network(m probe.Machine, wires Wires) Func {
 
 		for i := range x.ports {
 			x.test(ctx, i)
+			x.selfTest(ctx, x.ports[i])
 
 			if cause := context.Cause(ctx); cause != nil {
 				return x.interrupted(cause)
@@ -97,6 +98,7 @@ type netExam struct {
 	udp      int
 	expected int    // Mbit/s that each link must have; 0: whatever it is
 	pair     string // when ports are measured with other machines
+	own      string // which of its own tests a port does
 	ports    []*netPort
 	away     bool // the appliance's partner, for long
 }
@@ -113,6 +115,7 @@ type netPort struct {
 	neighbour     string          // the switch and its port, where it told
 	spoilt        uint64          // frames that were altered in tests that broke off
 	meeting       *netMeeting     // nil: it was not to be measured with another machine
+	own           ownTest         // of its driver
 }
 
 // tested reports whether the port came to the end of its test.
@@ -151,6 +154,8 @@ func (x *netExam) configure() (err error) {
 	if err = x.pairing(); err != nil {
 		return err
 	}
+
+	x.own = x.env.Config[profile.NetworkSelfTest]
 
 	for _, nic := range x.machine.NICs(x.env.BootMAC) {
 		x.ports = append(x.ports, &netPort{nic: nic, part: core.Part{Kind: "nic", Slot: nic.Name, Model: nic.Model, Serial: string(nic.MAC)}})
@@ -490,7 +495,7 @@ func (x *netExam) subSteps(findings []core.Finding) (steps []core.SubStep) {
 		case p.untested != "":
 			step.Verdict, step.Summary = core.Unmeasurable, "NOT tested: "+p.untested
 		default:
-			step.Verdict, step.Summary = netVerdict(own), p.summary()+p.metWords()
+			step.Verdict, step.Summary = netVerdict(own), p.summary()+p.metWords()+p.own.words()
 		}
 
 		if p.neighbour != "" {

@@ -43,6 +43,11 @@ type netBench struct {
 	steps    []traffic.Step // in meetings with another machine
 	serving  int            // ports that another machine may measure
 	unserved error          // why none can
+
+	own    []probe.PortTest // what comes of the port's own tests, in turn; the last stays
+	ownErr error
+	owned  []bool // the tests that were done: offline
+	downs  bool   // the link does not come back
 }
 
 func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s + "\n")} }
@@ -85,6 +90,22 @@ func (b *netBench) Port(name string) (probe.Port, error) {
 	}
 
 	return b.port, nil
+}
+
+// SelfTest tests as the driver would.
+func (b *netBench) SelfTest(_ string, offline bool) (t probe.PortTest, err error) {
+	b.owned = append(b.owned, offline)
+
+	if b.downs {
+		b.files["sys/class/net/eth0/carrier"] = text("0")
+	}
+
+	if len(b.own) > 0 {
+		t = b.own[0]
+		b.own = b.own[min(1, len(b.own)-1):]
+	}
+
+	return t, b.ownErr
 }
 
 func (b *netBench) Statistics(string) (map[string]uint64, error) { return b.stats, nil }
@@ -268,6 +289,18 @@ func netCases() map[string]netCase {
 		"damaged frames that the driver alone sees": {during: func(b *netBench) { b.stats["rx_symbol_err_phy"] = 50 }, verdict: core.Fail, code: "network/errors", severity: core.Critical},
 		"frames there was no room for":              {during: put("statistics/rx_missed_errors", "9000"), verdict: core.Pass, code: "network/no-room"},
 		"a transceiver in the dark":                 {setup: func(b *netBench) { b.port.Module = hex.EncodeToString(dark) }, verdict: core.Fail, code: "network/optics-alarm"},
+		"a port that fails its own tests": {
+			setup: func(b *netBench) {
+				b.Config[profile.NetworkSelfTest] = "online"
+				b.own = []probe.PortTest{{Tests: 3, Failed: true, Wrong: []string{"Register test (offline)"}}}
+			}, verdict: core.Fail, code: "network/self-test-failed", virtual: core.Info,
+		},
+		"a port whose own test of the link fails": {
+			setup: func(b *netBench) {
+				b.Config[profile.NetworkSelfTest] = "online"
+				b.own = []probe.PortTest{{Tests: 3, Failed: true, Wrong: []string{"Link test (on/offline)"}}}
+			}, verdict: core.Pass, code: "network/self-test-failed", severity: core.Warning, virtual: core.Info,
+		},
 		"a transceiver that gets little":            {setup: func(b *netBench) { b.port.Module = hex.EncodeToString(dim) }, verdict: core.Pass, code: "network/optics-warning"},
 		"a direction that is slow": {
 			change: func(_ *netBench, r *traffic.Report) { slower(&r.Down, 89) }, verdict: core.Pass, code: "network/slow", virtual: core.Info,

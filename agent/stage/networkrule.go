@@ -56,6 +56,7 @@ func netRules() []netRule {
 		{"network-errors", false, (*netExam).errored},
 		{"network-no-room", false, (*netExam).noRoom},
 		{"network-optics", false, (*netExam).optics},
+		{"network-self-test", false, (*netExam).selfTested},
 		{"network-goodput", true, (*netExam).goodput},
 		{"network-appliance", true, (*netExam).limited},
 		{"network-udp-loss", true, (*netExam).datagramLoss},

@@ -72,6 +72,11 @@ func networks() []Entry {
 			"Neither cable nor card is to blame: the machine had no room for them.", "Nothing is to be done; it is told since it takes away from the rates.", core.Info,
 		},
 		{
+			"network/self-test-failed", "A port failed its own self-test",
+			"The adapter's driver tested registers, memory, interrupts or a loop in the port, twice, and found them wrong.",
+			"Reseat the adapter of {part} and retry the stage; replace it if it fails again.", core.Critical,
+		},
+		{
 			"network/optics-alarm", "A transceiver is beyond its own limits",
 			"Light, current, voltage or temperature is where its maker raises an alarm.",
 			"Clean the connectors of {part}, then replace the fibre, then the transceiver at either end.", core.Critical,

@@ -17,6 +17,10 @@ const (
 	// NetworkPair says when a port is measured with another machine in the same stage as
 	// well: auto (the appliance was too slow for it), always, never.
 	NetworkPair = "Network.pair"
+	// NetworkSelfTest is which of its own tests a port's driver does: "online" those that
+	// disturb nothing; "offline" all, on ports other than the one that the machine booted
+	// from, whose links go down meanwhile; "none".
+	NetworkSelfTest = "Network.self_test"
 )
 
 func networkPlan() []row {
@@ -26,12 +30,13 @@ func networkPlan() []row {
 		{NetworkUDP, tiers{"1000", "1000", "1000"}},
 		{NetworkExpect, tiers{"0", "0", "0"}},
 		{NetworkPair, tiers{"auto", "auto", "auto"}},
+		{NetworkSelfTest, tiers{"online", "offline", "offline"}},
 	}
 }
 
 func networkSettings() map[string]setting {
 	return map[string]setting{
 		NetworkDuration: duration(2 * time.Hour), NetworkStreams: whole(1, 16), NetworkUDP: whole(0, 100_000), NetworkExpect: whole(0, 1_000_000),
-		NetworkPair: oneOf("auto", "always", "never"),
+		NetworkPair: oneOf("auto", "always", "never"), NetworkSelfTest: oneOf("none", "online", "offline"),
 	}
 }
