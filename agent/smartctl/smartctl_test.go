@@ -87,6 +87,86 @@ func TestAStatusOfTrouble(t *testing.T) {
 	}
 }
 
+// failing is what smartctl says of a place that it cannot open.
+func failing(tb testing.TB, words string) []byte {
+	tb.Helper()
+
+	return []byte(strings.Replace(string(said(tb, "none")), "INQUIRY failed", words, 1))
+}
+
+// The words of smartctl for places that it cannot open: recorded of a Smart Array P420i
+// (openmediavault, issue 959) and an Adaptec (zabbix, pull request 78); those of its source.
+const (
+	smartArrayNone = "INQUIRY [SAT]: No such device or address"
+	smartArrayDead = "INQUIRY [SAT]: Input/output error"
+	adaptecNone    = "INQUIRY [SAT]: aacraid: Device 0 7 does not exist"
+	adaptecMute    = "INQUIRY [SAT]: aacraid: Device 0 7 not responding"
+	adaptecDead    = "INQUIRY [SAT]: aacraid result: 0.7 = 0x2a"
+	adaptecShort   = "INQUIRY [SAT]: aacraid send_raw_srb: 0.3 = Cannot allocate memory"
+)
+
+// empty is what smartctl says of a place in which no disk is.
+func empty(tb testing.TB, driver string) []byte {
+	tb.Helper()
+
+	switch driver {
+	case "hpsa", "smartpqi":
+		return failing(tb, smartArrayNone)
+	case "aacraid":
+		return failing(tb, adaptecNone)
+	default:
+		return said(tb, "none")
+	}
+}
+
+// An empty place is told from a disk that is there and does not answer, and a driver that
+// cannot for a moment is asked again.
+func TestAnEmptyPlaceIsNoDeadDisk(t *testing.T) {
+	for name, c := range map[string]struct {
+		driver, kind string
+		first, then  []byte // what is said of one place
+		members      int
+		silent       string
+	}{
+		"Smart Array, empty":             {"hpsa", "cciss,5", failing(t, smartArrayNone), failing(t, smartArrayNone), 0, ""},
+		"Smart Array, dead":              {"hpsa", "cciss,5", failing(t, smartArrayDead), failing(t, smartArrayDead), 1, "Input/output error"},
+		"newer Smart Array, dead":        {"smartpqi", "cciss,5", failing(t, smartArrayDead), failing(t, smartArrayDead), 1, "Input/output error"},
+		"Smart Array, well after all":    {"hpsa", "cciss,5", failing(t, smartArrayDead), said(t, "scsi"), 1, ""},
+		"Adaptec, empty":                 {"aacraid", "aacraid,0,0,5", failing(t, adaptecNone), failing(t, adaptecNone), 0, ""},
+		"Adaptec, nobody answers":        {"aacraid", "aacraid,0,0,5", failing(t, adaptecMute), failing(t, adaptecMute), 0, ""},
+		"Adaptec, dead":                  {"aacraid", "aacraid,0,0,5", failing(t, adaptecDead), failing(t, adaptecDead), 1, "result: 0.7"},
+		"Adaptec, short of memory":       {"aacraid", "aacraid,0,0,5", failing(t, adaptecShort), said(t, "scsi"), 1, ""},
+		"Adaptec, always short of it":    {"aacraid", "aacraid,0,0,5", failing(t, adaptecShort), failing(t, adaptecShort), 1, "Cannot allocate memory"},
+		"MegaRAID has one word for both": {"megaraid_sas", "megaraid,5", said(t, "none"), said(t, "none"), 0, ""},
+	} {
+		asked := 0
+		run := func(_ context.Context, args ...string) ([]byte, error) {
+			if !slices.Contains(args, "--device="+c.kind) {
+				return empty(t, c.driver), nil
+			}
+
+			if asked++; asked > 1 {
+				return c.then, nil
+			}
+
+			return c.first, nil
+		}
+
+		members, _, err := smartctl.Members(t.Context(), run, c.driver, "/dev/sda", 0, "")
+		if err != nil || len(members) != c.members {
+			t.Errorf("%s: %+v %v", name, members, err)
+
+			continue
+		}
+
+		for _, m := range members {
+			if (m.Silent != nil) != (c.silent != "") || m.Silent != nil && !strings.Contains(m.Silent.Error(), c.silent) {
+				t.Errorf("%s: %v", name, m.Silent)
+			}
+		}
+	}
+}
+
 func TestListsTheDisksBehindAController(t *testing.T) {
 	for driver, c := range map[string]struct {
 		kind, device string
@@ -105,7 +185,7 @@ func TestListsTheDisksBehindAController(t *testing.T) {
 				return said(t, "ata"), nil
 			}
 
-			return said(t, "none"), nil
+			return empty(t, driver), nil
 		}
 
 		members, reports, err := smartctl.Members(t.Context(), run, driver, "/dev/sda", 3, "/dev/sg9")

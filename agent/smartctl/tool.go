@@ -113,19 +113,21 @@ type Member struct {
 }
 
 // Drivers are the kernel's drivers of RAID controllers that smartctl can look behind.
-func Drivers() []string { return []string{megaraid, "hpsa", "smartpqi", areca, "aacraid"} }
+func Drivers() []string { return []string{megaraid, "hpsa", "smartpqi", areca, aacraid} }
 
 // Drivers whose controllers are not like others.
 const (
 	megaraid = "megaraid_sas"
 	areca    = "arcmsr"
+	aacraid  = "aacraid"
 )
 
 // Members lists the disks behind the controller of a volume, with what each says of
 // itself: its driver, the number of its SCSI host, and for Areca the generic device of the
-// controller itself. A place that smartctl cannot open is none, unless the controller lists
-// a disk there; a disk that is there and does not answer is Silent, and its report is empty.
-// Of Areca's controllers an empty place and a silent disk look alike, and are none.
+// controller itself. A place that is empty by smartctl's words (see vacant) is none, unless
+// the controller lists a disk there; a disk that is there and does not answer is Silent, and
+// its report is empty. Of Areca's controllers an empty place and a silent disk look alike,
+// and are none.
 //
 // It fails where the driver is unknown, smartctl cannot run or does not understand, or the
 // controller holds it up again and again.
@@ -154,10 +156,13 @@ func Members(ctx context.Context, run Run, driver, device string, host int, gene
 		m := Member{Device: device, Type: kind, run: run}
 
 		report, err := m.ask(ctx)
+		if errors.Is(err, errNoDisk) && !vacant(driver, err) {
+			report, err = m.ask(ctx) // drivers run short of memory for a moment
+		}
 
 		switch {
 		case err == nil:
-		case errors.Is(err, errNoDisk) && !slices.Contains(listed, kind), errors.Is(err, errSilent) && driver == areca:
+		case errors.Is(err, errNoDisk) && vacant(driver, err) && !slices.Contains(listed, kind), errors.Is(err, errSilent) && driver == areca:
 			continue
 		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && hung < patience:
 			hung++
@@ -173,6 +178,19 @@ func Members(ctx context.Context, run Run, driver, device string, host int, gene
 	}
 
 	return members, reports, nil
+}
+
+// vacant reports whether a place is empty, by the words of smartctl 7.4 (cciss.cpp,
+// os_linux.cpp), which could not open it. hpsa and smartpqi list what is behind them, and
+// a number beyond the list is ENXIO; whatever else fails there is a disk. aacraid tells an
+// empty place as "does not exist", or as one that nobody answers at; any other result is
+// that of a disk. MegaRAID and Areca have one word for all.
+func vacant(driver string, cause error) bool {
+	words := map[string][]string{
+		"hpsa": {"No such device or address"}, "smartpqi": {"No such device or address"}, aacraid: {"does not exist", "not responding"},
+	}[driver]
+
+	return words == nil || slices.ContainsFunc(words, func(word string) bool { return strings.Contains(cause.Error(), word) })
 }
 
 // listed are the places at which a controller itself says that there is a disk; only those
@@ -219,7 +237,7 @@ func places(driver, device string, host int, generic string) (types []string, th
 		count(64, "megaraid,%d")
 	case "hpsa", "smartpqi":
 		count(32, "cciss,%d")
-	case "aacraid":
+	case aacraid:
 		count(32, "aacraid,%d,0,%d", host)
 	case areca:
 		if generic == "" {

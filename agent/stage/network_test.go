@@ -301,7 +301,7 @@ func netCases() map[string]netCase {
 				b.own = []probe.PortTest{{Tests: 3, Failed: true, Wrong: []string{"Link test (on/offline)"}}}
 			}, verdict: core.Pass, code: "network/self-test-failed", severity: core.Warning, virtual: core.Info,
 		},
-		"a transceiver that gets little":            {setup: func(b *netBench) { b.port.Module = hex.EncodeToString(dim) }, verdict: core.Pass, code: "network/optics-warning"},
+		"a transceiver that gets little": {setup: func(b *netBench) { b.port.Module = hex.EncodeToString(dim) }, verdict: core.Pass, code: "network/optics-warning"},
 		"a direction that is slow": {
 			change: func(_ *netBench, r *traffic.Report) { slower(&r.Down, 89) }, verdict: core.Pass, code: "network/slow", virtual: core.Info,
 		},
