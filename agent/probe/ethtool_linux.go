@@ -38,7 +38,7 @@ func (System) Port(name string) (Port, error) {
 		Driver: fixed(info.Driver[:]), Firmware: fixed(info.Fw_version[:]), OptionROM: fixed(info.Erom_version[:]), Bus: fixed(info.Bus_info[:]),
 		PermMAC: permanent(sock, name), Wakes: wakes(sock, name), Module: hex.EncodeToString(module(sock, name)),
 	}
-	port.SpeedMbps, port.MaxSpeedMbps = linkSettings(sock, name)
+	port.SpeedMbps, port.MaxSpeedMbps, port.PartnerMbps = linkSettings(sock, name)
 
 	return port, nil
 }
@@ -108,23 +108,26 @@ type linkRequest struct {
 }
 
 // linkSettings asks twice, as <linux/ethtool.h> says: a wrong number of words is
-// answered with the right one, negated.
-func linkSettings(sock int, name string) (speed, fastest int) {
+// answered with the right one, negated. The masks are of the modes that the port has, that
+// it advertises, and that its link partner advertises, where they negotiate.
+func linkSettings(sock int, name string) (speed, fastest, partner int) {
 	req := linkRequest{cmd: unix.ETHTOOL_GLINKSETTINGS}
 	if err := ethtool(sock, name, unsafe.Pointer(&req)); err != nil || req.words >= 0 || req.words < -maskWords { //nolint:gosec // as above
-		return 0, 0
+		return 0, 0, 0
 	}
 
 	req = linkRequest{cmd: unix.ETHTOOL_GLINKSETTINGS, words: -req.words}
 	if err := ethtool(sock, name, unsafe.Pointer(&req)); err != nil || req.words <= 0 || req.words > maskWords { //nolint:gosec // as above
-		return 0, 0
+		return 0, 0, 0
 	}
 
 	if req.speed != math.MaxUint32 && req.speed != math.MaxUint16 {
 		speed = int(req.speed)
 	}
 
-	return speed, FastestMode(req.masks[:req.words])
+	words := int(req.words)
+
+	return speed, FastestMode(req.masks[:words]), FastestMode(req.masks[2*words : 3*words])
 }
 
 // FastestMode returns the speed in Mbit/s of the fastest link mode in a mask of

@@ -38,8 +38,9 @@ type Port struct {
 	PermMAC      core.MAC `json:"perm_mac,omitempty"`
 	SpeedMbps    int      `json:"speed_mbps,omitempty"` // 0: unknown or no link
 	MaxSpeedMbps int      `json:"max_speed_mbps,omitempty"`
-	Wakes        bool     `json:"wakes,omitempty"`  // by a magic packet
-	Module       string   `json:"module,omitempty"` // memory of the transceiver, hex; see ParseTransceiver
+	PartnerMbps  int      `json:"partner_mbps,omitempty"` // of the fastest mode that the other end advertises; 0: it tells none
+	Wakes        bool     `json:"wakes,omitempty"`        // by a magic packet
+	Module       string   `json:"module,omitempty"`       // memory of the transceiver, hex; see ParseTransceiver
 }
 
 // text reads a small file of sysfs; nothing when it is not there or the driver

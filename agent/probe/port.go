@@ -12,6 +12,7 @@ type PortState struct {
 	Link         bool
 	SpeedMbps    int    // negotiated; 0: unknown
 	MaxSpeedMbps int    // of the fastest mode that it has; 0: unknown
+	PartnerMbps  int    // of the fastest that the other end advertises; 0: it tells none
 	Duplex       string // "full", "half"; else unknown
 	MTU          int
 	// Changes counts how often the link went up or down.
@@ -65,7 +66,7 @@ func (m Machine) PortState(name string) PortState {
 // ask adds what the driver says.
 func (m Machine) ask(name string, state *PortState) {
 	if port, err := m.Ports.Port(name); err == nil {
-		state.MaxSpeedMbps = port.MaxSpeedMbps
+		state.MaxSpeedMbps, state.PartnerMbps = port.MaxSpeedMbps, port.PartnerMbps
 
 		if state.Link && state.SpeedMbps == 0 {
 			state.SpeedMbps = port.SpeedMbps

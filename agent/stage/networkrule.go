@@ -179,13 +179,22 @@ func (x *netExam) speed(p *netPort) (found []core.Finding) {
 }
 
 // capability compares with the fastest mode of the port; the other end may be slower by
-// right, so that it is for people to say.
+// right, so that it is for people to say, unless that end advertises more as well.
 func (x *netExam) capability(p *netPort) []core.Finding {
 	if p.line() == 0 || p.before.MaxSpeedMbps <= p.line() || x.expected > 0 && p.line() >= x.expected {
 		return nil
 	}
 
-	return []core.Finding{wired("network/below-capability", x.soft(""), p.part, "%s runs at %d Mbit/s and can do %d", p.nic.Name, p.line(), p.before.MaxSpeedMbps)}
+	partner := ""
+
+	switch told := p.before.PartnerMbps; {
+	case told > p.line():
+		partner = fmt.Sprintf("; the other end advertises %d: look at the cable", told)
+	case told > 0:
+		partner = fmt.Sprintf("; the other end advertises no more than %d", told)
+	}
+
+	return []core.Finding{wired("network/below-capability", x.soft(""), p.part, "%s runs at %d Mbit/s and can do %d%s", p.nic.Name, p.line(), p.before.MaxSpeedMbps, partner)}
 }
 
 func (x *netExam) duplex(p *netPort) []core.Finding {

@@ -63,3 +63,17 @@ func TestPortsTestThemselves(t *testing.T) {
 }
 
 func virtually(b *netBench) { b.files["proc/cpuinfo"] = text("flags\t\t: fpu hypervisor") }
+
+// Where the other end advertises more than the link has, the cable is at fault; else it is
+// that end which is slower.
+func TestWhatTheOtherEndAdvertises(t *testing.T) {
+	for partner, words := range map[int]string{0: "can do 25000", 25_000: "the other end advertises 25000: look at the cable", 10_000: "the other end advertises no more than 10000"} {
+		b := newNetBench()
+		b.port.MaxSpeedMbps, b.port.PartnerMbps = 25_000, partner
+
+		found := find(b.run(t), "network/below-capability")
+		if len(found) != 1 || !strings.HasSuffix(found[0].Evidence, words) {
+			t.Errorf("%d: %+v", partner, found)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package storage_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"os"
@@ -170,6 +171,95 @@ func TestArmedDisksAreWrittenAndOthersRead(t *testing.T) {
 
 		if armed := i < 2; (f.written > 0) != armed || tally.Wrote != armed || armed != (tally.Mark.Verified >= small) || f.blank() == armed {
 			t.Errorf("%s: written %d: %+v", f.name, f.written, tally)
+		}
+	}
+}
+
+// Whatever an armed disk does, each in its own way: it is named, and no byte of the disk
+// beside it, which is not armed and full of somebody's data, is another one afterwards.
+func TestNoFaultOfADiskReachesAnother(t *testing.T) {
+	const a, b = 5*mib + 8192, 3*mib + 4096
+
+	moved := func(from, to int64) func(f *fake) {
+		return func(f *fake) {
+			f.place = func(offset int64) int64 {
+				if offset == from {
+					return to
+				}
+
+				return offset
+			}
+		}
+	}
+
+	for name, c := range map[string]struct {
+		fault func(f *fake)
+		kind  storage.Kind // empty: the tally tells of slow stretches
+	}{
+		"a read error at one LBA":  {func(f *fake) { f.readFails = func(offset int64) bool { return offset == a } }, storage.ReadError},
+		"a write error at one LBA": {func(f *fake) { f.writeFail = func(offset int64) bool { return offset == a } }, storage.WriteError},
+		"a flipped bit": {func(f *fake) {
+			f.damage = func(offset int64, p []byte) {
+				if offset == a {
+					p[1000] ^= 4
+				}
+			}
+		}, storage.Corrupt},
+		"two swapped blocks": {func(f *fake) {
+			f.place = func(offset int64) int64 {
+				switch offset {
+				case a:
+					return b
+				case b:
+					return a
+				default:
+					return offset
+				}
+			}
+		}, storage.Swapped},
+		"a dropped write":          {moved(a, -1), storage.Dropped},
+		"a write to another place": {moved(a, b), storage.Misplaced},
+		"a capacity that wraps": {func(f *fake) {
+			f.place = func(offset int64) int64 { return offset % (6 * mib) }
+			f.from = f.place
+		}, storage.Wrapped},
+		"vanishing": {func(f *fake) { f.gone = func(n int) bool { return n > 140 } }, storage.Vanished},
+		"a slow zone": {func(f *fake) {
+			f.takes = func(offset int64) time.Duration {
+				if offset >= 4*mib && offset < 6*mib {
+					return 50 * time.Millisecond
+				}
+
+				return 5 * time.Millisecond
+			}
+		}, ""},
+	} {
+		s, job := machine()
+		job.Plan.Discard = "discard"
+
+		for i := range s[2].data {
+			s[2].data[i] = byte(i * 7)
+		}
+
+		c.fault(s[0])
+
+		before := sha256.Sum256(s[2].data)
+		tallies, _ := crew(t, s, job, look, nil)
+
+		if after := sha256.Sum256(s[2].data); after != before || s[2].written+s[2].discards+s[2].flushes > 0 {
+			t.Errorf("%s: the disk beside it was written", name)
+		}
+
+		found := kinds(tallies["F1"])
+		if c.kind == "" && len(found) > 0 || c.kind != "" && found[c.kind] == 0 {
+			t.Errorf("%s: found %v", name, found)
+		}
+
+		// The other armed disk, and the one that is read, are well.
+		for _, serial := range []string{"F2", "F3"} {
+			if tally := tallies[serial]; !tally.Over || len(tally.Mark.Wrong) > 0 || len(tally.Refused) > 0 {
+				t.Errorf("%s: %s: %+v", name, serial, tally.Mark)
+			}
 		}
 	}
 }
