@@ -38,12 +38,32 @@ const (
 	BootVet    BootAction = "vet"    // a run waits: the live image
 )
 
+// Loader is a boot program of ours, by what it is rather than by its file. The ones for
+// UEFI are a ladder, tried in this order; see core/ladder.
+type Loader string
+
+// The boot programs. The empty Loader leaves the choice to the ladder.
+const (
+	LoaderSNPOnly Loader = "snponly" // iPXE through the firmware's network driver; on BIOS undionly.kpxe
+	LoaderIPXE    Loader = "ipxe"    // iPXE with drivers of its own; on BIOS ipxe.pxe
+	LoaderUKI     Loader = "uki"     // no iPXE: kernel and image as one program of the firmware's; UEFI only
+	LoaderShim    Loader = "shim"    // shim and GRUB, signed: what Secure Boot accepts; UEFI only
+)
+
+// Loaders lists the boot programs that can be chosen for a host.
+func Loaders() []Loader { return []Loader{LoaderSNPOnly, LoaderIPXE, LoaderUKI, LoaderShim} }
+
+// SaysSecureBoot ends the boot step of an agent that speaks from a machine whose firmware
+// has Secure Boot on.
+const SaysSecureBoot = "; Secure Boot is on"
+
 // BootDecision is the one answer every boot service (DHCP, TFTP, HTTP) acts on.
 type BootDecision struct {
 	Action BootAction `json:"action"`
 	Host   MAC        `json:"host,omitempty"` // primary MAC of the host
 	Name   string     `json:"name,omitempty"`
 	Run    RunID      `json:"run,omitempty"`
+	Loader Loader     `json:"loader,omitempty"` // what its firmware is to load; empty: the lowest rung of the ladder
 	Kernel string     `json:"kernel,omitempty"` // arguments that the run's profile wants, parted by blanks; none is secret
 
 	Overlays []Overlay `json:"overlays,omitempty"` // archives that the run wants beside the image
@@ -78,10 +98,22 @@ type BootStep struct {
 	Code string      `json:"code,omitempty"` // problem code when it did not work; empty: it did
 }
 
+// Ladder is what is known of the boot programs that a machine can start. The zero
+// Ladder knows nothing. core/ladder reads and writes it.
+type Ladder struct {
+	Rung    Loader    `json:"rung,omitempty"`    // given last
+	Worked  Loader    `json:"worked,omitempty"`  // by which our agent came last
+	Fetched time.Time `json:"fetched,omitzero"`  // when it was sent whole; zero: it was not, or it has done its work
+	Heard   bool      `json:"heard,omitempty"`   // it has said something since
+	Ran     bool      `json:"ran,omitempty"`     // since it was offered, it has come as far as asking what to boot
+	Refused bool      `json:"refused,omitempty"` // the firmware starts only what is signed
+}
+
 // BootTrace is the last steps seen of a host's boots, oldest first: the record
 // under its MAC, and, with the new steps only, the data of an EventBoot.
 type BootTrace struct {
-	Steps []BootStep `json:"steps"`
+	Steps  []BootStep `json:"steps"`
+	Ladder Ladder     `json:"ladder,omitzero"` // of the record only
 }
 
 // Seed is what the agent must know to find and trust its appliance. It travels

@@ -59,6 +59,7 @@ type Host struct {
 	Tags        []string  `json:"tags,omitempty"`  // each once, in the order given
 	Notes       string    `json:"notes,omitempty"`
 	Power       Power     `json:"power"`
+	Loader      Loader    `json:"loader,omitempty"`      // its boot program; empty: what is found to work
 	Overrides   Override  `json:"overrides,omitzero"`    // thresholds and stages of this host only
 	Identity    Identity  `json:"identity"`              // empty until the first claim
 	Quarantine  string    `json:"quarantine,omitempty"`  // reason; empty: not quarantined

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vetting/core"
+	"vetting/core/ladder"
 	"vetting/netboot/dhcp"
 	"vetting/netboot/httpboot"
 )
@@ -49,9 +50,10 @@ type Config struct {
 	NoRouter   bool                    // do not answer router solicitations
 
 	// Files of the live image by name: vmlinuz, base.cpio.zst, modules.cpio,
-	// optional agent.cpio, and the loaders undionly.kpxe and snponly.efi; others
-	// are served as well. They must not be changed any more.
+	// optional agent.cpio, and the loaders that core/ladder names; others are
+	// served as well. They must not be changed any more.
 	Files   map[string][]byte
+	Stub    []byte   // systemd's EFI stub (linuxx64.efi.stub)
 	ImageID string   // SHA-256 of the image's manifest, for the agent to compare
 	Cmdline []string // kernel arguments; DefaultCmdline when nil. Never secret
 
@@ -96,15 +98,10 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("interface %q: want the name of a network card", c.Interface))
 	}
 
-	for _, name := range []string{httpboot.Kernel, httpboot.Base, dhcp.LoaderBIOS, dhcp.LoaderUEFI} {
-		if len(c.Files[name]) == 0 {
-			errs = append(errs, core.NewProblem(core.ErrNotFound, "netboot/no-image",
-				"the boot image lacks "+name+"; build it with `make image build`"))
-		}
-	}
+	errs = append(errs, c.validateImage())
 
 	for name := range c.Files {
-		if name == dhcp.NoBoot || strings.ContainsAny(name, "/ ") || name == "" {
+		if name == dhcp.NoBoot || name == ladder.FileUKI || strings.ContainsAny(name, "/ ") || name == "" {
 			errs = append(errs, fmt.Errorf("file %q: this name cannot be served", name))
 		}
 	}
@@ -116,6 +113,29 @@ func (c *Config) Validate() error {
 	}
 
 	return errors.Join(errs...)
+}
+
+// validateImage looks for what may be offered to a machine.
+func (c *Config) validateImage() error {
+	var lacking []string
+
+	for _, name := range []string{
+		httpboot.Kernel, httpboot.Base, ladder.FileUNDI, ladder.FilePXE, ladder.FileSNPOnly, ladder.FileIPXE, ladder.FileShim, ladder.FileGRUB,
+	} {
+		if len(c.Files[name]) == 0 {
+			lacking = append(lacking, name)
+		}
+	}
+
+	if len(c.Stub) == 0 {
+		lacking = append(lacking, "the EFI stub")
+	}
+
+	if len(lacking) == 0 {
+		return nil
+	}
+
+	return core.NewProblem(core.ErrNotFound, "netboot/no-image", "the boot image lacks "+strings.Join(lacking, ", ")+"; build it with `make image build`")
 }
 
 func forbidden(r rune) bool {

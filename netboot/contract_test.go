@@ -51,7 +51,16 @@ const contractMAC = core.MAC("52:54:00:00:00:01")
 func settled(t *testing.T, action core.BootAction) *netboot.Server {
 	t.Helper()
 
-	s, _ := server(t, map[core.MAC]core.BootAction{contractMAC: action})
+	return settledBy(t, action, "")
+}
+
+// settledBy is one whose machine is to load a program.
+func settledBy(t *testing.T, action core.BootAction, loader core.Loader) *netboot.Server {
+	t.Helper()
+
+	s, w := server(t, map[core.MAC]core.BootAction{contractMAC: action})
+	w.loader = loader
+
 	if err := s.Settle(); err != nil {
 		t.Fatal(err)
 	}
@@ -118,17 +127,32 @@ func fetch(t *testing.T, s *netboot.Server, addr netip.Addr, file string) (body 
 		}
 	}
 
-	body, known := s.LookupTFTP(addr, strings.TrimPrefix(file, "tftp://10.77.0.1/"))
-	if !known {
-		t.Fatalf("TFTP does not know %s", addr)
+	body, known, err := s.LookupTFTP(t.Context(), addr, strings.TrimPrefix(file, "tftp://10.77.0.1/"))
+	if !known || err != nil {
+		t.Fatalf("TFTP does not know %s (%v)", addr, err)
 	}
 
 	return body, body != nil
 }
 
-// scripted lists what a script loads.
-func scripted(script []byte) (files []string) {
+// scripted lists what a script loads, or a boot program that asks for more by itself.
+func scripted(file string, script []byte) (files []string) {
+	if strings.HasSuffix(file, "shimx64.efi") {
+		beside := strings.TrimSuffix(file, "shimx64.efi")
+		config := "grub/grub.cfg"
+
+		if beside != "" {
+			config = "http://10.77.0.1/grub/grub.cfg"
+		}
+
+		return []string{beside + "grubx64.efi", config}
+	}
+
 	for _, word := range strings.Fields(string(script)) {
+		if path, ok := strings.CutPrefix(word, "(http,10.77.0.1)"); ok {
+			files = append(files, "http://10.77.0.1"+strings.TrimSuffix(path, ";"))
+		}
+
 		if path, ok := strings.CutPrefix(word, "${base}"); ok {
 			files = append(files, "http://10.77.0.1"+strings.ReplaceAll(path, "${netX/mac}", string(contractMAC)))
 		}
@@ -139,9 +163,21 @@ func scripted(script []byte) (files []string) {
 
 func TestEverythingOfferedIsServed(t *testing.T) {
 	for name, client := range kinds() {
-		for _, action := range []core.BootAction{core.BootVet, core.BootLocal} {
-			t.Run(name+" to "+string(action), func(t *testing.T) {
-				s := settled(t, action)
+		for _, c := range []struct {
+			action core.BootAction
+			loader core.Loader
+		}{
+			{core.BootVet, ""},
+			{core.BootLocal, ""},
+			{core.BootVet, core.LoaderIPXE},
+			{core.BootLocal, core.LoaderIPXE},
+			{core.BootVet, core.LoaderUKI},
+			{core.BootLocal, core.LoaderUKI},
+			{core.BootVet, core.LoaderShim},
+			{core.BootLocal, core.LoaderShim},
+		} {
+			t.Run(name+" to "+string(c.action)+" by "+string(c.loader), func(t *testing.T) {
+				s := settledBy(t, c.action, c.loader)
 				addr, file := offered(t, s, client)
 
 				body, found := []byte(nil), file != ""
@@ -154,10 +190,13 @@ func TestEverythingOfferedIsServed(t *testing.T) {
 					t.Errorf("%q is found: %t, %d bytes", file, found, len(body))
 				}
 
-				for _, more := range scripted(body) {
-					if part, found := fetch(t, s, addr, more); !found || len(part) == 0 {
-						t.Errorf("the script's %s is found: %t, %d bytes", more, found, len(part))
+				for todo := scripted(file, body); len(todo) > 0; todo = todo[1:] {
+					part, found := fetch(t, s, addr, todo[0])
+					if !found || len(part) == 0 {
+						t.Errorf("the script's %s is found: %t, %d bytes", todo[0], found, len(part))
 					}
+
+					todo = append(todo, scripted(todo[0], part)...)
 				}
 			})
 		}
@@ -178,7 +217,7 @@ func TestWhatLoadersLookForOnTheirOwn(t *testing.T) {
 		}
 	}
 
-	if _, known := s.LookupTFTP(netip.MustParseAddr("10.77.0.99"), "snponly.efi"); known {
+	if _, known, _ := s.LookupTFTP(t.Context(), netip.MustParseAddr("10.77.0.99"), "snponly.efi"); known {
 		t.Error("TFTP answers an address that nobody has leased")
 	}
 }

@@ -2,6 +2,7 @@ package netboot
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -61,9 +62,20 @@ func (s *Server) AnswerDHCP(packet []byte, now time.Time) []byte {
 // AnswerHTTP answers a boot HTTP request.
 func (s *Server) AnswerHTTP(ctx context.Context, c *fasthttp.RequestCtx) { s.http.Answer(ctx, c) }
 
-// LookupTFTP finds a file for the machine at addr.
-func (s *Server) LookupTFTP(addr netip.Addr, name string) (file []byte, known bool) {
-	file, _, known = s.loader(addr, name)
+// LookupTFTP finds a file for the machine at addr, and has it begun.
+func (s *Server) LookupTFTP(ctx context.Context, addr netip.Addr, name string) (content []byte, known bool, err error) {
+	file, _, known := s.loader(addr, name)
+	if file == nil {
+		return nil, known, nil
+	}
 
-	return file, known
+	if file.Begin != nil {
+		if err := file.Begin(ctx); err != nil {
+			return nil, known, err
+		}
+	}
+
+	content, err = io.ReadAll(io.NewSectionReader(file.Content, 0, file.Size))
+
+	return content, known, err
 }

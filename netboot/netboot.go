@@ -15,11 +15,14 @@ import (
 	"time"
 
 	"vetting/core"
+	"vetting/core/ladder"
 	"vetting/netboot/dhcp"
+	"vetting/netboot/grub"
 	"vetting/netboot/httpboot"
 	"vetting/netboot/ipxe"
 	"vetting/netboot/nic"
 	"vetting/netboot/rogue"
+	"vetting/netboot/tftp"
 )
 
 // Server is all the boot services of one network card. Safe for concurrent use.
@@ -72,7 +75,7 @@ func New(cfg Config) (*Server, error) {
 
 	s.http = httpboot.New(httpboot.Config{
 		Interface: cfg.Interface, Self: cfg.Prefix.Addr(), Files: cfg.Files, Cmdline: cfg.arguments(),
-		Holder: s.dhcp.Holder, Overlays: cfg.Overlays, Booter: cfg.Booter, Witness: cfg.Witness, Log: cfg.Log,
+		Stub: cfg.Stub, Holder: s.dhcp.Holder, Overlays: cfg.Overlays, Booter: cfg.Booter, Witness: cfg.Witness, Log: cfg.Log,
 	})
 
 	return s, nil
@@ -216,23 +219,45 @@ func (s *Server) await(ctx context.Context) {
 	}
 }
 
-// loader finds the file that a machine may have over TFTP: what DHCP offers it.
-func (s *Server) loader(addr netip.Addr, name string) (file []byte, client core.BootClient, known bool) {
+// loader finds the file that a machine may have over TFTP: what DHCP offers it, and what
+// that asks for in turn.
+func (s *Server) loader(addr netip.Addr, name string) (file *tftp.File, client core.BootClient, known bool) {
 	client, ok := s.dhcp.Holder(addr)
 	if !ok {
 		return nil, client, false
 	}
 
+	client.Addr = addr
 	decision := s.cfg.Booter.Decide(client)
 
 	switch {
 	case decision.Action == core.BootIgnore:
 		return nil, client, false
 	case name == "autoexec.ipxe":
-		return ipxe.Autoexec(s.cfg.Prefix.Addr()), client, true
-	case decision.Action == core.BootVet || name == dhcp.LoaderBIOS:
-		return s.cfg.Files[name], client, true
+		return tftp.Bytes(ipxe.Autoexec(s.cfg.Prefix.Addr())), client, true
+	case name == grub.ConfigName:
+		file = tftp.Bytes(s.http.GRUBConfig(client, decision))
+		file.Begin = func(ctx context.Context) error { return s.http.ArmGRUB(ctx, client, decision) }
+
+		return file, client, true
+	case name == ladder.FileUKI:
+		return s.program(client, decision), client, true
+	case httpboot.Serves(decision.Action, name):
+		return tftp.Bytes(s.cfg.Files[name]), client, true
 	default:
 		return nil, client, true
+	}
+}
+
+// program is the live image as one program; nil when there is none for the machine.
+func (s *Server) program(client core.BootClient, decision core.BootDecision) *tftp.File {
+	program, _, ok := s.http.Program(client, decision)
+	if !ok {
+		return nil
+	}
+
+	return &tftp.File{
+		Content: program, Size: program.Size(),
+		Begin: func(ctx context.Context) error { return s.http.ArmProgram(ctx, client) },
 	}
 }

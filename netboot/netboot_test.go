@@ -10,11 +10,13 @@ import (
 
 	"vetting/core"
 	"vetting/netboot"
+	"vetting/netboot/uki/ukitest"
 )
 
 // world is all that a Server talks to besides machines. Safe for concurrent use.
 type world struct {
 	actions map[core.MAC]core.BootAction
+	loader  core.Loader // of all
 
 	mu    sync.Mutex // guards steps
 	steps []core.BootStep
@@ -26,7 +28,7 @@ func (w *world) Decide(c core.BootClient) core.BootDecision {
 		return core.BootDecision{Action: core.BootIgnore}
 	}
 
-	return core.BootDecision{Action: action, Host: c.MAC, Name: "bench", Run: "01RUN"}
+	return core.BootDecision{Action: action, Host: c.MAC, Name: "bench", Run: "01RUN", Loader: w.loader}
 }
 
 func (w *world) Arm(_ context.Context, mac core.MAC, _ netip.Addr) (string, error) {
@@ -76,12 +78,12 @@ func server(t testing.TB, actions map[core.MAC]core.BootAction) (*netboot.Server
 	w := &world{actions: actions}
 	files := map[string][]byte{}
 
-	for _, name := range []string{"vmlinuz", "base.cpio.zst", "modules.cpio", "undionly.kpxe", "snponly.efi", "ipxe.efi"} {
+	for _, name := range []string{"vmlinuz", "base.cpio.zst", "modules.cpio", "undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi"} {
 		files[name] = bytes.Repeat([]byte(name+" "), 100)
 	}
 
 	s, err := netboot.New(netboot.Config{
-		Interface: "none", Prefix: netip.MustParsePrefix("10.77.0.1/24"), Files: files, ImageID: "feedc0de",
+		Interface: "none", Prefix: netip.MustParsePrefix("10.77.0.1/24"), Files: files, Stub: ukitest.Stub(), ImageID: "feedc0de",
 		Booter: w, Leases: w, Witness: w,
 	})
 	if err != nil {

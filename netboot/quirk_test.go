@@ -99,7 +99,7 @@ func TestQuirkQ29AStrangerIsRefusedAtEveryStep(t *testing.T) {
 	}
 
 	addr := netip.MustParseAddr("10.77.0.20")
-	if _, known := s.LookupTFTP(addr, "snponly.efi"); known {
+	if _, known, _ := s.LookupTFTP(t.Context(), addr, "snponly.efi"); known {
 		t.Error("TFTP answers")
 	}
 

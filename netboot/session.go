@@ -127,6 +127,8 @@ func (s *Server) open(ctx context.Context, at place) ([]service, error) {
 
 // restarted has a machine's old connections ended.
 func (s *Server) restarted(addr netip.Addr) {
+	s.http.Forget(addr)
+
 	select {
 	case s.old <- addr:
 	default: // a crowd; those left out have most likely none

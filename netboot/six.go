@@ -10,6 +10,7 @@ import (
 	"github.com/insomniacslk/dhcp/iana"
 
 	"vetting/core"
+	"vetting/core/ladder"
 	"vetting/netboot/dhcp"
 	"vetting/netboot/dhcp6"
 	"vetting/netboot/ipxe"
@@ -33,7 +34,7 @@ func (s *Server) addSix(ctx context.Context, card *net.Interface, services []ser
 	})
 	transfers := tftp.New(tftp.Config{
 		Interface: card.Name, Self: self, MTU: card.MTU - 4*nic.Tags(card.Name) - 20, // the header is longer by that
-		Lookup: func(addr netip.Addr, name string) ([]byte, core.BootClient, bool) {
+		Lookup: func(addr netip.Addr, name string) (*tftp.File, core.BootClient, bool) {
 			return s.loaderSix(six, addr, name)
 		},
 		Witness: s.cfg.Witness, Log: s.cfg.Log,
@@ -80,20 +81,22 @@ func (s *Server) lend(ctx context.Context, ours netip.Prefix) error {
 	}
 }
 
-// bootSix decides what firmware that boots by IPv6 may have: the same as by IPv4.
+// bootSix decides what firmware that boots by IPv6 may have: the same as by IPv4, where
+// that goes on by IPv4.
 func (s *Server) bootSix(client core.BootClient) (file string, known bool) {
 	switch decision := s.cfg.Booter.Decide(client); {
 	case decision.Action == core.BootIgnore:
 		return "", false
 	case decision.Action == core.BootVet && (client.Arch == int(iana.EFI_BC) || client.Arch == int(iana.EFI_X86_64)):
-		return dhcp.LoaderUEFI, true
+		// The rungs that go on by IPv4; of the others the lowest.
+		return ladder.File(decision.Loader, core.ClientIPXE), true
 	default:
 		return dhcp.NoBoot, true
 	}
 }
 
 // loaderSix finds the file that a machine may have over TFTP.
-func (s *Server) loaderSix(six *dhcp6.Server, addr netip.Addr, name string) (file []byte, client core.BootClient, known bool) {
+func (s *Server) loaderSix(six *dhcp6.Server, addr netip.Addr, name string) (file *tftp.File, client core.BootClient, known bool) {
 	mac, ok := six.Holder(addr)
 	if !ok {
 		return nil, client, false
@@ -105,9 +108,9 @@ func (s *Server) loaderSix(six *dhcp6.Server, addr netip.Addr, name string) (fil
 	case decision.Action == core.BootIgnore:
 		return nil, client, false
 	case name == "autoexec.ipxe":
-		return ipxe.Autoexec(s.cfg.Prefix.Addr()), client, true
+		return tftp.Bytes(ipxe.Autoexec(s.cfg.Prefix.Addr())), client, true
 	case decision.Action == core.BootVet:
-		return s.cfg.Files[name], client, true
+		return tftp.Bytes(s.cfg.Files[name]), client, true
 	default:
 		return nil, client, true
 	}

@@ -23,6 +23,7 @@ import (
 
 	"vetting/core"
 	"vetting/netboot"
+	"vetting/netboot/uki/ukitest"
 )
 
 // The appliance runs in a network namespace of its own, as a process of its own
@@ -77,7 +78,7 @@ func serve(spec string) int {
 
 	out := &reporter{}
 	server, err := netboot.New(netboot.Config{
-		Interface: o.Interface, Prefix: netip.MustParsePrefix(selfAddr + "/24"), Files: files(o), ImageID: "feedc0de",
+		Interface: o.Interface, Prefix: netip.MustParsePrefix(selfAddr + "/24"), Files: files(o), Stub: ukitest.Stub(), ImageID: "feedc0de",
 		Mode: o.Mode, Relayed: o.Relayed, Reserved: o.Reserved, SearchTime: o.Search, OwnNetwork: o.Own, Booter: list(o.Hosts), Leases: &leaseFile{path: o.Leases}, Witness: out,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
@@ -107,7 +108,7 @@ func serve(spec string) int {
 func files(o order) map[string][]byte {
 	all := map[string][]byte{}
 
-	for _, name := range []string{"vmlinuz", "base.cpio.zst", "modules.cpio", "undionly.kpxe", "snponly.efi", "ipxe.efi"} {
+	for _, name := range []string{"vmlinuz", "base.cpio.zst", "modules.cpio", "undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi"} {
 		all[name] = bytes.Repeat([]byte(name+" "), 20_000)
 
 		if o.Files != "" {

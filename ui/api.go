@@ -245,10 +245,12 @@ func (u *UI) getBootTrace(c *fiber.Ctx) error {
 	trace := route.BootTrace{MAC: mac}
 
 	err = u.look(c, func(r core.Reader) (err error) {
-		if trace.Steps, err = lookup.BootTrace(r, mac); err != nil {
+		seen, err := lookup.BootTrace(r, mac)
+		if err != nil {
 			return err
 		}
 
+		trace.Steps, trace.Loader, trace.Worked = seen.Steps, seen.Ladder.Rung, seen.Ladder.Worked
 		trace.Diagnosis, err = lookup.Diagnosis(r, mac, u.cfg.Now())
 
 		return err

@@ -229,7 +229,7 @@ func (a *appliance) openNetboot(context.Context) error {
 	}
 
 	config.Files, config.ImageID, config.Cmdline = bootFiles(a.image), a.image.ID, kernelArguments(a.config.Netboot.KernelArgs)
-	config.Overlays = a.shelf
+	config.Overlays, config.Stub = a.shelf, a.image.Pieces[initramfs.Stub]
 	config.Booter, config.Leases, config.Witness, config.Log = a.engine, leases{a.store}, a.engine, a.log
 
 	a.partner = a.newPartner()

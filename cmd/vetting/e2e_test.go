@@ -61,7 +61,11 @@ func TestE2E(t *testing.T) {
 
 			machine := lab.Sample(lab.UEFI, 9)
 			machine.HTTPBoot = true
-			chains(t, rack, machine, "offer", "http://10.77.0.1/boot/snponly.efi")
+			chainsBy(t, rack, machine, core.LoaderUKI, "offer", "http://10.77.0.1/boot/vetting.efi")
+		})
+		t.Run("UEFI with Secure Boot", func(t *testing.T) {
+			t.Parallel()
+			startsSigned(t, rack, lab.Sample(lab.UEFI, 15))
 		})
 		t.Run("BIOS PXE to undionly", func(t *testing.T) {
 			t.Parallel()
@@ -362,8 +366,21 @@ func (s subject) bootedSoundly() {
 // chains boots a machine to a pass, with answers typed on its console, and looks
 // for a step of its boot trace.
 func chains(t *testing.T, rack *lab.Rack, machine lab.Machine, kind, detail string, typed ...[2]string) {
+	t.Helper()
+	chainsBy(t, rack, machine, "", kind, detail, typed...)
+}
+
+// chainsBy does so with a boot program set for the machine.
+func chainsBy(t *testing.T, rack *lab.Rack, machine lab.Machine, loader core.Loader, kind, detail string, typed ...[2]string) {
+	t.Helper()
+
 	s := plug(t, rack, machine)
 	s.register(core.PowerManual)
+
+	if err := rack.API.SetLoader(s.ctx, s.MAC, loader); err != nil {
+		t.Fatal(err)
+	}
+
 	id := s.vet()
 
 	for _, answer := range typed {

@@ -56,7 +56,9 @@ func (e *Engine) Hello(ctx context.Context, run core.RunID, token string, hello 
 		}
 		reply.State = l.run.State
 
-		step := core.BootStep{Time: c.now, MAC: l.run.Host, Kind: "hello", Detail: "the agent speaks, version " + l.run.Agent.Version}
+		step := arrival(l.run.Host, l.run.Agent.Version, hello.SecureBoot, c.now)
+		e.ladders.see(l.run.Host, &step)
+
 		if err := c.trace(l.run.Host, []core.BootStep{step}); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func (e *Engine) Decide(client core.BootClient) core.BootDecision {
 		return e.further(client)
 	}
 
-	d := core.BootDecision{Action: core.BootLocal, Host: mac, Name: p.name}
+	d := core.BootDecision{Action: core.BootLocal, Host: mac, Name: p.name, Loader: e.loader(mac, p, client.Kind, e.Clock.Now())}
 	if p.run != nil && boots(p.run.state) {
 		d.Action, d.Run, d.Kernel, d.Overlays = core.BootVet, p.run.id, p.run.kernel, p.run.overlays
 	}

@@ -316,6 +316,10 @@ func (e *Engine) resume(ctx context.Context) error {
 		return err
 	}
 
+	if err := e.ladders.load(ctx, e.Ledger); err != nil {
+		return err
+	}
+
 	if err := e.presences.load(ctx, e.Ledger, e.Uptime()); err != nil {
 		return err
 	}

@@ -110,6 +110,7 @@ type Engine struct {
 	judges    *judges
 	passes    *passes
 	presences *presences
+	ladders   *ladders
 
 	kick    chan struct{}      // the dispatcher has reason to look
 	errands chan errand        // orders for hosts' power
@@ -171,7 +172,7 @@ func New(config Config) (*Engine, error) {
 		Config: config,
 		index:  newIndex(),
 		ids:    &ids{random: config.Rand},
-		judges: newJudges(), passes: newPasses(), presences: newPresences(),
+		judges: newJudges(), passes: newPasses(), presences: newPresences(), ladders: newLadders(),
 		kick:    make(chan struct{}, 1),
 		errands: make(chan errand, maxErrands),
 		steps:   make(chan core.BootStep, 2048),

@@ -35,6 +35,7 @@ type index struct {
 // place is what is known of a host.
 type place struct {
 	name    string
+	loader  core.Loader // that an operator has set
 	aliases []core.MAC
 	ports   []core.MAC // that its agent told of, while its run is under way
 	run     *berth     // nil: no run that is not over
@@ -151,7 +152,7 @@ func readPlace(r core.Reader, mac core.MAC) (*place, error) {
 		return nil, err
 	}
 
-	p := &place{name: host.Name, aliases: host.Aliases, offDue: host.OffDue}
+	p := &place{name: host.Name, loader: host.Loader, aliases: host.Aliases, offDue: host.OffDue}
 	if host.CurrentRun == "" {
 		return p, nil
 	}

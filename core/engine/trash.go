@@ -139,6 +139,8 @@ func (c *change) trashed() (map[core.MAC]bool, error) {
 
 // purge forgets a deleted host for good, with its secrets. Its runs stay.
 func (c *change) purge(mac core.MAC) error {
+	c.engine.ladders.forget(mac)
+
 	for _, table := range []core.Table{core.TableTrash, core.TableHostSecret, core.TableBoot} {
 		if err := c.Delete(table, string(mac)); err != nil {
 			return err

@@ -40,6 +40,16 @@ func newWitness() *witness {
 // Witness takes down what was seen of a boot. It never blocks: under a flood the
 // newest steps are lost.
 func (e *Engine) Witness(step core.BootStep) {
+	e.queueStep(step)
+
+	if host := e.index.known(step.MAC); host != "" {
+		if why := e.ladders.see(host, &step); why != "" {
+			e.noteRung(&step, why)
+		}
+	}
+}
+
+func (e *Engine) queueStep(step core.BootStep) {
 	select {
 	case e.steps <- step:
 	default:
@@ -261,6 +271,8 @@ func (c *change) trace(mac core.MAC, steps []core.BootStep) error {
 
 	trace.Steps = append(trace.Steps, steps...)
 	trace.Steps = trace.Steps[max(0, len(trace.Steps)-maxTrace):]
+
+	trace.Ladder = c.engine.ladders.of(mac)
 
 	if err := c.Put(core.TableBoot, string(mac), trace); err != nil {
 		return err

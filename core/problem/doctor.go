@@ -67,12 +67,12 @@ func doctors() []Entry {
 		{
 			DoctorLoaderSilent, "The boot program was sent, and nothing was heard of it",
 			"It froze while it started its driver for the card, its port is blocked by spanning tree, or the firmware refused it without a word (Secure Boot).",
-			"Make the switch port an edge port (portfast); switch Secure Boot off; update the firmware of the card; then boot once more.", core.Warning,
+			"Boot once more: the next boot program is tried then. Make the switch port an edge port (portfast); update the firmware of the card.", core.Warning,
 		},
 		{
 			DoctorLoaderRefused, "The firmware fetched the boot program and went on to the next entry of its boot order",
-			"That is what it does when Secure Boot refuses a program that is not signed.",
-			"Switch Secure Boot off for the test.", core.Warning,
+			"That is what it does when Secure Boot refuses a program that is not signed, or one whose signer the firmware does not know.",
+			"Wait: the signed shim is offered when the firmware asks again. If that was refused, allow Microsoft's third-party UEFI CA in the setup, or switch Secure Boot off for the test.", core.Warning,
 		},
 		{
 			DoctorLoaderUnheard, "The boot program runs and gets no address",

@@ -38,7 +38,8 @@ type HostCreate struct {
 	Class     string         `json:"class,omitempty"`
 	Tags      []string       `json:"tags,omitempty"`
 	Notes     string         `json:"notes,omitempty"`
-	Power     *core.Power    `json:"power,omitempty"` // absent: manual
+	Loader    core.Loader    `json:"loader,omitempty"` // boot program; absent: what is found to work
+	Power     *core.Power    `json:"power,omitempty"`  // absent: manual
 	Overrides *core.Override `json:"overrides,omitempty"`
 	SpecYAML  string         `json:"spec_yaml,omitempty"`
 }
@@ -46,7 +47,7 @@ type HostCreate struct {
 // Fields is what is said of the host besides its address.
 func (c *HostCreate) Fields() *HostFields {
 	return &HostFields{
-		Aliases: c.Aliases, Name: c.Name, AssetTag: c.AssetTag, Rack: c.Rack, Class: c.Class, Tags: c.Tags, Notes: c.Notes,
+		Aliases: c.Aliases, Name: c.Name, AssetTag: c.AssetTag, Rack: c.Rack, Class: c.Class, Tags: c.Tags, Notes: c.Notes, Loader: c.Loader,
 		Power: c.Power, Overrides: c.Overrides, SpecYAML: c.SpecYAML,
 	}
 }
@@ -60,7 +61,8 @@ type HostFields struct {
 	Class     string         `json:"class,omitempty"`
 	Tags      []string       `json:"tags,omitempty"`
 	Notes     string         `json:"notes,omitempty"`
-	Power     *core.Power    `json:"power,omitempty"` // absent: manual
+	Loader    core.Loader    `json:"loader,omitempty"` // boot program; absent: what is found to work
+	Power     *core.Power    `json:"power,omitempty"`  // absent: manual
 	Overrides *core.Override `json:"overrides,omitempty"`
 	SpecYAML  string         `json:"spec_yaml,omitempty"`
 }
@@ -74,6 +76,7 @@ type HostPatch struct {
 	Class     *string        `json:"class,omitempty"`
 	Tags      *[]string      `json:"tags,omitempty"`
 	Notes     *string        `json:"notes,omitempty"`
+	Loader    *core.Loader   `json:"loader,omitempty"` // empty: what is found to work
 	Power     *core.Power    `json:"power,omitempty"`
 	Overrides *core.Override `json:"overrides,omitempty"`
 }
@@ -293,6 +296,10 @@ type SightingList struct {
 type BootTrace struct {
 	MAC   core.MAC        `json:"mac"`
 	Steps []core.BootStep `json:"steps"`
+	// Loader is the boot program that the machine was given last, Worked the one by which
+	// an agent came; absent: none yet.
+	Loader core.Loader `json:"loader,omitempty"`
+	Worked core.Loader `json:"worked,omitempty"`
 	// Diagnosis says what is in the way of the last boot; absent: nothing is, as far as is known.
 	Diagnosis *bootdoctor.Diagnosis `json:"diagnosis,omitempty"`
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vetting/core"
+	"vetting/core/ladder"
 )
 
 // Range is a span of addresses, both ends included.
@@ -38,10 +39,10 @@ type Prober interface {
 	Probe(addr netip.Addr)
 }
 
-// Loader names, as offered. Whoever serves TFTP and HTTP must know them all.
+// Loader names, as offered: the lowest rungs of the ladder. Whoever serves TFTP and HTTP must know them all.
 const (
-	LoaderBIOS = "undionly.kpxe" // any BIOS ROM with UNDI
-	LoaderUEFI = "snponly.efi"   // UEFI x64
+	LoaderBIOS = ladder.FileUNDI    // any BIOS ROM with UNDI
+	LoaderUEFI = ladder.FileSNPOnly // UEFI x64
 	// NoBoot is offered to UEFI firmware that should go to its own disk, and is
 	// never there: "file not found" ends the attempt in 5 s, where silence takes
 	// 60 s and more (measured on OVMF 2025.02).

@@ -7,6 +7,7 @@ import (
 	"github.com/insomniacslk/dhcp/iana"
 
 	"vetting/core"
+	"vetting/core/ladder"
 	"vetting/netboot/dhcp/message"
 )
 
@@ -179,7 +180,7 @@ func (s *Server) boot(x *exchange) bootReply {
 	case core.ClientBIOS:
 		// Also for a machine that should start from its own disk: iPXE goes there
 		// by sanboot, while a BIOS ROM without a boot file asks for a minute.
-		return bootReply{file: LoaderBIOS}
+		return bootReply{file: ladder.File(x.decision.Loader, core.ClientBIOS)}
 	case core.ClientUEFI:
 		return bootReply{file: s.loader(x)}
 	case core.ClientHTTP:
@@ -213,7 +214,7 @@ func (s *Server) loader(x *exchange) string {
 
 	switch iana.Arch(x.client.Arch) { //nolint:gosec,exhaustive // an architecture is 16 bits; the others have no loader
 	case iana.EFI_BC, iana.EFI_X86_64, iana.EFI_X86_64_HTTP, iana.EFI_BC_HTTP:
-		return LoaderUEFI
+		return ladder.File(x.decision.Loader, x.client.Kind)
 	default:
 		return NoBoot
 	}

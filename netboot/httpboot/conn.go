@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -78,18 +79,32 @@ func (l *listener) forget(c *conn) {
 
 // closeAll ends every connection.
 func (l *listener) closeAll() {
-	l.mu.Lock()
-	all := make([]*conn, 0, len(l.conns))
-
-	for c := range l.conns {
-		all = append(all, c)
-	}
-
-	l.mu.Unlock()
-
-	for _, c := range all {
+	for _, c := range l.list(func(*conn) bool { return true }) {
 		_ = c.Close()
 	}
+}
+
+// closeFrom ends the connections from an address at once: nobody is there any more to
+// acknowledge anything.
+func (l *listener) closeFrom(addr netip.Addr) {
+	for _, c := range l.list(func(c *conn) bool { return c.from == addr }) {
+		c.abrupt.Store(true)
+
+		_ = c.Close()
+	}
+}
+
+func (l *listener) list(which func(*conn) bool) (some []*conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	for c := range l.conns {
+		if which(c) {
+			some = append(some, c)
+		}
+	}
+
+	return some
 }
 
 func remote(c net.Conn) netip.Addr {
@@ -107,6 +122,9 @@ type conn struct {
 
 	from  netip.Addr
 	owner *listener
+	// abrupt ends it by RST: the kernel then keeps nothing of it. Else it waits for
+	// minutes for a machine that uses the same port again and never answers.
+	abrupt atomic.Bool
 
 	progress func(sent int) // told of each chunk of the answer under way; may be nil
 	sent     int
@@ -140,6 +158,10 @@ func (c *conn) Write(b []byte) (n int, err error) {
 // Close closes the connection and gives its place back.
 func (c *conn) Close() error {
 	c.owner.forget(c)
+
+	if tcp, ok := c.Conn.(*net.TCPConn); ok && c.abrupt.Load() {
+		_ = tcp.SetLinger(0)
+	}
 
 	return c.Conn.Close()
 }

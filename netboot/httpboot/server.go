@@ -1,20 +1,22 @@
 package httpboot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
 	"golang.org/x/sync/errgroup"
 
 	"vetting/core"
+	"vetting/core/ladder"
 	"vetting/netboot/ipxe"
 	"vetting/netboot/nic"
 	"vetting/netboot/pace"
@@ -59,6 +61,7 @@ type Config struct {
 	Self      netip.Addr
 	Files     map[string][]byte // by name; must not be changed any more
 	Cmdline   []string          // kernel arguments
+	Stub      []byte            // systemd's EFI stub, which becomes the image as one program
 
 	// Holder returns the machine that has a lease on addr.
 	Holder   func(addr netip.Addr) (core.BootClient, bool)
@@ -75,6 +78,7 @@ type Server struct {
 	image  ipxe.Image
 	strays pace.Limiter
 	broken pace.Limiter
+	conns  atomic.Pointer[listener] // of the session; nil before the first
 }
 
 // New returns a Server that does nothing yet. It hashes the files.
@@ -111,6 +115,8 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 // Serve answers until ctx ends, and closes ln and all connections.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	wrapped := newListener(ln)
+	s.conns.Store(wrapped)
+
 	server := &fasthttp.Server{
 		Handler: func(c *fasthttp.RequestCtx) { s.Answer(ctx, c) }, ErrorHandler: s.malformed,
 		ReadTimeout: readTimeout, IdleTimeout: idleTimeout, ReadBufferSize: headerLimit, MaxRequestBodySize: bodyLimit,
@@ -204,6 +210,10 @@ func (s *Server) answer(ctx context.Context, c *fasthttp.RequestCtx) {
 		return
 	}
 
+	if wire, ok := c.Conn().(*conn); ok && bytes.HasPrefix(c.UserAgent(), []byte("GRUB")) {
+		wire.abrupt.Store(true)
+	}
+
 	path := string(c.Path())
 	first, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 
@@ -214,6 +224,14 @@ func (s *Server) answer(ctx context.Context, c *fasthttp.RequestCtx) {
 		s.seed(ctx, c, rest)
 	case "overlay":
 		s.overlay(c, rest)
+	case "grub":
+		s.grub(ctx, c, path)
+	case "boot":
+		if path == "/boot/"+ladder.FileUKI {
+			s.program(ctx, c)
+		} else {
+			s.file(c, path)
+		}
 	default:
 		s.file(c, path)
 	}
@@ -245,13 +263,24 @@ func (s *Server) file(c *fasthttp.RequestCtx, path string) {
 	}
 
 	a := s.assets[path]
-	if a == nil || decision.Action != core.BootVet && a.name != "autoexec.ipxe" {
+	if a == nil || !Serves(decision.Action, a.name) {
 		refuse(c, fasthttp.StatusNotFound, "there is nothing here")
 
 		return
 	}
 
 	s.send(c, a, client)
+}
+
+// Serves reports whether a machine to which that is to be done may have a file: what
+// begins the way to its own disk, too, may be had by one that no run waits for.
+func Serves(action core.BootAction, name string) bool {
+	switch name {
+	case "autoexec.ipxe", ladder.FileUNDI, ladder.FilePXE:
+		return action != core.BootIgnore
+	default:
+		return action == core.BootVet
+	}
 }
 
 // send answers with a file, a part of it, or that it has not changed.
@@ -349,7 +378,7 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 
 	return ipxe.Boot{
 		Server: s.cfg.Self, Host: client.MAC, Name: decision.Name, Image: s.image, Seed: nonce, Overlay: overlayPaths(decision.Overlays),
-		Cmdline: slices.Concat(s.cfg.Cmdline, strings.Fields(decision.Kernel)),
+		Cmdline: s.arguments(&decision),
 	}.Script()
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"vetting/core"
 	"vetting/netboot/httpboot"
+	"vetting/netboot/uki/ukitest"
 )
 
 // The machines, by the address that they speak from.
@@ -38,11 +39,14 @@ type world struct {
 	t    *testing.T
 	addr string
 
+	server *httpboot.Server
+
 	mu    sync.Mutex // guards all below
 	steps []core.BootStep
 	log   bytes.Buffer
 	fault error // of Arm and Seed
 	heads int
+	armed int
 
 	overlays []core.Overlay // of the run; set before anybody asks
 }
@@ -72,6 +76,8 @@ func (w *world) holder(addr netip.Addr) (core.BootClient, bool) {
 func (w *world) Arm(context.Context, core.MAC, netip.Addr) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+
+	w.armed++
 
 	return "abcdef", w.fault
 }
@@ -151,10 +157,10 @@ var loader = bytes.Repeat([]byte("0123456789"), 7000)
 // config is that of a server of the machines above.
 func config(w *world) httpboot.Config {
 	return httpboot.Config{
-		Self: netip.MustParseAddr("10.77.0.1"), Cmdline: []string{"ras=cec_disable"}, Holder: w.holder, Booter: w, Witness: w,
+		Self: netip.MustParseAddr("10.77.0.1"), Cmdline: []string{"ras=cec_disable"}, Holder: w.holder, Booter: w, Witness: w, Stub: ukitest.Stub(),
 		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Files: map[string][]byte{
-			"vmlinuz": []byte("kernel"), "base.cpio.zst": []byte("base"), "modules.cpio": []byte("modules"), "snponly.efi": loader, "empty.img": {},
+			"vmlinuz": []byte("kernel"), "base.cpio.zst": []byte("base"), "modules.cpio": []byte("modu"), "snponly.efi": loader, "empty.img": {},
 		},
 	}
 }
@@ -178,7 +184,9 @@ func serve(t *testing.T, overlays ...httpboot.Overlays) *world {
 		c.Overlays = overlays[0]
 	}
 
-	go func() { ended <- httpboot.New(c).Serve(ctx, ln) }()
+	w.server = httpboot.New(c)
+
+	go func() { ended <- w.server.Serve(ctx, ln) }()
 
 	t.Cleanup(func() {
 		cancel()
@@ -492,7 +500,7 @@ func TestTheScriptOfARunLoadsWhatIsThere(t *testing.T) {
 		t.Errorf("header %v", script.Header)
 	}
 
-	bodies := map[string]string{"vmlinuz": "kernel", "base.cpio.zst": "base", "modules.cpio": "modules"}
+	bodies := map[string]string{"vmlinuz": "kernel", "base.cpio.zst": "base", "modules.cpio": "modu"}
 	loaded := 0
 
 	for _, word := range strings.Fields(script.body) {

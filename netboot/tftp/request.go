@@ -22,11 +22,12 @@ const (
 
 // Error codes (RFC 1350 appendix, RFC 2347).
 const (
-	errNotFound = 1
-	errAccess   = 2
-	errFull     = 3
-	errIllegal  = 4
-	errAborted  = 8 // EDK2 after it has learned the size
+	errUndefined = 0
+	errNotFound  = 1
+	errAccess    = 2
+	errFull      = 3
+	errIllegal   = 4
+	errAborted   = 8 // EDK2 after it has learned the size
 )
 
 const (

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -33,7 +34,7 @@ var errProbe = errors.New("size probe")
 // It is used by one goroutine.
 type sender struct {
 	conn  *net.UDPConn // connected: hears the client alone
-	data  []byte
+	file  *File
 	terms terms
 	stuck func() // told once when the first block is not acknowledged for a while; may be nil
 
@@ -46,10 +47,10 @@ type sender struct {
 	pace   pacer
 }
 
-func newSender(conn *net.UDPConn, data []byte, t terms) *sender {
+func newSender(conn *net.UDPConn, file *File, t terms) *sender {
 	size := 4 + t.block
 	s := &sender{
-		conn: conn, data: data, terms: t, last: len(data)/t.block + 1, nudged: -1, pace: pacer{wait: firstWait},
+		conn: conn, file: file, terms: t, last: int(file.Size)/t.block + 1, nudged: -1, pace: pacer{wait: firstWait},
 	}
 
 	s.buf = make([]byte, size*min(t.window, maxSegments, max(1, maxDatagram/size)))
@@ -184,10 +185,15 @@ func (s *sender) burst() error {
 		n := 0
 
 		for ; block <= end && n+size <= len(s.buf); block++ {
-			from := (block - 1) * s.terms.block
 			s.buf[n], s.buf[n+1] = 0, opData
 			binary.BigEndian.PutUint16(s.buf[n+2:], uint16(block&0xffff)) //nolint:gosec // rolls over to 0, as clients expect
-			n += 4 + copy(s.buf[n+4:n+size], s.data[from:min(from+s.terms.block, len(s.data))])
+
+			read, err := s.file.Content.ReadAt(s.buf[n+4:n+size], int64(block-1)*int64(s.terms.block))
+			if err != nil && !errors.Is(err, io.EOF) {
+				return fmt.Errorf("reading the file: %w", err)
+			}
+
+			n += 4 + read
 		}
 
 		if err := s.writeAll(s.buf[:n], size); err != nil {

@@ -36,6 +36,25 @@ type Witness interface {
 	Witness(step core.BootStep)
 }
 
+// File is what is sent. Content must be safe for concurrent use.
+type File struct {
+	Content io.ReaderAt
+	Size    int64
+	// Begin is called before the first byte leaves, on a goroutine of the transfer's own;
+	// its error is the end of it. It may be nil, and is called for every request, also for
+	// those that only ask for the size.
+	Begin func(ctx context.Context) error
+}
+
+// Bytes is a file in memory; nil is no file.
+func Bytes(b []byte) *File {
+	if b == nil {
+		return nil
+	}
+
+	return &File{Content: bytes.NewReader(b), Size: int64(len(b))}
+}
+
 // Config is all a Server needs.
 type Config struct {
 	Interface string
@@ -43,8 +62,9 @@ type Config struct {
 	MTU       int        // of the card; 0: Ethernet's
 
 	// Lookup returns the file that the machine at addr may have under a canonical
-	// name. known is false when nothing at all may be said to that address.
-	Lookup  func(addr netip.Addr, name string) (file []byte, client core.BootClient, known bool)
+	// name; nil: it is not found. known is false when nothing at all may be said to
+	// that address.
+	Lookup  func(addr netip.Addr, name string) (file *File, client core.BootClient, known bool)
 	Witness Witness
 	Log     *slog.Logger
 }
@@ -158,7 +178,7 @@ func (s *Server) request(ctx context.Context, conn *net.UDPConn, text *text, gro
 // job is a transfer that was granted.
 type job struct {
 	request Request
-	file    []byte
+	file    *File
 	client  core.BootClient
 	from    netip.AddrPort
 	start   time.Time
@@ -189,7 +209,7 @@ func (s *Server) open(packet []byte, from netip.AddrPort, start func(job)) (repl
 		s.witness(client, "tftp-missing", req.Name, 0, 0)
 
 		return refusal(errNotFound, "file not found")
-	case len(file)/plainBlock >= mostBlocks && !req.sizes():
+	case int(file.Size)/plainBlock >= mostBlocks && !req.sizes():
 		// 32 MiB in blocks of 512: who has no idea of block sizes has none of numbers that start anew.
 		s.witness(client, "tftp-failed", req.Name+": too large for a client that names no block size", 0, 0)
 
@@ -284,7 +304,15 @@ func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
 		return "", errors.Join(fmt.Errorf("opening a socket for %s: got a %T", j.from, conn), conn.Close())
 	}
 
-	sender := newSender(udp, j.file, agree(j.request.Options, len(j.file), s.most(j.from.Addr())))
+	if j.file.Begin != nil {
+		if err := j.file.Begin(ctx); err != nil {
+			_, _ = udp.Write(refusal(errUndefined, "this file cannot be given now"))
+
+			return "", errors.Join(err, ended(udp.Close()))
+		}
+	}
+
+	sender := newSender(udp, j.file, agree(j.request.Options, int(j.file.Size), s.most(j.from.Addr())))
 	sender.stuck = func() { s.narrower(j.from.Addr(), sender.terms.block) }
 	err = errors.Join(sender.run(ctx), ended(conn.Close()))
 
@@ -359,7 +387,7 @@ func (s *Server) done(j job, err error, how string) {
 
 	switch {
 	case err == nil:
-		s.witness(j.client, "tftp", fmt.Sprintf("%s in %s (%s)", j.request.Name, took, how), int64(len(j.file)), 100)
+		s.witness(j.client, "tftp", fmt.Sprintf("%s in %s (%s)", j.request.Name, took, how), j.file.Size, 100)
 	case errors.Is(err, errProbe):
 		s.witness(j.client, "tftp-probe", j.request.Name, 0, 0)
 	default:
@@ -391,7 +419,7 @@ func (s *Server) pinServer(text *text) *pin.Server {
 			return errMalformed
 		}
 
-		_, err := rf.ReadFrom(bytes.NewReader(j.file))
+		_, err := rf.ReadFrom(io.NewSectionReader(j.file.Content, 0, j.file.Size))
 
 		s.leave(from)
 		s.done(j, err, "text mode")

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +29,7 @@ type world struct {
 	t     *testing.T
 	port  int
 	files map[string][]byte
+	begin func(ctx context.Context) error // of all files; nil: nothing
 	steps chan core.BootStep
 
 	mu  sync.Mutex // guards log
@@ -49,6 +52,14 @@ func (w *world) logged() string {
 	return w.log.String()
 }
 
+// beginWith has every transfer begin with something.
+func (w *world) beginWith(begin func(ctx context.Context) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	w.begin = begin
+}
+
 func serve(t *testing.T, files map[string][]byte) *world {
 	t.Helper()
 
@@ -62,8 +73,15 @@ func serve(t *testing.T, files map[string][]byte) *world {
 	w.port = conn.LocalAddr().(*net.UDPAddr).Port
 	server := tftp.New(tftp.Config{
 		Self: netip.MustParseAddr("127.0.0.1"), Witness: w, Log: slog.New(slog.NewTextHandler(w, nil)),
-		Lookup: func(addr netip.Addr, name string) ([]byte, core.BootClient, bool) {
-			return w.files[name], core.BootClient{MAC: "52:54:00:00:00:01", Addr: addr}, addr.String() == known
+		Lookup: func(addr netip.Addr, name string) (*tftp.File, core.BootClient, bool) {
+			file := tftp.Bytes(w.files[name])
+			if file != nil {
+				w.mu.Lock()
+				file.Begin = w.begin
+				w.mu.Unlock()
+			}
+
+			return file, core.BootClient{MAC: "52:54:00:00:00:01", Addr: addr}, addr.String() == known
 		},
 	})
 
@@ -256,6 +274,32 @@ func TestTransfersFollowWhatWasAgreed(t *testing.T) {
 				t.Errorf("noted %+v", step)
 			}
 		})
+	}
+}
+
+// What must be done before a file leaves is done once for each transfer; where it cannot
+// be, the client is told at once.
+func TestATransferBeginsBeforeItsFirstByte(t *testing.T) {
+	var begun atomic.Int64
+
+	w := serve(t, map[string][]byte{"one": bulk(3000), "bad": bulk(10)})
+	w.beginWith(func(context.Context) error {
+		begun.Add(1)
+
+		return nil
+	})
+
+	if got, _, _ := w.client(known).get(512, 1, "one", "octet"); !bytes.Equal(got, w.files["one"]) || begun.Load() != 1 {
+		t.Errorf("got %d bytes, begun %d times", len(got), begun.Load())
+	}
+
+	w.beginWith(func(context.Context) error { return errors.New("no") })
+
+	c := w.client(known)
+	c.ask("bad", "octet")
+
+	if answer := c.hear(); len(answer) < 4 || answer[1] != 5 || answer[3] != 0 {
+		t.Errorf("answered % x", answer)
 	}
 }
 

@@ -112,7 +112,7 @@ func (r *row) write(txn core.Txn) error {
 				steps = stuck(r.host.MAC)
 			}
 
-			return txn.Put(core.TableBoot, string(r.host.MAC), core.BootTrace{Steps: steps})
+			return txn.Put(core.TableBoot, string(r.host.MAC), core.BootTrace{Steps: steps, Ladder: core.Ladder{Rung: core.LoaderSNPOnly, Worked: core.LoaderSNPOnly}})
 		},
 		func() error {
 			return txn.Put(core.TableArtifact, string(r.run.ID)+"/1", core.Artifact{

@@ -211,15 +211,17 @@ func Sightings(r core.Reader, page Page) ([]core.Sighting, string, error) {
 }
 
 // BootTrace reads what was seen of the last boot of mac; empty when nothing was.
-func BootTrace(r core.Reader, mac core.MAC) ([]core.BootStep, error) {
+func BootTrace(r core.Reader, mac core.MAC) (core.BootTrace, error) {
 	trace := core.BootTrace{}
 
 	err := r.Get(core.TableBoot, string(mac), &trace)
 	if err != nil && !errors.Is(err, core.ErrNotFound) {
-		return nil, err
+		return trace, err
 	}
 
-	return append([]core.BootStep{}, trace.Steps...), nil
+	trace.Steps = append([]core.BootStep{}, trace.Steps...)
+
+	return trace, nil
 }
 
 // Diagnosis says what is in the way of the boot that a run waits for; nil where nothing
@@ -240,12 +242,12 @@ func Diagnosis(r core.Reader, mac core.MAC, now time.Time) (*bootdoctor.Diagnosi
 		return nil, err
 	}
 
-	steps, err := BootTrace(r, mac)
+	trace, err := BootTrace(r, mac)
 	if err != nil {
 		return nil, err
 	}
 
-	if d, ok := bootdoctor.Diagnose(steps, now); ok {
+	if d, ok := bootdoctor.Diagnose(trace.Steps, now); ok {
 		return &d, nil
 	}
 

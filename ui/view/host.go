@@ -37,7 +37,7 @@ type Host struct {
 	Runs    []core.Run
 	Parts   []report.Component
 	PartsOf core.RunID // the run that found them
-	Boot    []core.BootStep
+	Boot    core.BootTrace
 	// Diagnosis is what is in the way of the boot that a run waits for; nil: nothing.
 	Diagnosis *bootdoctor.Diagnosis
 	Profiles  []core.Profile
@@ -171,6 +171,33 @@ func powerWord(m core.PowerMethod) string {
 		return "a webhook"
 	default:
 		return "by hand"
+	}
+}
+
+// loaderSentence says what a boot program is; the empty one is no choice.
+func loaderSentence(l core.Loader) string {
+	return map[core.Loader]string{
+		"":                 "what works: tried in this order, and remembered",
+		core.LoaderSNPOnly: "snponly: iPXE through the firmware's network driver",
+		core.LoaderIPXE:    "ipxe: iPXE with drivers of its own",
+		core.LoaderUKI:     "uki: the live image as one program, UEFI only",
+		core.LoaderShim:    "shim: signed shim and GRUB for Secure Boot, UEFI only",
+	}[l]
+}
+
+func loaders() []core.Loader { return append([]core.Loader{""}, core.Loaders()...) }
+
+// bootProgram says which one the host was given last, and which one has worked.
+func bootProgram(l core.Ladder) string {
+	switch {
+	case l.Rung == "":
+		return ""
+	case l.Worked == l.Rung:
+		return string(l.Rung) + ", which works"
+	case l.Worked == "":
+		return string(l.Rung) + ", not proven yet"
+	default:
+		return string(l.Rung) + ", not proven yet; " + string(l.Worked) + " has worked"
 	}
 }
 

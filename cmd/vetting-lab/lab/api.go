@@ -156,6 +156,11 @@ func (a *API) HoldKey(ctx context.Context, id core.RunID) (key core.HoldKey, err
 	return key, err
 }
 
+// SetLoader sets the boot program of a host.
+func (a *API) SetLoader(ctx context.Context, mac string, loader core.Loader) error {
+	return a.call(ctx, "hosts.update", mac, route.HostPatch{Loader: &loader}, nil)
+}
+
 // SetPower says how a host is switched.
 func (a *API) SetPower(ctx context.Context, mac string, method core.PowerMethod) error {
 	return a.call(ctx, "hosts.update", mac, map[string]core.Power{"power": {Method: method}}, nil)

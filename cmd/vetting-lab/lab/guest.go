@@ -132,7 +132,7 @@ func (g *Guest) freshVariables() error {
 		return nil
 	}
 
-	fresh, err := os.ReadFile(ovmfVars)
+	fresh, err := os.ReadFile(g.variables())
 	if err != nil {
 		return fmt.Errorf("reading the UEFI firmware (apt-get install ovmf): %w", err)
 	}

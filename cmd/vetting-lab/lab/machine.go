@@ -34,6 +34,7 @@ type Machine struct {
 	CPUs     int    // 0: 1
 	ROM      string // BIOS: option ROM instead of the iPXE that came with QEMU
 	Card     string // network card; empty: virtio-net-pci
+	Secure   bool   // UEFI: Secure Boot is on, with Microsoft's keys
 	HTTPBoot bool   // UEFI: its set-up allows network boot over HTTP only
 	Second   string // MAC of a second port on the same segment; empty: none
 	RootPort bool   // a PCI Express port with nothing behind it, which the monitor calls "rootport"
@@ -46,6 +47,9 @@ const (
 	qemuProgram = "qemu-system-x86_64"
 	ovmfCode    = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 	ovmfVars    = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+	// With Secure Boot built in, and Microsoft's keys enrolled.
+	ovmfSecureCode = "/usr/share/OVMF/OVMF_CODE_4M.ms.fd"
+	ovmfSecureVars = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 )
 
 // processors is what QEMU is told of them. A machine of one has an empty socket besides:
@@ -66,7 +70,7 @@ func (m Machine) processors() string {
 func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 	args := []string{
 		"-name", m.Name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
-		"-machine", "q35,graphics=off", "-accel", accelerator(), "-cpu", "max",
+		"-machine", m.board(), "-accel", accelerator(), "-cpu", "max",
 		"-smp", m.processors(), "-m", strconv.Itoa(m.memory()),
 		"-boot", "menu=off,strict=on", "-device", "virtio-rng-pci",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
@@ -79,10 +83,15 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 	if m.Firmware == UEFI {
 		vars := filepath.Join(dir, "vars.fd")
 		args = append(args,
-			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+ovmfCode,
+			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+m.code(),
 			"-drive", "if=pflash,unit=1,format=raw,file="+vars,
 			// As in most machines' set-up, network boot is IPv4 only.
 			"-fw_cfg", "name=opt/org.tianocore/IPv6Support,string=n")
+
+		if m.Secure {
+			// Only the firmware, in its own mode, may write its variables.
+			args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
+		}
 
 		if m.HTTPBoot {
 			args = append(args, "-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n")
@@ -117,6 +126,32 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 	tables, err := m.Identity.arguments(dir)
 
 	return append(args, tables...), err
+}
+
+// board is the machine's type. The mode that the firmware keeps its variables safe in is
+// needed by Secure Boot alone.
+func (m Machine) board() string {
+	if m.Secure {
+		return "q35,graphics=off,smm=on"
+	}
+
+	return "q35,graphics=off"
+}
+
+func (m Machine) code() string {
+	if m.Secure {
+		return ovmfSecureCode
+	}
+
+	return ovmfCode
+}
+
+func (m Machine) variables() string {
+	if m.Secure {
+		return ovmfSecureVars
+	}
+
+	return ovmfVars
 }
 
 func (m Machine) memory() int {

@@ -6,7 +6,7 @@ const hostColumns = "mac name rack class power=power.method verdict=last_verdict
 
 func hostSheet() sheet {
 	return sheet{
-		columns: "mac name aliases asset_tag rack class tags notes power=power.method then=power.then bmc=power.bmc.address bmc_user=power.bmc.user " +
+		columns: "mac name aliases asset_tag rack class tags notes loader power=power.method then=power.then bmc=power.bmc.address bmc_user=power.bmc.user " +
 			"webhook=power.webhook.url smbios_uuid=identity.smbios_uuid board_serial=identity.board_serial quarantine current_run last_run last_verdict " +
 			"created=created_at|time updated=updated_at|time deleted=deleted_at|time spec=spec_yaml|lines",
 		name: "mac",
@@ -24,6 +24,7 @@ func describing() []field {
 		{"class", "class", text, "model class, whose spec and rules it shares"},
 		{"tag", "tags", list, "tag, such as dc1"},
 		{"notes", "notes", text, "what people should know"},
+		{"loader", "loader", text, "its boot program: snponly, ipxe, uki or shim; empty: what is found to work"},
 		{"power", "power.method", text, "how it is brought to boot: manual, wol, agent, ipmi, redfish or webhook"},
 		{"power-then", "power.then", list, "methods that are tried after the first"},
 		{"bmc", "power.bmc.address", text, "address of its management controller"},
@@ -64,7 +65,7 @@ func (e *Env) hostCommand() *cobra.Command {
 		{use: "adopt SEEN NAME", short: "Register a machine that was heard on the test network", route: "discovered.adopt", flags: describing(), sheet: hostSheet()},
 		{use: "trust HOST", short: "Trust a quarantined host again; its next claim records its identity anew", route: "hosts.clear-quarantine", sheet: hostSheet()},
 		{use: "trace MACHINE", short: "Show what was seen of a machine's last boot", route: "boot-trace.get", sheet: sheet{
-			columns: "mac cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
+			columns: "mac loader worked cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
 		}},
 		{use: "secrets HOST", short: "Set the passwords of a host's power methods; one that is not given is forgotten", route: "hosts.secrets", sheet: hostSheet(), flags: []field{
 			{"bmc-password", "bmc_password", secret, "file whose first line is the controller's password, - for standard input"},

@@ -1,0 +1,91 @@
+// Package grub talks to the network GRUB of Debian's signed chain, in its own language:
+// it writes the configuration that the firmware's shim has led to. GRUB itself is signed,
+// and so is the kernel that it may start; this configuration, the arguments in it and the
+// initrds are not.
+package grub
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// ConfigName is where GRUB looks for its configuration, over TFTP or HTTP, whatever
+// folder it was itself loaded from.
+const ConfigName = "grub/grub.cfg"
+
+// Boot is a configuration that boots the live image.
+type Boot struct {
+	Server  netip.Addr
+	Host    string   // its MAC, for the person at the screen
+	Name    string   // likewise, its name
+	Kernel  string   // path on the boot server
+	Initrds []string // paths on the boot server, in the order the kernel unpacks them
+	Cmdline []string // kernel arguments; none of them is secret
+}
+
+// attempts at loading: GRUB has no counter, but a list will do.
+const attempts = "1 2 3 4 5"
+
+// Config writes the configuration.
+func (b *Boot) Config() []byte {
+	var s strings.Builder
+
+	line := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
+	at := func(path string) string { return "(http," + b.Server.String() + ")" + path }
+
+	initrds := make([]string, 0, len(b.Initrds))
+	for _, path := range b.Initrds {
+		initrds = append(initrds, at(path))
+	}
+
+	words := make([]string, 0, len(b.Cmdline))
+	for _, word := range b.Cmdline {
+		words = append(words, shown(word))
+	}
+
+	line("set timeout=0")
+	line("echo \"vetting: %s (%s)\"", shown(b.Name), shown(b.Host))
+	line("for n in %s; do", attempts)
+	line("  if linux %s %s; then", at(b.Kernel), strings.Join(words, " "))
+	line("    if initrd %s; then", strings.Join(initrds, " "))
+	line("      boot")
+	line("    fi")
+	line("  fi")
+	line("  echo \"vetting: loading failed, trying again in 3 seconds\"")
+	line("  sleep 3")
+	line("done")
+	local(line)
+
+	return []byte(s.String())
+}
+
+// Local is the configuration that sends a machine back to its firmware, which goes on to
+// its own disk. why is shown.
+func Local(why string) []byte {
+	var s strings.Builder
+
+	line := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
+
+	line("echo \"vetting: %s\"", shown(why))
+	local(line)
+
+	return []byte(s.String())
+}
+
+// local never chains to another loader: the installed system's may want one that is not
+// where it looks (MAAS #1853906). Firmware that is given an error goes on.
+func local(line func(string, ...any)) { line("exit 1") }
+
+// shown lets through only what a line may carry literally: GRUB expands $ and ends
+// commands at ; & | and newlines.
+func shown(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune(" -_.:,=/@+%", r):
+			return r
+		default:
+			return '_'
+		}
+	}, s)
+}
