@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"debug/pe"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -157,6 +158,42 @@ func TestTheSignedChainIsSigned(t *testing.T) {
 				t.Errorf("%s is not signed by %s", name, signer)
 			}
 		}
+	}
+}
+
+// No boot program checks the kernel but those of the signed chain. It checks itself: its
+// payload is a zstd frame with a checksum (RFC 8878 §3.1.1), and the kernel's own
+// decompressor halts the machine when that is wrong. Where the payload is: Documentation/
+// arch/x86/boot.rst, payload_offset and payload_length.
+func TestAnAlteredKernelDoesNotStart(t *testing.T) {
+	kernel := bytes.Clone(built(t).Kernel)
+	start := (int(kernel[0x1f1])+1)*512 + int(binary.LittleEndian.Uint32(kernel[0x248:]))
+	payload := kernel[start : start+int(binary.LittleEndian.Uint32(kernel[0x24c:]))-4] // behind it is the size of what it unpacks to
+
+	unpack := func() error {
+		reader, err := zstd.NewReader(bytes.NewReader(payload), zstd.WithDecoderMaxWindow(1<<31), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return err
+		}
+		defer reader.Close()
+
+		_, err = io.Copy(io.Discard, reader)
+
+		return err
+	}
+
+	if payload[4]>>2&1 != 1 {
+		t.Fatal("the kernel's payload has no checksum")
+	}
+
+	if err := unpack(); err != nil {
+		t.Fatalf("the kernel as it is: %v", err)
+	}
+
+	payload[len(payload)/2] ^= 1
+
+	if unpack() == nil {
+		t.Error("a flipped bit is not noticed")
 	}
 }
 

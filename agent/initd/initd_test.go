@@ -72,6 +72,58 @@ func TestCheckImage(t *testing.T) {
 	}
 }
 
+func sumOf(b []byte) string {
+	sum := sha256.Sum256(b)
+
+	return hex.EncodeToString(sum[:])
+}
+
+// A file that has changed on its way and kept its length passes every other check.
+func TestAnAlteredFileIsFound(t *testing.T) {
+	root := image()
+	root[initd.ManifestPath].Data = fmt.Appendf(nil, `{"version":1,"kernel":"6.12.0","files":[{"path":"/init","size":4,"sha256":%q},{"path":"lib/modules/a.ko.xz","size":3,"sha256":%q}]}`,
+		sumOf([]byte("init")), sumOf([]byte("mod")))
+
+	m, _, err := initd.CheckImage(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := initd.CheckContent(t.Context(), root, m); err != nil {
+		t.Errorf("of a whole image: %v", err)
+	}
+
+	root["lib/modules/a.ko.xz"].Data = []byte("mOd")
+
+	if err := initd.CheckContent(t.Context(), root, m); !errors.Is(err, initd.ErrAltered) || !strings.Contains(err.Error(), "lib/modules/a.ko.xz has changed") {
+		t.Errorf("of an altered one: %v", err)
+	}
+
+	delete(root, "init")
+
+	if err := initd.CheckContent(t.Context(), root, m); err == nil {
+		t.Error("of one that lacks a file: no error")
+	}
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	if err := initd.CheckContent(ended, root, m); !errors.Is(err, context.Canceled) {
+		t.Errorf("when it is to end: %v", err)
+	}
+}
+
+func TestAnotherImageThanTheOneOfferedIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		told string
+		same bool
+	}{{"", true}, {"aa", true}, {"bb", false}, {"aaa", false}} {
+		if err := initd.SameImage("aa", c.told); (err == nil) != c.same || err != nil && !errors.Is(err, initd.ErrAltered) {
+			t.Errorf("told %q: %v", c.told, err)
+		}
+	}
+}
+
 // FuzzManifest: any bytes in the manifest's place are an image or an error.
 func FuzzManifest(f *testing.F) {
 	f.Add([]byte(manifest))

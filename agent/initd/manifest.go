@@ -1,11 +1,13 @@
 package initd
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 )
@@ -20,13 +22,18 @@ const maxManifest = 4 << 20
 // has too little memory, or the download was cut.
 var ErrTruncated = errors.New("initramfs truncated")
 
+// ErrAltered means that the image is not the one that was asked for: a file of it has
+// changed on its way, or another image was loaded.
+var ErrAltered = errors.New("the boot image is not what it should be")
+
 // Manifest is what the agent reads of the builder's manifest.
 type Manifest struct {
 	Version int    `json:"version"`
 	Kernel  string `json:"kernel"`
 	Files   []struct {
-		Path string `json:"path"`
-		Size int64  `json:"size"`
+		Path   string `json:"path"`
+		Size   int64  `json:"size"`
+		SHA256 string `json:"sha256"`
 	} `json:"files"`
 }
 
@@ -71,6 +78,44 @@ func CheckImage(root fs.FS) (m Manifest, id string, err error) {
 	sum := sha256.Sum256(text)
 
 	return m, hex.EncodeToString(sum[:]), nil
+}
+
+// CheckContent compares every file with its SHA-256 in the manifest, which takes a
+// moment on a slow machine. ErrAltered when one differs.
+func CheckContent(ctx context.Context, root fs.FS, m Manifest) error {
+	for _, listed := range m.Files {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+
+		file, err := root.Open(strings.TrimPrefix(listed.Path, "/"))
+		if err != nil {
+			return fmt.Errorf("reading the image: %w", err)
+		}
+
+		sum := sha256.New()
+		_, err = io.Copy(sum, file)
+
+		if err := errors.Join(err, file.Close()); err != nil {
+			return fmt.Errorf("reading the image: %w", err)
+		}
+
+		if got := hex.EncodeToString(sum.Sum(nil)); got != listed.SHA256 {
+			return fmt.Errorf("%w: %s has changed on its way here; boot again, and look for bad memory or a bad network card if it happens again", ErrAltered, listed.Path)
+		}
+	}
+
+	return nil
+}
+
+// SameImage compares the id of the image that runs with the one that the appliance has
+// told; told is empty when it has told none.
+func SameImage(id, told string) error {
+	if told == "" || told == id {
+		return nil
+	}
+
+	return fmt.Errorf("%w: this is image %.12s, the appliance has offered %.12s; boot again from the appliance", ErrAltered, id, told)
 }
 
 // checkFile says what is wrong with a file; nothing when it is whole.

@@ -93,6 +93,10 @@ func (m *machine) vet(ctx context.Context) error {
 
 	go m.plug(ctx, image.Kernel)
 
+	whole := make(chan error, 1)
+
+	go func() { whole <- initd.CheckContent(ctx, m.root, image) }() // meanwhile the network comes up
+
 	seed, seedErr := readSeed(m.root)
 
 	conn, err := network.Connect(ctx, network.Config{Root: m.root, Boot: m.bootMAC(seed), Log: m.log})
@@ -109,6 +113,11 @@ func (m *machine) vet(ctx context.Context) error {
 	}
 
 	if err := wait(ctx, m.early); err != nil {
+		return err
+	}
+
+	// Before the first word: a run never begins on another image.
+	if err := errors.Join(<-whole, initd.SameImage(m.imageID, seed.ImageID)); err != nil {
 		return err
 	}
 
