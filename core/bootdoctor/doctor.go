@@ -141,6 +141,8 @@ func (v *visit) files(s *core.BootStep) (known bool) {
 		v.home, v.fetched = v.home || strings.HasSuffix(s.Detail, core.NoBoot), s.Time
 	case "tftp", "loader":
 		v.boots(s)
+	case "parked": // we have told it to wait
+		v.addressed, v.spoke = s.Time, s.Time
 	case "script":
 		v.scripted, v.spoke = s.Time, s.Time
 		v.home = strings.HasPrefix(s.Detail, "local")

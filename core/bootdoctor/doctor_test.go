@@ -182,6 +182,23 @@ func TestASoundBootHasNoCause(t *testing.T) {
 	}
 }
 
+// TestAMachineThatWaitsItsTurnHasNoCause: it was told to, and asks again every 20 s at most.
+func TestAMachineThatWaitsItsTurnHasNoCause(t *testing.T) {
+	t.Parallel()
+
+	steps := trace(t, join(lease("0s", "ipxe"), []string{"1s ipxe parked", "21s ipxe parked", "41s ipxe parked", "61s ipxe parked"})...)
+
+	for i := 4; i < len(steps); i++ {
+		if d, ok := bootdoctor.Diagnose(steps[:i+1], steps[i].Time.Add(20*time.Second)); ok {
+			t.Errorf("after %d steps: %+v", i+1, d)
+		}
+	}
+
+	if d, ok := bootdoctor.Diagnose(steps, steps[len(steps)-1].Time.Add(31*time.Second)); !ok || d.Code != problem.DoctorNoScript {
+		t.Errorf("when it does not come again: %+v", d)
+	}
+}
+
 // TestRecordedBootsHaveNoCause: traces of virtual hosts that booted to the agent, by BIOS,
 // UEFI and HTTP boot.
 func TestRecordedBootsHaveNoCause(t *testing.T) {

@@ -135,7 +135,7 @@ func See(s *core.Ladder, step *core.BootStep) (changed bool, why string) {
 		s.Heard = s.Heard || !s.Fetched.IsZero() && step.Client.Kind == core.ClientIPXE
 	case "tftp", "loader":
 		sent(s, step)
-	case "script":
+	case "script", "parked":
 		s.Fetched, s.Heard, s.Ran = time.Time{}, false, true
 	case "seed":
 		if s.Rung == core.LoaderUKI { // it has no script

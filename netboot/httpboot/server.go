@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -78,12 +79,13 @@ type Server struct {
 	image  ipxe.Image
 	strays pace.Limiter
 	broken pace.Limiter
+	queue  *queue
 	conns  atomic.Pointer[listener] // of the session; nil before the first
 }
 
 // New returns a Server that does nothing yet. It hashes the files.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, assets: map[string]*asset{}}
+	s := &Server{cfg: cfg, assets: map[string]*asset{}, queue: newQueue()}
 
 	for name, data := range cfg.Files {
 		a := newAsset(name, data)
@@ -109,6 +111,8 @@ func New(cfg Config) *Server {
 
 // Listen opens port 80 on our address on the server's card.
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
+	s.queue.size(nic.Megabits(s.cfg.Interface))
+
 	return nic.ListenTCP(ctx, s.cfg.Interface, netip.AddrPortFrom(s.cfg.Self, Port))
 }
 
@@ -343,7 +347,30 @@ func (s *Server) script(ctx context.Context, c *fasthttp.RequestCtx, rest string
 
 	c.SetContentType("text/plain")
 	c.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
-	c.SetBody(s.scriptFor(ctx, c, mac))
+
+	if !s.park(c) {
+		c.SetBody(s.scriptFor(ctx, c, mac))
+	}
+}
+
+// park makes a machine that is to be vetted wait for its turn in its boot program, when
+// as many load the image as the card can feed.
+func (s *Server) park(c *fasthttp.RequestCtx) bool {
+	client, decision, known := s.who(c)
+	if !known || decision.Action != core.BootVet || c.IsHead() {
+		return false
+	}
+
+	after := s.queue.enter(client.Addr, time.Now())
+	if after == 0 {
+		return false
+	}
+
+	s.witness(client, "parked", "waiting for its turn: other machines load their image now", 0, 0)
+	refuse(c, fasthttp.StatusServiceUnavailable, "other machines load their image now; ask again")
+	c.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(after.Seconds())))
+
+	return true
 }
 
 func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core.MAC) []byte {
@@ -385,6 +412,7 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 // failed takes down that iPXE has given up loading.
 func (s *Server) failed(c *fasthttp.RequestCtx, _ string) {
 	if client, _, known := s.who(c); known {
+		s.queue.leave(client.Addr)
 		s.witness(client, "boot-failed", "the boot program gave up loading the live image after five attempts", 0, 0)
 	}
 
@@ -426,6 +454,7 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 	c.SetBody(seed.Archive(content))
 
 	if c.IsGet() {
+		s.queue.leave(client.Addr) // boot programs load it last
 		s.witness(client, "seed", "", int64(len(content)), 0)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -66,6 +67,8 @@ func (s *Server) ArmGRUB(ctx context.Context, client core.BootClient, decision c
 func (s *Server) arm(ctx context.Context, client core.BootClient) error {
 	ctx, cancel := contextOf(ctx)
 	defer cancel()
+
+	s.queue.take(client.Addr, time.Now())
 
 	_, err := s.cfg.Booter.Arm(ctx, client.MAC, client.Addr)
 	if err != nil {
