@@ -16,7 +16,7 @@ import (
 // processes of their own, on a processor of their own.
 func loadCommand() *cobra.Command {
 	group := &cobra.Command{Use: "load", Short: "Make load and print what came of it as JSON", Args: cobra.NoArgs}
-	group.AddCommand(doraCommand(), fetchCommand(), fleetCommand(), bareCommand())
+	group.AddCommand(doraCommand(), fetchCommand(), tftpCommand(), fleetCommand(), bareCommand())
 
 	return group
 }
@@ -42,6 +42,7 @@ func doraCommand() *cobra.Command {
 	flags.IntVar(&d.Outstanding, "outstanding", 64, "clients at a time")
 	flags.DurationVar(&d.Duration, "duration", 3*time.Second, "how long to measure")
 	flags.DurationVar(&d.Retry, "retry", time.Second, "silence after which a client asks again")
+	flags.BoolVar(&d.Once, "once", false, "end when each has its lease")
 
 	return command
 }
@@ -65,8 +66,38 @@ func fetchCommand() *cobra.Command {
 
 	flags := command.Flags()
 	flags.StringVar(&f.Address, "address", "10.77.0.1:80", "server")
+	flags.StringSliceVar(&f.From, "from", nil, "addresses that the clients speak from, in turn")
 	flags.IntVar(&f.Clients, "clients", 32, "connections at a time")
 	flags.IntVar(&f.Times, "times", 3, "times that each client fetches all files")
+
+	return command
+}
+
+func tftpCommand() *cobra.Command {
+	var f load.TFTP
+
+	command := &cobra.Command{
+		Use: "tftp FILE", Short: "Fetch a file by TFTP and drop it", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.File = args[0]
+
+			result, err := f.Run(cmd.Context())
+			if err != nil {
+				return err
+			}
+
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(result)
+		},
+	}
+
+	flags := command.Flags()
+	flags.StringVar(&f.Server, "server", "10.77.0.1", "server")
+	flags.StringSliceVar(&f.From, "from", nil, "addresses that the clients speak from, in turn")
+	flags.IntVar(&f.Block, "blksize", 0, "block size asked for; 0: none")
+	flags.IntVar(&f.Window, "windowsize", 0, "window asked for; 0: none")
+	flags.Float64Var(&f.Loss, "loss", 0, "share of the DATA packets that are lost")
+	flags.IntVar(&f.Clients, "clients", 1, "transfers at a time")
+	flags.IntVar(&f.Times, "times", 3, "times that each client fetches it")
 
 	return command
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"vetting/cmd/vetting/operator"
 	"vetting/core"
 	"vetting/initramfs"
+	"vetting/netboot"
 	"vetting/netboot/nic"
 )
 
@@ -55,7 +57,9 @@ func (c *cli) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look at whether this machine has what the appliance needs; changes nothing", Args: noArgs,
 		Long: "Looks at the configuration and its secrets, the boot image, the rights of this program, the data directory, the test NIC,\n" +
-			"and the console's address and certificate. Give it the same flags and the same user as serve.",
+			"its address and ports, and the console's address and certificate. Where no appliance runs, it asks the test\n" +
+			"network for 4 s whether there are other DHCP servers, another user of our address, or spanning tree, as serve does.\n" +
+			"Give it the same flags and the same user as serve.",
 	}
 	show := operator.Lister(cmd, c.out, "checks", "check result detail", "check")
 
@@ -100,6 +104,7 @@ func (c *cli) examineMachine(cmd *cobra.Command) *checkup {
 	found.judge("rights", "this program has them all", nic.Check())
 	found.judge("data directory", config.DataDir, writable(config.DataDir))
 	found.card(config.Netboot)
+	found.network(cmd.Context(), &config)
 	found.console(cmd.Context(), &config)
 
 	return found
@@ -160,6 +165,99 @@ func (c *checkup) card(config NetbootConfig) {
 		c.add(check, "warn", config.Interface+" has no link; is the cable in?")
 	default:
 		c.add(check, "ok", config.Interface+" has a link; our address there is "+config.Subnet)
+	}
+}
+
+// network looks at what the boot services need on the test NIC, and at what else is there.
+func (c *checkup) network(ctx context.Context, config *Config) {
+	card, err := nic.Find(config.Netboot.Interface)
+	if config.Netboot.Interface == "" || err != nil {
+		return // said already
+	}
+
+	prefix, errPrefix := netip.ParsePrefix(config.Netboot.Subnet)
+	mode, errMode := netboot.ParseMode(config.Netboot.Mode)
+
+	if errPrefix != nil || errMode != nil {
+		return // the configuration is wrong, which is said already
+	}
+
+	c.address(card.Name, prefix)
+
+	if runsOn(ctx, config.DataDir) {
+		c.add("ports", "ok", "the appliance runs and has them")
+
+		return
+	}
+
+	var taken error
+	for _, port := range netboot.Ports(mode) {
+		taken = errors.Join(taken, port.Free(ctx, card.Name))
+	}
+
+	c.judge("ports", "those of the boot services and of the agents are free on "+card.Name, taken)
+
+	if card.Flags&net.FlagRunning == 0 || card.Flags&net.FlagLoopback != 0 || len(card.HardwareAddr) != 6 || nic.Check() != nil {
+		return // nobody can be heard there
+	}
+
+	c.surroundings(ctx, card.Name, prefix, mode)
+}
+
+// address says whether the test NIC has our address, or can be given it.
+func (c *checkup) address(card string, prefix netip.Prefix) {
+	const check = "address"
+
+	holding, err := nic.Holds(card, prefix)
+	rights, errRights := nic.Held()
+
+	switch {
+	case err != nil || errRights != nil:
+		c.judge(check, "", errors.Join(err, errRights))
+	case holding != nic.Nothing:
+		c.add(check, "ok", card+" has "+prefix.String())
+	case rights.Admin:
+		c.add(check, "ok", prefix.String()+" is given to "+card+" while the appliance serves")
+	default:
+		c.add(check, "fail", card+" does not have "+prefix.String()+", and giving it takes CAP_NET_ADMIN")
+	}
+}
+
+// surroundings looks at who else is on the network, as serve does before it answers anybody.
+func (c *checkup) surroundings(ctx context.Context, card string, prefix netip.Prefix, mode netboot.Mode) {
+	const listen = 4 * time.Second // two of a switch's announcements
+
+	found, err := netboot.Look(ctx, card, prefix.Addr(), listen)
+	if err != nil {
+		c.judge("other DHCP servers", "", err)
+
+		return
+	}
+
+	switch {
+	case found.Servers != "" && mode == netboot.ModeDHCP:
+		c.add("other DHCP servers", "fail", found.Servers+"; turn that one off, take another card, or say netboot.mode: proxy")
+	case found.Servers == "" && mode != netboot.ModeDHCP:
+		c.add("other DHCP servers", "warn", "none answers, and in this mode the appliance gives no addresses")
+	case found.Proxies != "":
+		c.add("other DHCP servers", "warn", "a proxy tells machines what to load, too: "+found.Proxies)
+	case found.Servers != "":
+		c.add("other DHCP servers", "ok", found.Servers+" gives the addresses")
+	default:
+		c.add("other DHCP servers", "ok", "none answers")
+	}
+
+	switch {
+	case found.User != "":
+		c.add("our address", "fail", prefix.Addr().String()+" is used by "+string(found.User))
+	default:
+		c.add("our address", "ok", "nobody else uses "+prefix.Addr().String())
+	}
+
+	if found.Deaf > 0 {
+		c.add("spanning tree", "warn", fmt.Sprintf("the switch passes nothing for %s after a cable is plugged in or a driver starts; make the machines' ports edge ports (portfast)", found.Deaf))
+	} else {
+		c.add("spanning tree", "ok", "none was heard")
 	}
 }
 

@@ -262,7 +262,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			e.drainSteps()
-			e.takeDown(context.WithoutCancel(ctx))
+
+			// All of them, unless one cannot be written.
+			for left := -1; len(e.witness.steps) != left; {
+				left = len(e.witness.steps)
+				e.takeDown(context.WithoutCancel(ctx))
+			}
 
 			return nil
 		case <-e.Tick:

@@ -21,6 +21,7 @@ const (
 	maxTrace     = 200 // steps kept of a host's boots
 	maxPending   = 64  // steps of one machine between two writes
 	maxAlarms    = 16  // likewise, alarms about the network as a whole
+	maxTraces    = 64  // hosts whose traces are written at a time: of a crowd that boots at once all would keep leases from the disk
 )
 
 // witness gathers what was seen until it is taken down. Only Run uses it.
@@ -159,10 +160,10 @@ func (e *Engine) takeDown(ctx context.Context) {
 		return
 	}
 
-	forget := w.longestUnseen()
+	forget, now := w.longestUnseen(), w.turn()
 
 	err := e.write(ctx, func(c *change) error {
-		for _, mac := range slices.Sorted(maps.Keys(w.steps)) {
+		for _, mac := range now {
 			if err := c.trace(mac, w.steps[mac]); err != nil {
 				return err
 			}
@@ -194,18 +195,39 @@ func (e *Engine) takeDown(ctx context.Context) {
 		return
 	}
 
+	w.written(now, forget)
+}
+
+// written forgets what is in the ledger now.
+func (w *witness) written(hosts, forgotten []core.MAC) {
 	for mac, s := range w.strange {
 		w.lastSeen[mac] = s.LastSeen
 	}
 
-	for _, mac := range forget {
+	for _, mac := range forgotten {
 		delete(w.lastSeen, mac)
 	}
 
-	clear(w.steps)
+	for _, mac := range hosts {
+		delete(w.steps, mac)
+	}
+
 	clear(w.strange)
 
 	w.alarms = w.alarms[:0]
+}
+
+// turn picks the hosts whose steps are written now: those whose first one waits longest.
+func (w *witness) turn() []core.MAC {
+	all := slices.SortedFunc(maps.Keys(w.steps), func(a, b core.MAC) int {
+		if c := w.steps[a][0].Time.Compare(w.steps[b][0].Time); c != 0 {
+			return c
+		}
+
+		return strings.Compare(string(a), string(b))
+	})
+
+	return all[:min(len(all), maxTraces)]
 }
 
 // longestUnseen picks what must go for the new sightings to fit.

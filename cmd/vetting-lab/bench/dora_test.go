@@ -47,6 +47,69 @@ func TestBenchDORA(t *testing.T) {
 	rate(name, "lease/s", oursRates, peerRates)
 }
 
+// The same beside Kea with its lease file, which it does not flush to the disk before it
+// acknowledges, as we do.
+func TestBenchDORAKea(t *testing.T) {
+	const name = "dhcp/dora-vs-kea"
+
+	wanted(t, name)
+
+	ctx := limited(t, 15*time.Minute)
+	server, client := cores(t)
+
+	ours := crowdOfOurs(ctx, t, server)
+	segment, station, peer := peerSegment(t, crowdAddress)
+
+	process, err := station.Kea(ctx, segment.Dir(), "10.77.0.0/20", "10.77.0.50 - 10.77.15.250", server)
+	if err != nil {
+		t.Skipf("kea-dhcp4 is not installed or does not start: %v", err)
+	}
+
+	t.Cleanup(process.Stop)
+
+	lease(ctx, t, ours, client)
+	lease(ctx, t, peer, client)
+
+	var oursRates, peerRates []float64
+
+	for range rounds {
+		oursRates = append(oursRates, lease(ctx, t, ours, client))
+		peerRates = append(peerRates, lease(ctx, t, peer, client))
+	}
+
+	rate(name, "lease/s", oursRates, peerRates)
+}
+
+// How long an offer takes, one client at a time, and 500 machines that nobody has seen
+// before, all at once. The goals are budgets: above 1 is within them.
+func TestBenchOffer(t *testing.T) {
+	const (
+		p99, storm = "dhcp/offer-p99", "dhcp/500-cold-hosts"
+		goalP99    = 2.0 // ms
+		goalStorm  = 0.2 // s
+		cold       = 500
+	)
+
+	wanted(t, p99, storm)
+
+	ctx := limited(t, 15*time.Minute)
+	server, client := cores(t)
+	ours := crowdOfOurs(ctx, t, server)
+
+	var first, single load.DORAResult
+
+	generate(ctx, t, ours, client, &first, "dhcp", "--interface", lab.NIC, "--hosts", fmt.Sprint(cold), "--outstanding", fmt.Sprint(cold), "--duration", "30s", "--once")
+	generate(ctx, t, ours, client, &single, "dhcp", "--interface", lab.NIC, "--hosts", fmt.Sprint(crowdHosts), "--outstanding", "1", "--duration", "5s")
+	t.Logf("%+v %+v", first, single)
+
+	if first.Leases != cold {
+		t.Errorf("%d of %d machines got a lease", first.Leases, cold)
+	}
+
+	figure(storm, "s", []float64{first.Seconds}, []float64{goalStorm}, false, "peer=budget")
+	figure(p99, "ms", []float64{single.OfferP99}, []float64{goalP99}, false, "peer=budget")
+}
+
 // lease measures one round.
 func lease(ctx context.Context, t *testing.T, clients *lab.Station, cpus []int) float64 {
 	t.Helper()

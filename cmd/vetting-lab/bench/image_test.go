@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,17 +14,18 @@ import (
 	"vetting/cmd/vetting-lab/load"
 )
 
-// The boot image (kernel and both initramfs segments) to 32 clients at once: the
-// appliance from memory, nginx with sendfile.
+// The boot image (kernel and both initramfs segments) to one client and to 32 at once:
+// the appliance from memory, nginx with sendfile. Then a thousand clients, of which none
+// may be refused or cut off.
 func TestBenchImage(t *testing.T) {
-	const name = "http/image-32-vs-nginx"
+	const one, many, crowd = "http/image-1-vs-nginx", "http/image-32-vs-nginx", "http/1000-clients"
 
-	wanted(t, name)
+	wanted(t, one, many, crowd)
 
 	ctx := limited(t, 10*time.Minute)
 	server, client := cores(t)
 
-	set := takeFiles(ctx, t, server)
+	set, addresses := takeMany(ctx, t, server, 17)
 
 	segment, station, clients := peerSegment(t, lab.Address)
 	give(t, clients)
@@ -36,26 +38,34 @@ func TestBenchImage(t *testing.T) {
 	t.Cleanup(process.Stop)
 
 	// Once for nothing: pages and caches become warm.
-	download(ctx, t, set.clients, client, set.image)
-	download(ctx, t, clients, client, set.image)
+	download(ctx, t, set.clients, client, set.image, "32")
+	download(ctx, t, clients, client, set.image, "32")
 
-	var ours, peer []float64
+	for name, crowd := range map[string]string{one: "1", many: "32"} {
+		var ours, peer []float64
 
-	for range rounds {
-		ours = append(ours, download(ctx, t, set.clients, client, set.image))
-		peer = append(peer, download(ctx, t, clients, client, set.image))
+		for range rounds {
+			ours = append(ours, download(ctx, t, set.clients, client, set.image, crowd))
+			peer = append(peer, download(ctx, t, clients, client, set.image, crowd))
+		}
+
+		rate(name, "MiB/s", ours, peer)
 	}
 
-	rate(name, "MiB/s", ours, peer)
+	var result load.FetchResult
+
+	// The smallest file: what is asked about is the connections.
+	generate(ctx, t, set.clients, client, &result, "http", "--clients", "1000", "--times", "20", "--from", strings.Join(addresses, ","), "/boot/undionly.kpxe")
+	figure(crowd+"-errors", "errors", []float64{1}, []float64{1}, false, fmt.Sprintf("errors=0 bytes=%d seconds=%.2f", result.Bytes, result.Seconds))
 }
 
 // download measures one round.
-func download(ctx context.Context, t *testing.T, clients *lab.Station, cpus []int, paths []string) float64 {
+func download(ctx context.Context, t *testing.T, clients *lab.Station, cpus []int, paths []string, crowd string) float64 {
 	t.Helper()
 
 	var result load.FetchResult
 
-	generate(ctx, t, clients, cpus, &result, append([]string{"http", "--clients", "32", "--times", "3"}, paths...)...)
+	generate(ctx, t, clients, cpus, &result, append([]string{"http", "--clients", crowd, "--times", "3"}, paths...)...)
 	t.Logf("%+v", result)
 
 	return result.MiBps

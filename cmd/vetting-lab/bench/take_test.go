@@ -4,6 +4,7 @@ package bench_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -124,20 +125,56 @@ func (s taken) fetch(ctx context.Context, t *testing.T, path string) []byte {
 	return body
 }
 
-// takeFiles starts an appliance with one registered machine and takes what it serves.
-func takeFiles(ctx context.Context, t *testing.T, cpus []int) taken {
+// takeMany starts an appliance with registered machines and takes what it serves to the
+// first. The station has the addresses of all: one may have a few transfers at a time only.
+func takeMany(ctx context.Context, t *testing.T, cpus []int, machines int) (taken, []string) {
 	t.Helper()
 
 	rack := openRack(ctx, t, lab.ApplianceOptions{CPUs: cpus})
-	machine := lab.Sample(lab.BIOS, 200)
+	first := lab.Sample(lab.BIOS, 200)
 
-	if _, err := rack.API.Register(ctx, machine.Name, machine.MAC, core.PowerManual); err != nil {
+	if _, err := rack.API.Register(ctx, first.Name, first.MAC, core.PowerManual); err != nil {
 		t.Fatal(err)
 	}
 
-	if _, err := rack.API.Vet(ctx, machine.MAC, "quick", 0.05); err != nil {
+	if _, err := rack.API.Vet(ctx, first.MAC, "quick", 0.05); err != nil {
 		t.Fatal(err)
 	}
 
-	return take(ctx, t, rack, machine.MAC)
+	set := take(ctx, t, rack, first.MAC)
+
+	var addresses []string
+
+	for i := range machines {
+		mac, err := net.ParseMAC(load.MAC(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if _, err := rack.API.Register(ctx, fmt.Sprintf("more-%d", i), load.MAC(i), core.PowerManual); err != nil {
+			t.Fatal(err)
+		}
+
+		if _, err := rack.API.Vet(ctx, load.MAC(i), "quick", 0.05); err != nil {
+			t.Fatal(err)
+		}
+
+		var addr netip.Addr
+
+		if err := set.clients.Do(func() (err error) {
+			addr, err = load.Lease(ctx, lab.NIC, mac)
+
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+
+		if err := set.clients.SetAddress(netip.PrefixFrom(addr, 24)); err != nil {
+			t.Fatal(err)
+		}
+
+		addresses = append(addresses, addr.String())
+	}
+
+	return set, addresses
 }

@@ -70,3 +70,36 @@ http {
 
 	return process, nil
 }
+
+// Kea starts ISC's DHCP server at the station, for one subnet and one pool ("first - last"),
+// with its leases in a file of dir.
+func (s *Station) Kea(ctx context.Context, dir, subnet, pool string, cpus []int) (*Process, error) {
+	config := fmt.Sprintf(`{"Dhcp4": {
+	"interfaces-config": {"interfaces": [%[1]q], "dhcp-socket-type": "raw"},
+	"lease-database": {"type": "memfile", "persist": true, "name": "%[2]s/kea.leases", "lfc-interval": 0},
+	"valid-lifetime": 43200, "authoritative": true, "next-server": "10.77.0.1", "boot-file-name": "undionly.kpxe",
+	"multi-threading": {"enable-multi-threading": true, "thread-pool-size": 2, "packet-queue-size": 64},
+	"subnet4": [{"id": 1, "subnet": %[3]q, "interface": %[1]q, "pools": [{"pool": %[4]q}]}],
+	"loggers": [{"name": "kea-dhcp4", "severity": "INFO", "output_options": [{"output": "stdout"}]}]
+}}
+`, NIC, dir, subnet, pool)
+
+	path := filepath.Join(dir, "kea.json")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		return nil, fmt.Errorf("writing kea's configuration: %w", err)
+	}
+
+	process, err := s.Start(ctx, Command{
+		Program: "kea-dhcp4", Args: []string{"-c", path}, CPUs: cpus,
+		Env: []string{"KEA_PIDFILE_DIR=" + dir, "KEA_LOCKFILE_DIR=" + dir, "KEA_LOGGER_DESTINATION=stdout"},
+	})
+	if err != nil {
+		return nil, errors.Join(err, errors.New("apt-get install kea-dhcp4-server"))
+	}
+
+	if _, err := process.Output.Await(ctx, "DHCP4_STARTED"); err != nil {
+		return nil, fmt.Errorf("starting kea: %w", err)
+	}
+
+	return process, nil
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -23,15 +24,17 @@ type DORA struct {
 	Outstanding int           // clients at a time
 	Duration    time.Duration // of the measurement
 	Retry       time.Duration // silence after which a client asks again
+	Once        bool          // end when each host has its lease, or the duration is over
 }
 
 // DORAResult is what came of it.
 type DORAResult struct {
-	Leases  int     `json:"leases"` // DISCOVER, OFFER, REQUEST, ACK each
-	Retries int     `json:"retries"`
-	Refused int     `json:"refused"` // NAKs
-	Seconds float64 `json:"seconds"`
-	PerSec  float64 `json:"per_second"`
+	Leases   int     `json:"leases"` // DISCOVER, OFFER, REQUEST, ACK each
+	Retries  int     `json:"retries"`
+	Refused  int     `json:"refused"` // NAKs
+	Seconds  float64 `json:"seconds"`
+	PerSec   float64 `json:"per_second"`
+	OfferP99 float64 `json:"offer_p99_ms"` // from a DISCOVER to its OFFER
 }
 
 // MAC is the address of the i-th client, as text.
@@ -55,6 +58,8 @@ type crowd struct {
 	conn    *ipv4.PacketConn
 	clients []client
 	next    int // host whose turn is next
+	begun   int // turns
+	offers  []time.Duration
 	result  DORAResult
 	out     []ipv4.Message
 }
@@ -79,7 +84,7 @@ func (d DORA) Run(ctx context.Context) (DORAResult, error) {
 		in[i].Buffers = [][]byte{make([]byte, 1500)}
 	}
 
-	for time.Since(begin) < d.Duration && ctx.Err() == nil {
+	for time.Since(begin) < d.Duration && ctx.Err() == nil && (!d.Once || c.result.Leases < d.Hosts) {
 		if err := c.turn(in); err != nil {
 			return c.result, err
 		}
@@ -87,6 +92,10 @@ func (d DORA) Run(ctx context.Context) (DORAResult, error) {
 
 	c.result.Seconds = time.Since(begin).Seconds()
 	c.result.PerSec = float64(c.result.Leases) / c.result.Seconds
+
+	if slices.Sort(c.offers); len(c.offers) > 0 {
+		c.result.OfferP99 = c.offers[len(c.offers)*99/100].Seconds() * 1000
+	}
 
 	return c.result, nil
 }
@@ -152,6 +161,7 @@ func listen(ctx context.Context, name string) (net.PacketConn, error) {
 // start has the next host ask at a place of the loop.
 func (c *crowd) start(place int, now time.Time) {
 	at := &c.clients[place]
+	c.begun++
 	at.mac = hardware(c.next)
 	at.xid = uint32(place)<<20 | (at.xid+1)&0xfffff //nolint:gosec // places are few
 	c.next = (c.next + 1) % c.Hosts
@@ -164,6 +174,17 @@ func (c *crowd) send(at *client, packet []byte, now time.Time) {
 	c.out = append(c.out, ipv4.Message{
 		Buffers: [][]byte{packet}, Addr: &net.UDPAddr{IP: net.IPv4bcast, Port: 67},
 	})
+}
+
+// follow has the next host ask, if there is one.
+func (c *crowd) follow(place int, now time.Time) {
+	if c.Once && c.begun == c.Hosts {
+		c.clients[place] = client{xid: c.clients[place].xid, asked: now.Add(time.Hour)} // had its turn
+
+		return
+	}
+
+	c.start(place, now)
 }
 
 // repeat asks again where there was silence for too long.
@@ -192,12 +213,13 @@ func (c *crowd) hear(packet []byte, now time.Time) {
 	at := &c.clients[place]
 
 	switch kind := option(packet, 53); {
-	case len(kind) != 1:
+	case len(kind) != 1 || at.last == nil:
 	case kind[0] == offer && at.last[atOptions+2] == discover:
+		c.offers = append(c.offers, now.Sub(at.asked))
 		c.send(at, message(at.xid, at.mac, request, field{50, packet[atYiaddr : atYiaddr+4]}, field{54, option(packet, 54)}), now)
 	case kind[0] == ack && at.last[atOptions+2] == request:
 		c.result.Leases++
-		c.start(place, now)
+		c.follow(place, now)
 	case kind[0] == nak:
 		c.result.Refused++
 		c.start(place, now)

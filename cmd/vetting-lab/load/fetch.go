@@ -24,6 +24,7 @@ type unixConn = syscall.RawConn
 // the client costs next to nothing.
 type Fetch struct {
 	Address string   // host:port
+	From    []string // addresses that the clients speak from, in turn; none: the kernel's choice
 	Paths   []string // fetched in turn
 	Clients int
 	Times   int // times that each client fetches the whole list
@@ -44,7 +45,7 @@ func (f Fetch) Run(ctx context.Context) (FetchResult, error) {
 
 	for i := range f.Clients {
 		group.Go(func() (err error) {
-			sizes[i], err = f.one(ctx)
+			sizes[i], err = f.one(ctx, i)
 
 			return err
 		})
@@ -65,8 +66,13 @@ func (f Fetch) Run(ctx context.Context) (FetchResult, error) {
 }
 
 // one is one client.
-func (f Fetch) one(ctx context.Context) (total int64, err error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", f.Address)
+func (f Fetch) one(ctx context.Context, i int) (total int64, err error) {
+	dialer := net.Dialer{}
+	if len(f.From) > 0 {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(f.From[i%len(f.From)])}
+	}
+
+	conn, err := dialer.DialContext(ctx, "tcp4", f.Address)
 	if err != nil {
 		return 0, fmt.Errorf("reaching %s: %w", f.Address, err)
 	}
