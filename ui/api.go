@@ -45,7 +45,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"users.delete": u.deleteUser, "audit.list": u.listAudit, "config.get": u.getConfig,
 		"runs.report-json": u.getReportJSON, "runs.report-html": u.getReportHTML,
 		"runs.report-csv": u.getForm(route.CSV, form.CSV), "runs.report-ocp": u.getForm(route.JSONL, form.OCP), "runs.report-junit": u.getForm(route.XML, form.JUnit),
-		"runs.rma": u.getBundle, "runs.label": u.getLabel,
+		"reports.batch-html": u.getBatchHTML, "reports.batch-json": u.getBatchJSON, "runs.rma": u.getBundle, "runs.label": u.getLabel,
 		"report-keys.list": u.listReportKeys, "report-keys.rotate": u.rotateReportKey,
 	}
 }

@@ -29,6 +29,8 @@ const logStall = 15 * time.Second
 func (u *UI) pages() {
 	read, operate, admin := u.guard(route.Read, true), u.guard(route.Operate, true), u.guard(route.Admin, true)
 
+	u.app.Get("/runs/compare", read, u.comparePage) // before the page of a run, which would take it for an id
+
 	for path, handler := range map[string]fiber.Handler{
 		"/": u.rackPage, "/hosts": u.hostsPage, "/runs": u.runsPage, "/runs/:id": u.runPage,
 		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/settings": u.settingsPage,

@@ -48,6 +48,15 @@ func reportRoutes() []Route {
 			OK:      Answer{Status: 200, Type: SVG, Summary: "the label"}, Errors: []int{404, 422},
 		},
 		{
+			Name: "reports.batch-html", Tag: "reports", Method: "GET", Path: "/api/v1/batch.html", Scope: Read,
+			Summary: "Get the last report of many hosts as one page, signed", Query: batchQuery(),
+			OK: Answer{Status: 200, Type: HTML, Summary: "the page"}, Errors: []int{422},
+		},
+		{
+			Name: "reports.batch-json", Tag: "reports", Method: "GET", Path: "/api/v1/batch.json", Scope: Read,
+			Summary: "Get the last report of many hosts in one table, signed", Query: batchQuery(), OK: ok(report.Batch{}, "the table"), Errors: []int{422},
+		},
+		{
 			Name: "report-keys.list", Tag: "reports", Method: "GET", Path: "/api/v1/report-keys", Scope: Read,
 			Summary: "List the public keys that reports are signed with, those of earlier times too", OK: ok(ReportKeyList{}, "the keys, the newest first"),
 		},
@@ -56,5 +65,14 @@ func reportRoutes() []Route {
 			Summary: "Draw another key to sign reports with from now on; what was signed before stays good",
 			OK:      Answer{Status: 201, Type: JSON, Value: core.ReportKey{}, Summary: "the new key"}, Errors: []int{409, 507},
 		},
+	}
+}
+
+func batchQuery() []Param {
+	return []Param{
+		{Name: "day", Kind: "string", Summary: "only runs that ended on this day in UTC, or began while they have not, such as 2026-01-31"},
+		{Name: "tag", Kind: "string", Summary: "only hosts with this tag"},
+		{Name: "rack", Kind: "string", Summary: "only hosts of this rack"},
+		{Name: "profile", Kind: "string", Summary: "only runs of this profile"},
 	}
 }

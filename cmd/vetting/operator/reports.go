@@ -8,11 +8,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"vetting/cmd/client"
+	"vetting/core/route"
 )
 
 func (e *Env) reportCommand() *cobra.Command {
 	report := e.getReportCommand("report RUN")
-	report.AddCommand(e.getReportCommand("get RUN"), e.verifyCommand(), e.command(verb{
+	report.AddCommand(e.getReportCommand("get RUN"), e.batchCommand(), e.verifyCommand(), e.command(verb{
 		use: "keys", short: "List the public keys that reports are signed with, those of earlier times too", route: "report-keys.list",
 		long: "Keep what -o json says where people check reports: vetting report verify --key takes it.", sheet: reportKeySheet(),
 	}), e.command(verb{
@@ -60,12 +61,12 @@ func (e *Env) getReportCommand(use string) *cobra.Command {
 		}
 
 		if form != "" {
-			route, known := reportForms()[form]
+			name, known := reportForms()[form]
 			if !known {
 				return usage("--format %s: choose %s", form, strings.Join(slices.Sorted(maps.Keys(reportForms())), ", "))
 			}
 
-			return s.save(client.Request{Route: route, Params: []string{id}}, to)
+			return s.save(client.Request{Route: name, Params: []string{id}}, to)
 		}
 
 		if to != "-" {
@@ -86,6 +87,57 @@ func (e *Env) getReportCommand(use string) *cobra.Command {
 	})
 	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output")
 	cmd.Flags().StringVar(&form, "format", "", "the report as a file: html and json are signed; csv, junit, ocp (OCP diagnostic output 2.0, JSON lines); rma, an archive with the evidence; label, an SVG")
+
+	return cmd
+}
+
+// batchCommand gets the reports of many hosts in one.
+func (e *Env) batchCommand() *cobra.Command {
+	var (
+		to, form string
+		asked    asks
+	)
+
+	v := verb{route: "reports.batch-json", sheet: sheet{
+		list: "rows", name: "run",
+		columns: "host mac serial verdict=verdict.words not_tested profile ended=ended_at|time run summary",
+	}}
+	cmd := &cobra.Command{
+		Use: "batch", Short: "Get the last report of many hosts in one table: of a day, a tag, a rack",
+		Example: "  vetting report batch --day 2026-11-23 --rack B07\n  vetting report batch --tag delivery-7 --format html --to delivery-7.html",
+	}
+
+	found, _ := route.Find(v.route)
+	asked = queryFlags(cmd, &v, &found)
+
+	e.remote(cmd, func(s *session, _ []string) error {
+		query, err := asked.values(s)
+		if err != nil {
+			return err
+		}
+
+		switch form {
+		case "html", "json":
+			return s.save(client.Request{Route: "reports.batch-" + form, Query: query}, to)
+		case "":
+		default:
+			return usage("--format %s: choose html or json", form)
+		}
+
+		var answer []byte
+		if err := s.api.Call(s.cmd.Context(), client.Request{Route: v.route, Query: query}, &answer); err != nil {
+			return err
+		}
+
+		page := s.out.printer(s.env.Out, v.sheet)
+		if err := page.show(answer); err != nil {
+			return err
+		}
+
+		return page.close()
+	})
+	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output")
+	cmd.Flags().StringVar(&form, "format", "", "the table as a file, signed: html or json")
 
 	return cmd
 }

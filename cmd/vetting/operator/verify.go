@@ -180,6 +180,17 @@ func tell(out io.Writer, checked *seal.Checked, good []string) error {
 		"  key        " + checked.Fingerprint(),
 	}
 
+	if b := checked.Batch; b != nil {
+		lines = []string{
+			"The " + kind + " is as it was signed.",
+			fmt.Sprintf("  hosts      %d: %d pass, %d fail, %d error, %d cancelled, %d not decided", b.Totals.Hosts, b.Totals.Pass, b.Totals.Fail, b.Totals.Error,
+				b.Totals.Cancelled, b.Totals.Undecided),
+			"  of         " + uitext.Line(strings.TrimSpace(strings.Join([]string{b.Of.Day, b.Of.Tag, b.Of.Rack, b.Of.Profile}, " "))),
+			"  written    " + uitext.UTC(b.GeneratedAt) + " by " + uitext.Line(b.Appliance.Name) + " " + uitext.Line(b.Appliance.ID),
+			"  key        " + checked.Fingerprint(),
+		}
+	}
+
 	if good == nil {
 		lines = append(lines, "Whether that key is the appliance's, the file cannot say: compare it with vetting report keys there, or name those that you trust with --key.")
 	}

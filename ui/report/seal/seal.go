@@ -62,7 +62,19 @@ func (k Key) Public() ed25519.PublicKey {
 func JSON(r report.Report, k Key) ([]byte, error) {
 	r.Signature = k.blank()
 
-	signed, err := k.sign(r)
+	return k.text(r)
+}
+
+// BatchJSON is JSON for a batch of reports.
+func BatchJSON(b report.Batch, k Key) ([]byte, error) {
+	b.Signature = k.blank()
+
+	return k.text(b)
+}
+
+// text signs a value that has a blank signature and writes it as a file.
+func (k Key) text(value any) ([]byte, error) {
+	signed, err := k.sign(value)
 	if err != nil {
 		return nil, err
 	}
@@ -80,14 +92,32 @@ func Page(r report.Report, k Key, draw func(report.Report) ([]byte, error)) ([]b
 		return page, err
 	}
 
+	return k.fill(page, r.Signature, func() any { return r })
+}
+
+// BatchPage is Page for a batch of reports.
+func BatchPage(b report.Batch, k Key, draw func(report.Batch) ([]byte, error)) ([]byte, error) {
+	b.Signature = k.blank()
+
+	page, err := draw(b)
+	if err != nil || b.Signature == nil {
+		return page, err
+	}
+
+	return k.fill(page, b.Signature, func() any { return b })
+}
+
+// fill signs a page and the value that it shows, which has the signature, and puts the
+// value into the page's slot.
+func (k Key) fill(page []byte, signature *report.Signature, value func() any) ([]byte, error) {
 	before, after, err := split(page)
 	if err != nil {
 		return nil, err
 	}
 
-	r.Signature.PageSHA256 = around(before, after)
+	signature.PageSHA256 = around(before, after)
 
-	signed, err := k.sign(r)
+	signed, err := k.sign(value())
 	if err != nil {
 		return nil, err
 	}
@@ -107,16 +137,16 @@ func (k Key) blank() *report.Signature {
 	}
 }
 
-// sign returns r as data, signed where it has a blank signature.
-func (k Key) sign(r report.Report) (object, error) {
+// sign returns a report as data, signed where it has a blank signature.
+func (k Key) sign(r any) (object, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the report of %s: %w", r.Run.ID, err)
+		return nil, fmt.Errorf("encoding a report: %w", err)
 	}
 
 	parsed, err := parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the report of %s: %w", r.Run.ID, err)
+		return nil, fmt.Errorf("encoding a report: %w", err)
 	}
 
 	data, _ := parsed.(object) //nolint:errcheck // a struct is an object

@@ -175,6 +175,37 @@ func TestAPageWithoutAPlaceForTheDataIsNotSigned(t *testing.T) {
 	}
 }
 
+// A table of many hosts is signed as a report is.
+func TestABatchIsSignedToo(t *testing.T) {
+	t.Parallel()
+
+	batch := report.NewBatch(report.BatchOf{Day: "2026-11-23"}, report.Appliance{}, time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
+	r := sample()
+	r.Verdict.Kind = core.Fail
+	batch.Add(&r)
+
+	text, err := seal.BatchJSON(batch, key(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	drawn, err := seal.BatchPage(batch, key(1), func(b report.Batch) ([]byte, error) { return page(report.Report{Signature: b.Signature}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for _, file := range [][]byte{text, drawn} {
+		checked, err := seal.Verify(file)
+		if err != nil || checked.Batch == nil || checked.Batch.Totals.Fail != 1 || checked.Batch.Rows[0].Run != r.Run.ID {
+			t.Errorf("%+v, %v", checked, err)
+		}
+
+		for at := 0; at < len(file); at += 7 {
+			refused(t, "batch", at, with(file, at, file[at]^1))
+		}
+	}
+}
+
 // The examples of RFC 8785: section 3.2.3, appendix B, and of names in their order.
 func TestCanonicalJSON(t *testing.T) {
 	t.Parallel()

@@ -27,6 +27,7 @@ var (
 // Checked is a report that is as it was signed.
 type Checked struct {
 	Report report.Report
+	Batch  *report.Batch     // in place of it, where the file is of many hosts
 	Public ed25519.PublicKey // it was signed with; whether to trust it is for whoever asks
 	Page   bool              // the file is a page, and the page is as it was signed too
 }
@@ -64,7 +65,10 @@ func verify(text []byte, as func([]byte) []byte, digest string) (Checked, error)
 	parsed, err := parse(text)
 
 	data, ok := parsed.(object)
-	if name, isReport := data.get("schema").(string); err != nil || !ok || !isReport || !strings.HasPrefix(name, "vetting.report/") {
+	name, _ := data.get("schema").(string) //nolint:errcheck // absent is empty
+	batch := strings.HasPrefix(name, "vetting.batch/")
+
+	if err != nil || !ok || !batch && !strings.HasPrefix(name, "vetting.report/") {
 		return Checked{}, ErrNoReport
 	}
 
@@ -87,11 +91,22 @@ func verify(text []byte, as func([]byte) []byte, digest string) (Checked, error)
 	}
 
 	checked := Checked{Public: public}
-	if err := json.Unmarshal(text, &checked.Report); err != nil {
+	if err := checked.read(text, batch); err != nil {
 		return Checked{}, ErrNoReport
 	}
 
 	return checked, nil
+}
+
+// read decodes what was signed.
+func (c *Checked) read(text []byte, batch bool) error {
+	if batch {
+		c.Batch = &report.Batch{}
+
+		return json.Unmarshal(text, c.Batch)
+	}
+
+	return json.Unmarshal(text, &c.Report)
 }
 
 // check returns the key that data was signed with.

@@ -1,0 +1,104 @@
+package lookup
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"vetting/core"
+	"vetting/core/report"
+)
+
+// mostBatch bounds the hosts of a batch.
+const mostBatch = 500
+
+// ParseDay checks a day as a batch is asked for by; empty chooses all.
+func ParseDay(day string) error {
+	if day == "" {
+		return nil
+	}
+
+	if _, err := time.Parse(time.DateOnly, day); err != nil {
+		return core.NewProblem(core.ErrInvalid, "request/bad-day", "A day is written like 2026-01-31.")
+	}
+
+	return nil
+}
+
+// Batch gathers the last report of each host that is asked for.
+func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now time.Time) (report.Batch, error) {
+	batch := report.NewBatch(of, appliance, now)
+
+	hosts, err := batchHosts(r, of)
+	if err != nil {
+		return batch, err
+	}
+
+	taken := map[core.MAC]bool{}
+
+	err = r.Scan(core.TableRun, core.Query{Reverse: true}, func(_ string, decode func(any) error) error {
+		var run core.Run
+
+		if err := decode(&run); err != nil {
+			return err
+		}
+
+		if taken[run.Host] || hosts != nil && !hosts[run.Host] || !ofBatch(&run, of) {
+			return nil
+		}
+
+		if len(taken) == mostBatch {
+			batch.Cut = true
+
+			return errEnough
+		}
+
+		taken[run.Host] = true
+
+		found, err := Report(r, &run, appliance, now)
+		if err == nil {
+			batch.Add(&found)
+		}
+
+		return err
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return batch, err
+	}
+
+	slices.SortStableFunc(batch.Rows, func(a, b report.BatchRow) int { return natural(a.Host, b.Host) })
+
+	return batch, nil
+}
+
+// batchHosts are the hosts with the tag and of the rack; nil: all, also those that are
+// registered no more.
+func batchHosts(r core.Reader, of report.BatchOf) (map[core.MAC]bool, error) {
+	if of.Tag == "" && of.Rack == "" {
+		return nil, nil //nolint:nilnil // nil stands for all
+	}
+
+	all, err := AllHosts(r)
+	if err != nil {
+		return nil, err
+	}
+
+	chosen := map[core.MAC]bool{}
+
+	for i := range all {
+		rack, _, _ := strings.Cut(all[i].Rack, "/")
+		chosen[all[i].MAC] = (of.Tag == "" || slices.Contains(all[i].Tags, of.Tag)) && (of.Rack == "" || rack == of.Rack || all[i].Rack == of.Rack)
+	}
+
+	return chosen, nil
+}
+
+func ofBatch(run *core.Run, of report.BatchOf) bool {
+	at := run.EndedAt
+	if at.IsZero() {
+		at = run.CreatedAt
+	}
+
+	return (of.Day == "" || at.UTC().Format(time.DateOnly) == of.Day) && (of.Profile == "" || run.Profile.Name == of.Profile)
+}

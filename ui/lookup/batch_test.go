@@ -1,0 +1,73 @@
+package lookup_test
+
+import (
+	"testing"
+
+	"vetting/core"
+	"vetting/core/report"
+	"vetting/ui/canned"
+	"vetting/ui/lookup"
+)
+
+func TestABatchHasTheLastRunOfEachHostThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+
+	ledger := scene(t)
+
+	_, err := ledger.Update(t.Context(), func(txn core.Txn) error {
+		var host core.Host
+
+		if err := txn.Get(core.TableHost, string(canned.Host), &host); err != nil {
+			return err
+		}
+
+		host.Tags, host.Rack = []string{"delivery-7"}, "Z9/U12"
+
+		return txn.Put(core.TableHost, string(canned.Host), host)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	gather := func(of report.BatchOf) (batch report.Batch) {
+		view(t, ledger, func(r core.Reader) (err error) {
+			batch, err = lookup.Batch(r, of, canned.Appliance(), canned.Now())
+
+			return err
+		})
+
+		return batch
+	}
+
+	all := gather(report.BatchOf{})
+	seen := map[core.MAC]bool{}
+
+	for _, row := range all.Rows {
+		if seen[row.MAC] {
+			t.Errorf("%s is there twice", row.MAC)
+		}
+
+		seen[row.MAC] = true
+	}
+
+	n := all.Totals
+	if n.Hosts != len(all.Rows) || n.Hosts < 5 || n.Pass+n.Fail+n.Error+n.Cancelled+n.Undecided != n.Hosts || n.Pass == 0 || n.Fail == 0 || n.Undecided == 0 {
+		t.Errorf("%+v of %d rows", n, len(all.Rows))
+	}
+
+	for _, of := range []report.BatchOf{{Tag: "delivery-7"}, {Rack: "Z9"}, {Rack: "Z9/U12", Tag: "delivery-7"}} {
+		if rows := gather(of).Rows; len(rows) != 1 || rows[0].MAC != canned.Host {
+			t.Errorf("%+v: %+v", of, rows)
+		}
+	}
+
+	for _, of := range []report.BatchOf{{Tag: "none"}, {Rack: "Z"}, {Day: "2001-01-01"}, {Profile: "none"}, {Rack: "Z9", Tag: "none"}} {
+		if rows := gather(of).Rows; len(rows) != 0 {
+			t.Errorf("%+v: %+v", of, rows)
+		}
+	}
+
+	if lookup.ParseDay("23.11.2026") == nil || lookup.ParseDay("") != nil || lookup.ParseDay("2026-11-23") != nil {
+		t.Error("days are not told apart")
+	}
+}
