@@ -64,6 +64,7 @@ type BootDecision struct {
 	Name   string     `json:"name,omitempty"`
 	Run    RunID      `json:"run,omitempty"`
 	Loader Loader     `json:"loader,omitempty"` // what its firmware is to load; empty: the lowest rung of the ladder
+	Chain  string     `json:"chain,omitempty"`  // of BootLocal: where its iPXE is sent instead of to its disk
 	Kernel string     `json:"kernel,omitempty"` // arguments that the run's profile wants, parted by blanks; none is secret
 
 	Overlays []Overlay `json:"overlays,omitempty"` // archives that the run wants beside the image

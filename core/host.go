@@ -60,6 +60,7 @@ type Host struct {
 	Notes       string    `json:"notes,omitempty"`
 	Power       Power     `json:"power"`
 	Loader      Loader    `json:"loader,omitempty"`      // its boot program; empty: what is found to work
+	BootURL     string    `json:"boot_url,omitempty"`    // where its iPXE is sent once it has passed and no run waits; empty: to its own disk
 	Overrides   Override  `json:"overrides,omitzero"`    // thresholds and stages of this host only
 	Identity    Identity  `json:"identity"`              // empty until the first claim
 	Quarantine  string    `json:"quarantine,omitempty"`  // reason; empty: not quarantined

@@ -45,21 +45,24 @@ func kinds() map[string][]dhcpv4.Modifier {
 	return all
 }
 
+// elsewhere is where a machine is sent that has passed.
+const elsewhere = "http://192.0.2.1/next.ipxe"
+
 const contractMAC = core.MAC("52:54:00:00:00:01")
 
 // settled is a Server that serves, with one machine to which this is to be done.
 func settled(t *testing.T, action core.BootAction) *netboot.Server {
 	t.Helper()
 
-	return settledBy(t, action, "")
+	return settledBy(t, action, "", "")
 }
 
 // settledBy is one whose machine is to load a program.
-func settledBy(t *testing.T, action core.BootAction, loader core.Loader) *netboot.Server {
+func settledBy(t *testing.T, action core.BootAction, loader core.Loader, chain string) *netboot.Server {
 	t.Helper()
 
 	s, w := server(t, map[core.MAC]core.BootAction{contractMAC: action})
-	w.loader = loader
+	w.loader, w.chain = loader, chain
 
 	if err := s.Settle(); err != nil {
 		t.Fatal(err)
@@ -166,18 +169,23 @@ func TestEverythingOfferedIsServed(t *testing.T) {
 		for _, c := range []struct {
 			action core.BootAction
 			loader core.Loader
+			chain  string
 		}{
-			{core.BootVet, ""},
-			{core.BootLocal, ""},
-			{core.BootVet, core.LoaderIPXE},
-			{core.BootLocal, core.LoaderIPXE},
-			{core.BootVet, core.LoaderUKI},
-			{core.BootLocal, core.LoaderUKI},
-			{core.BootVet, core.LoaderShim},
-			{core.BootLocal, core.LoaderShim},
+			{core.BootVet, "", ""},
+			{core.BootLocal, "", ""},
+			{core.BootLocal, "", elsewhere},
+			{core.BootVet, core.LoaderIPXE, ""},
+			{core.BootLocal, core.LoaderIPXE, ""},
+			{core.BootLocal, core.LoaderIPXE, elsewhere},
+			{core.BootVet, core.LoaderUKI, ""},
+			{core.BootLocal, core.LoaderUKI, ""},
+			{core.BootLocal, core.LoaderUKI, elsewhere},
+			{core.BootVet, core.LoaderShim, ""},
+			{core.BootLocal, core.LoaderShim, ""},
+			{core.BootLocal, core.LoaderShim, elsewhere},
 		} {
-			t.Run(name+" to "+string(c.action)+" by "+string(c.loader), func(t *testing.T) {
-				s := settledBy(t, c.action, c.loader)
+			t.Run(name+" to "+string(c.action)+" by "+string(c.loader)+" on to "+c.chain, func(t *testing.T) {
+				s := settledBy(t, c.action, c.loader, c.chain)
 				addr, file := offered(t, s, client)
 
 				body, found := []byte(nil), file != ""
@@ -199,6 +207,30 @@ func TestEverythingOfferedIsServed(t *testing.T) {
 					todo = append(todo, scripted(todo[0], part)...)
 				}
 			})
+		}
+	}
+}
+
+// A machine that has passed is sent on by its iPXE, on BIOS and UEFI; one that starts
+// only what is signed, and cannot run iPXE, goes to its own disk.
+func TestAMachineThatHasPassedIsSentOn(t *testing.T) {
+	uefi := kinds()["PXE on architecture 7"]
+
+	for loader, want := range map[core.Loader]string{"": "snponly.efi", core.LoaderIPXE: "ipxe.efi", core.LoaderUKI: "snponly.efi", core.LoaderShim: "no-boot"} {
+		s := settledBy(t, core.BootLocal, loader, elsewhere)
+
+		addr, file := offered(t, s, uefi)
+		if file != want {
+			t.Errorf("by %q it is offered %s, want %s", loader, file, want)
+		}
+
+		script, _ := fetch(t, s, addr, "http://10.77.0.1/ipxe/"+string(contractMAC))
+		if !strings.Contains(string(script), " "+elsewhere+" ||") || !strings.HasSuffix(string(script), "|| exit 1\n") {
+			t.Errorf("its script is\n%s", script)
+		}
+
+		if body, found := fetch(t, s, addr, "http://10.77.0.1/boot/vmlinuz"); found {
+			t.Errorf("it has %d bytes of the live image", len(body))
 		}
 	}
 }

@@ -242,7 +242,7 @@ func (s *Server) loader(addr netip.Addr, name string) (file *tftp.File, client c
 		return file, client, true
 	case name == ladder.FileUKI:
 		return s.program(client, decision), client, true
-	case httpboot.Serves(decision.Action, name):
+	case httpboot.Serves(decision, name):
 		return tftp.Bytes(s.cfg.Files[name]), client, true
 	default:
 		return nil, client, true

@@ -17,6 +17,7 @@ import (
 type world struct {
 	actions map[core.MAC]core.BootAction
 	loader  core.Loader // of all
+	chain   string      // likewise
 
 	mu    sync.Mutex // guards steps
 	steps []core.BootStep
@@ -28,7 +29,7 @@ func (w *world) Decide(c core.BootClient) core.BootDecision {
 		return core.BootDecision{Action: core.BootIgnore}
 	}
 
-	return core.BootDecision{Action: action, Host: c.MAC, Name: "bench", Run: "01RUN", Loader: w.loader}
+	return core.BootDecision{Action: action, Host: c.MAC, Name: "bench", Run: "01RUN", Loader: w.loader, Chain: w.chain}
 }
 
 func (w *world) Arm(_ context.Context, mac core.MAC, _ netip.Addr) (string, error) {

@@ -30,6 +30,8 @@ func (e *Engine) Decide(client core.BootClient) core.BootDecision {
 	d := core.BootDecision{Action: core.BootLocal, Host: mac, Name: p.name, Loader: e.loader(mac, p, client.Kind, e.Clock.Now())}
 	if p.run != nil && boots(p.run.state) {
 		d.Action, d.Run, d.Kernel, d.Overlays = core.BootVet, p.run.id, p.run.kernel, p.run.overlays
+	} else {
+		d.Chain = p.chain
 	}
 
 	return d

@@ -36,6 +36,7 @@ type index struct {
 type place struct {
 	name    string
 	loader  core.Loader // that an operator has set
+	chain   string      // where it is sent while no run waits
 	aliases []core.MAC
 	ports   []core.MAC // that its agent told of, while its run is under way
 	run     *berth     // nil: no run that is not over
@@ -153,6 +154,10 @@ func readPlace(r core.Reader, mac core.MAC) (*place, error) {
 	}
 
 	p := &place{name: host.Name, loader: host.Loader, aliases: host.Aliases, offDue: host.OffDue}
+	if host.LastVerdict == core.Pass {
+		p.chain = host.BootURL
+	}
+
 	if host.CurrentRun == "" {
 		return p, nil
 	}

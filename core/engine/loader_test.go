@@ -163,3 +163,58 @@ func TestADeletedHostsLadderIsForgotten(t *testing.T) {
 		}
 	})
 }
+
+func TestAHostThatHasPassedIsSentOn(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+
+		const url = "http://192.0.2.9/next.ipxe?a=b&c=d"
+
+		set := func(address string) error {
+			_, err := r.UpdateHost(t.Context(), "op", coretest.MAC(1), func(h *core.Host) { h.BootURL = address })
+
+			return err
+		}
+
+		if err := set(url); err != nil {
+			t.Fatal(err)
+		}
+
+		chain := func() string { return r.Decide(core.BootClient{MAC: coretest.MAC(1), Kind: core.ClientUEFI}).Chain }
+		if got := chain(); got != "" {
+			t.Errorf("before it has passed: %q", got)
+		}
+
+		r.start(1)
+
+		m := r.machine(1)
+		m.boot()
+
+		if got := chain(); got != "" {
+			t.Errorf("while it is vetted: %q", got)
+		}
+
+		m.finish(core.State(core.InventoryCheck))
+
+		if host := r.hostOf(1); host.LastVerdict != core.Pass {
+			t.Fatalf("the host has %q", host.LastVerdict)
+		}
+
+		if got := chain(); got != url {
+			t.Errorf("afterwards: %q", got)
+		}
+
+		for _, bad := range []string{
+			"next.ipxe", "ftp://h/x", "http://", "http://u:p@h/x", "http://h/a b", "http://h/${net0/mac}", "http://h/a&&reboot", "http://h/|x",
+			"http://h/\nreboot", "http://h/" + strings.Repeat("x", 600), "javascript:alert(1)",
+		} {
+			if err := set(bad); !errors.Is(err, core.ErrInvalid) {
+				t.Errorf("%q: %v", bad, err)
+			}
+		}
+
+		if err := set(""); err != nil || chain() != "" {
+			t.Errorf("without it: %v, %q", err, chain())
+		}
+	})
+}

@@ -39,7 +39,8 @@ type HostCreate struct {
 	Tags      []string       `json:"tags,omitempty"`
 	Notes     string         `json:"notes,omitempty"`
 	Loader    core.Loader    `json:"loader,omitempty"` // boot program; absent: what is found to work
-	Power     *core.Power    `json:"power,omitempty"`  // absent: manual
+	BootURL   string         `json:"boot_url,omitempty"`
+	Power     *core.Power    `json:"power,omitempty"` // absent: manual
 	Overrides *core.Override `json:"overrides,omitempty"`
 	SpecYAML  string         `json:"spec_yaml,omitempty"`
 }
@@ -47,7 +48,7 @@ type HostCreate struct {
 // Fields is what is said of the host besides its address.
 func (c *HostCreate) Fields() *HostFields {
 	return &HostFields{
-		Aliases: c.Aliases, Name: c.Name, AssetTag: c.AssetTag, Rack: c.Rack, Class: c.Class, Tags: c.Tags, Notes: c.Notes, Loader: c.Loader,
+		Aliases: c.Aliases, Name: c.Name, AssetTag: c.AssetTag, Rack: c.Rack, Class: c.Class, Tags: c.Tags, Notes: c.Notes, Loader: c.Loader, BootURL: c.BootURL,
 		Power: c.Power, Overrides: c.Overrides, SpecYAML: c.SpecYAML,
 	}
 }
@@ -62,7 +63,8 @@ type HostFields struct {
 	Tags      []string       `json:"tags,omitempty"`
 	Notes     string         `json:"notes,omitempty"`
 	Loader    core.Loader    `json:"loader,omitempty"` // boot program; absent: what is found to work
-	Power     *core.Power    `json:"power,omitempty"`  // absent: manual
+	BootURL   string         `json:"boot_url,omitempty"`
+	Power     *core.Power    `json:"power,omitempty"` // absent: manual
 	Overrides *core.Override `json:"overrides,omitempty"`
 	SpecYAML  string         `json:"spec_yaml,omitempty"`
 }
@@ -77,6 +79,7 @@ type HostPatch struct {
 	Tags      *[]string      `json:"tags,omitempty"`
 	Notes     *string        `json:"notes,omitempty"`
 	Loader    *core.Loader   `json:"loader,omitempty"` // empty: what is found to work
+	BootURL   *string        `json:"boot_url,omitempty"`
 	Power     *core.Power    `json:"power,omitempty"`
 	Overrides *core.Override `json:"overrides,omitempty"`
 }

@@ -208,13 +208,19 @@ func (s *Server) script(x *exchange) string {
 
 // loader is the program for a UEFI machine, or the name of none.
 func (s *Server) loader(x *exchange) string {
-	if x.decision.Action != core.BootVet {
+	rung, kind := x.decision.Loader, x.client.Kind
+
+	switch {
+	case x.decision.Action == core.BootVet:
+	case x.decision.Chain != "" && rung != core.LoaderShim:
+		kind = core.ClientIPXE // which alone can be sent somewhere
+	default:
 		return NoBoot
 	}
 
 	switch iana.Arch(x.client.Arch) { //nolint:gosec,exhaustive // an architecture is 16 bits; the others have no loader
 	case iana.EFI_BC, iana.EFI_X86_64, iana.EFI_X86_64_HTTP, iana.EFI_BC_HTTP:
-		return ladder.File(x.decision.Loader, x.client.Kind)
+		return ladder.File(rung, kind)
 	default:
 		return NoBoot
 	}

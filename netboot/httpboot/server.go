@@ -267,7 +267,7 @@ func (s *Server) file(c *fasthttp.RequestCtx, path string) {
 	}
 
 	a := s.assets[path]
-	if a == nil || !Serves(decision.Action, a.name) {
+	if a == nil || !Serves(decision, a.name) {
 		refuse(c, fasthttp.StatusNotFound, "there is nothing here")
 
 		return
@@ -278,12 +278,14 @@ func (s *Server) file(c *fasthttp.RequestCtx, path string) {
 
 // Serves reports whether a machine to which that is to be done may have a file: what
 // begins the way to its own disk, too, may be had by one that no run waits for.
-func Serves(action core.BootAction, name string) bool {
+func Serves(decision core.BootDecision, name string) bool {
 	switch name {
 	case "autoexec.ipxe", ladder.FileUNDI, ladder.FilePXE:
-		return action != core.BootIgnore
+		return decision.Action != core.BootIgnore
+	case ladder.FileSNPOnly, ladder.FileIPXE:
+		return decision.Action == core.BootVet || decision.Action == core.BootLocal && decision.Chain != ""
 	default:
-		return action == core.BootVet
+		return decision.Action == core.BootVet
 	}
 }
 
@@ -384,6 +386,10 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 		}
 
 		return ipxe.Local("this machine is not registered")
+	case decision.Action == core.BootLocal && decision.Chain != "":
+		s.witness(client, "script", "local: on to "+decision.Chain, 0, 0)
+
+		return ipxe.Chain(decision.Chain)
 	case decision.Action != core.BootVet || c.IsHead():
 		s.witness(client, "script", "local", 0, 0)
 

@@ -99,6 +99,23 @@ func Local(why string) []byte {
 	return []byte(s.String())
 }
 
+// Chain is the script that sends a machine on to another boot server, and to its own disk
+// where that does not answer. The address must be one word that iPXE takes as it is.
+func Chain(address string) []byte {
+	var s strings.Builder
+
+	line := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
+
+	line("#!ipxe")
+	line("imgfree ||")
+	line("echo vetting: on to %s", shown(address))
+	line("chain --autofree --timeout %d %s ||", patience, address)
+	line("imgfree ||")
+	local(line)
+
+	return []byte(s.String())
+}
+
 // local ends every script. sanboot is for BIOS alone; on UEFI it is not reliable.
 func local(line func(string, ...any)) {
 	line("iseq ${platform} efi && exit 1 ||")

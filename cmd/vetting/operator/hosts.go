@@ -6,7 +6,7 @@ const hostColumns = "mac name rack class power=power.method verdict=last_verdict
 
 func hostSheet() sheet {
 	return sheet{
-		columns: "mac name aliases asset_tag rack class tags notes loader power=power.method then=power.then bmc=power.bmc.address bmc_user=power.bmc.user " +
+		columns: "mac name aliases asset_tag rack class tags notes loader boot_url power=power.method then=power.then bmc=power.bmc.address bmc_user=power.bmc.user " +
 			"webhook=power.webhook.url smbios_uuid=identity.smbios_uuid board_serial=identity.board_serial quarantine current_run last_run last_verdict " +
 			"created=created_at|time updated=updated_at|time deleted=deleted_at|time spec=spec_yaml|lines",
 		name: "mac",
@@ -25,6 +25,7 @@ func describing() []field {
 		{"tag", "tags", list, "tag, such as dc1"},
 		{"notes", "notes", text, "what people should know"},
 		{"loader", "loader", text, "its boot program: snponly, ipxe, uki or shim; empty: what is found to work"},
+		{"boot-url", "boot_url", text, "where its iPXE is sent once it has passed and no run waits for it; empty: to its own disk"},
 		{"power", "power.method", text, "how it is brought to boot: manual, wol, agent, ipmi, redfish or webhook"},
 		{"power-then", "power.then", list, "methods that are tried after the first"},
 		{"bmc", "power.bmc.address", text, "address of its management controller"},
