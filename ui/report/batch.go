@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vetting/core"
 	"vetting/core/report"
 	"vetting/ui/report/seal"
 	"vetting/ui/text"
@@ -32,6 +33,9 @@ func WriteBatch(ctx context.Context, w io.Writer, b report.Batch, key seal.Key, 
 
 	return nil
 }
+
+// runTail is the end of a run's id, which tells runs of one table apart.
+func runTail(id core.RunID) string { return "…" + string(id)[max(0, len(id)-8):] }
 
 // batchOf says what a batch is of.
 func batchOf(of report.BatchOf) string {
