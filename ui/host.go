@@ -30,7 +30,7 @@ func (u *UI) hostsPage(c *fiber.Ctx) error {
 			return err
 		}
 
-		all, err := rows(r)
+		all, err := u.rows(r)
 		page.All = len(all)
 
 		for i := range all {
@@ -219,7 +219,7 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 			return err
 		}
 
-		if page.Row, err = rowOf(r, &host); err != nil {
+		if page.Row, err = u.rowOf(r, &host); err != nil {
 			return err
 		}
 
@@ -336,7 +336,7 @@ func (u *UI) teachSpec(c *fiber.Ctx) error {
 		return err
 	}
 
-	learned, err := u.learned(c, mac, "")
+	learned, err := u.learned(c, mac, c.FormValue("run"))
 	if err != nil {
 		return u.showHost(c, mac, err)
 	}
@@ -346,8 +346,8 @@ func (u *UI) teachSpec(c *fiber.Ctx) error {
 		return err
 	}
 
-	page.Spec = learned.YAML
-	page.Frame.Flash = "This is what the last run found, in the editor below and not saved yet."
+	page.Spec, page.Learned = learned.YAML, true
+	page.Frame.Flash = "This is what the run found, in the editor below and not saved yet."
 
 	return draw(c, view.ShowHost(page))
 }

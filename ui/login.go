@@ -21,6 +21,7 @@ func (u *UI) accountPages() {
 	u.app.Post("/logout", u.logout)
 	u.app.Get("/setup", u.setupPage)
 	u.app.Post("/setup", u.setup)
+	u.app.Get("/wall", u.wallPage)
 }
 
 // explain shows a page again with what was wrong, for errors people may see.
@@ -174,12 +175,21 @@ func (u *UI) setup(c *fiber.Ctx) error {
 		return u.showSetup(c, token, errTwice())
 	}
 
+	peopled, err := u.book.Peopled(c.UserContext())
+	if err != nil {
+		return err
+	}
+
 	cookie, err := u.book.Redeem(c.UserContext(), token, c.FormValue("name"), c.FormValue("password"))
 	if err != nil {
 		return u.showSetup(c, token, err)
 	}
 
 	u.setCookie(c, cookie)
+
+	if !peopled { // whoever is the first has it all before them
+		return c.Redirect("/welcome", http.StatusSeeOther)
+	}
 
 	return c.Redirect("/", http.StatusSeeOther)
 }
@@ -215,6 +225,7 @@ func (u *UI) makeToken(c *fiber.Ctx) error {
 	scope, err := route.ParseScope(c.FormValue("scope"))
 	if err == nil {
 		page.Secret, _, err = u.book.CreateToken(c.UserContext(), caller(c).Name, page.TokenName, scope, 0)
+		page.Wall = scope == route.Read
 	}
 
 	return u.showSettings(c, page, err)

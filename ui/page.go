@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +13,13 @@ import (
 
 	"github.com/a-h/templ"
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"vetting/core"
 	"vetting/core/report"
 	"vetting/core/route"
 	"vetting/ui/lookup"
+	"vetting/ui/mark"
 	"vetting/ui/sse"
 	"vetting/ui/text"
 	"vetting/ui/view"
@@ -33,13 +36,16 @@ func (u *UI) pages() {
 
 	for path, handler := range map[string]fiber.Handler{
 		"/": u.rackPage, "/hosts": u.hostsPage, "/runs": u.runsPage, "/runs/:id": u.runPage,
-		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/settings": u.settingsPage,
+		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
 	} {
 		u.app.Get(path, read, handler)
 	}
 
 	u.app.Add(http.MethodGet, "/events", read, u.pageEvents) // Get would answer HEAD with a stream too
 	u.app.Get("/hosts/new", operate, u.newHostPage)
+	u.app.Get("/hosts/selected", operate, u.selectedPage)
+	u.app.Post("/hosts/selected/runs", operate, u.beginRuns)
+	u.app.Post("/hosts/selected/tags", operate, u.tagSelected)
 	u.app.Get("/hosts/import", operate, u.showImportPage)
 	u.app.Post("/hosts/import", operate, u.importPage) // before the page of a host, which would take it for an address
 
@@ -93,11 +99,38 @@ func (u *UI) orderPages(operate fiber.Handler) {
 	}
 }
 
-// draw answers with a page.
+// smallest is what is worth packing: less fits one packet anyway.
+const smallest = 1400
+
+// draw answers with a page. A page that somebody asked for is packed; the answer to
+// a form, which may hold a secret beside what was typed, is not.
 func draw(c *fiber.Ctx, page templ.Component) error {
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
 
-	return page.Render(c.UserContext(), c.Response().BodyWriter())
+	if c.Method() != http.MethodGet || !strings.Contains(c.Get(fiber.HeaderAcceptEncoding), "gzip") {
+		return page.Render(c.UserContext(), c.Response().BodyWriter())
+	}
+
+	var whole bytes.Buffer
+
+	if err := page.Render(c.UserContext(), &whole); err != nil {
+		return err
+	}
+
+	c.Set(fiber.HeaderVary, fiber.HeaderAcceptEncoding)
+
+	if whole.Len() < smallest {
+		return c.Send(whole.Bytes())
+	}
+
+	c.Set(fiber.HeaderContentEncoding, "gzip")
+
+	_, err := fasthttp.WriteGzipLevel(c.Response().BodyWriter(), whole.Bytes(), fasthttp.CompressBestSpeed)
+	if err != nil {
+		return fmt.Errorf("packing the page: %w", err)
+	}
+
+	return nil
 }
 
 // frame is what stands around the page that c asks for. follows says what its
@@ -141,6 +174,8 @@ func entryOf(path string) string {
 	first := "/" + strings.SplitN(strings.TrimPrefix(path, "/"), "/", 2)[0]
 
 	switch first {
+	case "/welcome":
+		return "/"
 	case "/people", "/audit", "/config", "/notifications", "/retention", "/api":
 		return "/settings"
 	case "/classes", "/firmware":
@@ -166,6 +201,7 @@ func done(word string) string {
 		"power-boot": "The host was told to boot from the network.", "power-is-on": "The host is on, says its controller.",
 		"power-is-off": "The host is off, says its controller.", "power-is-unknown": "Nobody can say whether the host is on.",
 		"trusted": "The quarantine is lifted. The next boot records the machine's identity anew.", "started": "The run is on its way.",
+		"tagged":    "The tags of the ticked hosts are saved.",
 		"cancelled": "The run is cancelled.", "released": "The host is released.", "retried": "The stage runs again.",
 		"revoked": "The token is revoked.", "person-removed": "The user is removed; every session of theirs has ended.", "password": "The password is changed. Every other session has ended.",
 	}[word]
@@ -191,7 +227,7 @@ func setTheme(c *fiber.Ctx) error {
 }
 
 // rows joins hosts with the run that matters of each.
-func rows(r core.Reader) ([]view.HostRow, error) {
+func (u *UI) rows(r core.Reader) ([]view.HostRow, error) {
 	hosts, err := lookup.AllHosts(r)
 	if err != nil {
 		return nil, err
@@ -210,7 +246,7 @@ func rows(r core.Reader) ([]view.HostRow, error) {
 	list := make([]view.HostRow, 0, len(hosts))
 
 	for i := range hosts {
-		row, err := rowOf(r, &hosts[i])
+		row, err := u.rowOf(r, &hosts[i])
 		if err != nil {
 			return nil, err
 		}
@@ -223,7 +259,7 @@ func rows(r core.Reader) ([]view.HostRow, error) {
 	return list, nil
 }
 
-func rowOf(r core.Reader, host *core.Host) (view.HostRow, error) {
+func (u *UI) rowOf(r core.Reader, host *core.Host) (view.HostRow, error) {
 	row := view.HostRow{Host: *host}
 
 	id := host.CurrentRun
@@ -235,36 +271,19 @@ func rowOf(r core.Reader, host *core.Host) (view.HostRow, error) {
 		return row, nil
 	}
 
-	run, err := lookup.Run(r, id)
-	if err != nil {
+	var err error
+
+	if row.Run, err = u.shelf.Run(r, id); err != nil {
 		return row, err
 	}
 
-	row.Run = &run
+	if row.Model, err = u.shelf.Model(r, id); err != nil || row.Run.State.Over() {
+		return row, err
+	}
 
-	inventory, err := lookup.Inventory(r, id)
-	row.Model = strings.TrimSpace(inventory.System.Manufacturer + " " + inventory.System.Product)
+	row.Plan, err = u.paces.Of(r, &u.shelf, row.Run, u.cfg.Now())
 
 	return row, err
-}
-
-func (u *UI) rackPage(c *fiber.Ctx) error {
-	frame, err := u.frame(c, "Rack", "rack")
-	if err != nil {
-		return err
-	}
-
-	page := view.Rack{Frame: frame, Quick: u.quickLines(c)}
-
-	if err := u.look(c, func(r core.Reader) (err error) {
-		page.Rows, err = rows(r)
-
-		return err
-	}); err != nil {
-		return err
-	}
-
-	return draw(c, view.ShowRack(page))
 }
 
 func (u *UI) runsPage(c *fiber.Ctx) error {
@@ -364,6 +383,10 @@ func (u *UI) showRun(c *fiber.Ctx, why error, key *core.HoldKey) error {
 			return err
 		}
 
+		if page.Plan, err = u.paces.Of(r, &u.shelf, run, u.cfg.Now()); err != nil {
+			return err
+		}
+
 		if page.Host, err = lookup.Host(r, run.Host); errors.Is(err, core.ErrNotFound) {
 			return nil
 		}
@@ -375,7 +398,7 @@ func (u *UI) showRun(c *fiber.Ctx, why error, key *core.HoldKey) error {
 	}
 
 	page.Run = run
-	page.Frame.Title, page.Frame.Follows = run.HostName, "run:"+string(run.ID)
+	page.Frame.Title, page.Frame.Follows = run.HostName+": "+mark.Run(&run).Word, "run:"+string(run.ID)
 
 	if key != nil {
 		page.Frame.Follows = "" // following would take the key away before it is read

@@ -72,6 +72,8 @@ type Config struct {
 	// Admit reports whether a connection may reach the console at all; one that may
 	// not is closed unread. Nil: all may.
 	Admit func(net.Conn) bool
+	// Netboot tells of the boot services; nil: there are none.
+	Netboot func() Netboot
 	// Counts are figures of other rooms for /metrics.
 	Counts Counts
 	// Installed is the side of installed machines; nil: they are not answered here.
@@ -99,6 +101,8 @@ type UI struct {
 
 	tunnels *tunnels
 	courses lookup.Courses
+	shelf   lookup.Shelf
+	paces   lookup.Paces
 	badging sync.Mutex // held while badges of samples are made
 	manual  *view.Docs // the OpenAPI document to be read
 	started time.Time

@@ -52,6 +52,7 @@ type bench struct {
 	bell     *signal.Bell
 	commands *canned.Commands
 	clock    *coretest.Clock
+	config   ui.Config
 	t        *testing.T
 }
 
@@ -70,6 +71,7 @@ func open(t *testing.T, scene canned.Scene, change func(*ui.Config)) *bench {
 	}
 	if scene != canned.Empty {
 		cfg.Notifier, cfg.Expiring, cfg.Settings = canned.Notifier{}, canned.Expiring, canned.Settings
+		cfg.Netboot = canned.Netboot
 	}
 
 	if change != nil {
@@ -81,7 +83,7 @@ func open(t *testing.T, scene canned.Scene, change func(*ui.Config)) *bench {
 		t.Fatal(err)
 	}
 
-	b.UI = console
+	b.UI, b.config = console, cfg
 
 	return b
 }

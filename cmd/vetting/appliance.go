@@ -74,6 +74,8 @@ type appliance struct {
 	courier   *notify.Courier
 	janitor   *janitor.Janitor
 	ui        *ui.UI
+
+	netbootFacts func() ui.Netboot // nil: no boots are served
 }
 
 // newAppliance returns an appliance that has opened nothing yet. source is where
@@ -230,6 +232,7 @@ func (a *appliance) openNetboot(context.Context) error {
 
 	config.Files, config.ImageID, config.Cmdline = bootFiles(a.image), a.image.ID, kernelArguments(a.config.Netboot.KernelArgs)
 	config.Overlays, config.Stub = a.shelf, a.image.Pieces[initramfs.Stub]
+	a.netbootFacts = factsOf(config)
 	config.Booter, config.Leases, config.Witness, config.Log = a.engine, leases{a.store}, a.engine, a.log
 
 	a.partner = a.newPartner()

@@ -5,11 +5,14 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
+	"vetting/netboot"
 	"vetting/ui"
 )
 
@@ -24,10 +27,37 @@ func (a *appliance) openConsole(context.Context) error {
 		Addr: a.config.Console.Listen, TLS: console, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld,
 		Base: a.config.Console.base(a.config.Netboot.Interface), Admit: a.admit(),
 		Installed: a.installed(console), Warnings: a.conditions,
+		Counts:     ui.Counts{Slots: func() int { return a.config.Dispatcher.MaxConcurrentRuns }},
+		Netboot:    a.netbootFacts,
 		ReportKeys: a.reportKeys, Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring,
 	})
 
 	return err
+}
+
+// factsOf returns what the console tells of the boot services. The files are hashed
+// when somebody asks for the first time.
+func factsOf(config netboot.Config) func() ui.Netboot {
+	pool := config.Pool
+	if pool == (netboot.Range{}) {
+		pool = netboot.DefaultPool(config.Prefix)
+	}
+
+	return sync.OnceValue(func() ui.Netboot {
+		facts := ui.Netboot{
+			Interface: config.Interface, Mode: config.Mode.String(), Address: config.Prefix.String(), Pool: pool.First.String() + " to " + pool.Last.String(),
+		}
+
+		for _, name := range slices.Sorted(maps.Keys(config.Files)) {
+			facts.Files = append(facts.Files, ui.BootFile{Name: name, Size: int64(len(config.Files[name])), SHA256: sum(config.Files[name])})
+		}
+
+		if config.Mode != netboot.ModeDHCP {
+			facts.Pool = ""
+		}
+
+		return facts
+	})
 }
 
 // consoleCertificate returns the console's certificate, or nil for plain HTTP.

@@ -191,6 +191,7 @@ func (a *appliance) offerSetup(ctx context.Context) error {
 	}
 
 	fmt.Fprintf(a.out, "set the admin password here (once, 30 min): %s\n", link)
+	printQR(a.out, link)
 
 	return nil
 }

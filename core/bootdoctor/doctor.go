@@ -313,3 +313,27 @@ func (v *visit) asking(now time.Time) (code, evidence string) {
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
+
+// Last returns the steps of the last boot of a trace, oldest first: from the moment
+// somebody switched the machine, where that is known.
+func Last(steps []core.BootStep) []core.BootStep {
+	v, from, powered := newVisit(), 0, -1
+
+	for i := range steps {
+		if v.begins(&steps[i]) {
+			v, from = newVisit(), i
+
+			if powered >= 0 && powered < i && steps[i].Kind != "power" && steps[i].Time.Sub(steps[powered].Time) < powerTime {
+				from = powered
+			}
+		}
+
+		if steps[i].Kind == "power" && steps[i].Code == "" && steps[i].Op != core.PowerOff {
+			powered = i
+		}
+
+		v.take(&steps[i])
+	}
+
+	return steps[from:]
+}

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"time"
 
 	"vetting/core"
 	"vetting/core/report"
+	"vetting/ui/view"
 )
 
 // Now is the moment all of it is seen at.
@@ -26,6 +28,18 @@ func Appliance() report.Appliance {
 	}
 }
 
+// Netboot is what the boot services of the scene are about.
+func Netboot() view.NetbootFacts {
+	return view.NetbootFacts{
+		Interface: "enp5s0f1", Mode: "dhcp", Address: "10.77.0.1/16", Pool: "10.77.0.10 to 10.77.255.254",
+		Files: []view.BootFile{
+			{Name: "base.cpio.zst", Size: 4 << 20, SHA256: strings.Repeat("cd", 32)},
+			{Name: "snponly.efi", Size: 264192, SHA256: strings.Repeat("ef", 32)},
+			{Name: "vmlinuz", Size: 12 << 20, SHA256: strings.Repeat("ab", 32)},
+		},
+	}
+}
+
 // Scene names what a ledger is filled with.
 type Scene string
 
@@ -35,6 +49,7 @@ const (
 	Full    Scene = "full"    // a rack at work
 	Failed  Scene = "failed"  // everything is held, broken or quarantined
 	Hostile Scene = "hostile" // a machine that wants to be markup
+	Crowd   Scene = "crowd"   // five hundred hosts
 	Broken  Scene = "broken"  // the appliance itself; its ledger is not looked at
 )
 
@@ -57,11 +72,21 @@ func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
 		rows = trouble()
 	case Hostile:
 		rows = []row{hostile()}
+	case Crowd:
+		rows = crowd()
 	}
 
 	_, err := ledger.Update(ctx, func(txn core.Txn) error {
 		for i := range rows {
 			if err := rows[i].write(txn); err != nil {
+				return err
+			}
+
+			lease := core.Lease{
+				MAC: rows[i].host.MAC, Addr: netip.AddrFrom4([4]byte{10, 77, byte(i / 200), byte(50 + i%200)}), //nolint:gosec // five hundred at most
+				Granted: Now().Add(-3 * time.Hour), Expires: Now().Add(time.Duration(9-4*i) * time.Hour),
+			}
+			if err := txn.Put(core.TableLease, string(lease.MAC), lease); err != nil {
 				return err
 			}
 		}
@@ -141,6 +166,8 @@ func boot(mac core.MAC) []core.BootStep {
 		{Time: at.Add(40 * time.Millisecond), MAC: mac, Kind: "tftp", Detail: "snponly.efi", Bytes: 264192},
 		{Time: at.Add(900 * time.Millisecond), MAC: mac, Kind: "script", Detail: "live image"},
 		{Time: at.Add(1400 * time.Millisecond), MAC: mac, Kind: "initrd", Bytes: 31 << 20},
+		{Time: at.Add(1500 * time.Millisecond), MAC: mac, Kind: "seed"},
+		{Time: at.Add(6200 * time.Millisecond), MAC: mac, Kind: "hello", Detail: "the agent speaks, version 0.1.0"},
 	}
 }
 

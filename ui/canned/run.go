@@ -1,6 +1,7 @@
 package canned
 
 import (
+	"strings"
 	"time"
 
 	"vetting/core"
@@ -39,8 +40,13 @@ func host(n byte, name string) core.Host {
 	mac := []byte(Host)
 	mac[15], mac[16] = '0'+n/10, '0'+n%10
 
+	rack := ""
+	if shelf, unit, ok := strings.Cut(name, "-u"); ok {
+		rack = shelf + "/U" + unit
+	}
+
 	return core.Host{
-		MAC: core.MAC(mac), Name: name, Power: core.Power{Method: core.PowerManual}, CreatedAt: Now().Add(-48 * time.Hour), UpdatedAt: Now(),
+		MAC: core.MAC(mac), Name: name, Rack: rack, Power: core.Power{Method: core.PowerManual}, CreatedAt: Now().Add(-48 * time.Hour), UpdatedAt: Now(),
 		Identity: core.Identity{SMBIOSUUID: "4c4c4544-0043-3910-8046-b7c04f5231" + string(mac[15:]), BoardSerial: "CN7C9F1R" + string(mac[15:])},
 		SpecYAML: "cpus:\n  count: 2\nmemory:\n  total: 64 GiB\n  dimms: 4\n",
 	}

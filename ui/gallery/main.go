@@ -28,7 +28,7 @@ import (
 )
 
 func main() {
-	scene := flag.String("scene", "full", "empty, full, failed, hostile or broken")
+	scene := flag.String("scene", "full", "empty, full, failed, hostile, crowd or broken")
 	play := flag.Bool("play", false, "let the run go on, a step every second")
 	addr := flag.String("addr", "127.0.0.1:8444", "loopback address to listen on")
 
@@ -52,6 +52,8 @@ func run(ctx context.Context, scene canned.Scene, addr string, play bool) error 
 	cfg := ui.Config{
 		Ledger: ledger, Commands: &canned.Commands{}, Logs: canned.Lines(scene), Artifacts: canned.Files{}, ReportKeys: canned.Keys{}, Bell: bells,
 		Appliance: canned.Appliance(), Addr: addr, Now: canned.Now, Rand: rand.Reader, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Counts:   ui.Counts{Slots: func() int { return 3 }},
+		Netboot:  canned.Netboot,
 		Notifier: canned.Notifier{}, Expiring: canned.Expiring, Settings: canned.Settings,
 		Installed: &ui.Installed{
 			Handler: http.NotFoundHandler(), Mine: func(string, string, func(string) string) bool { return false }, Lines: lines,

@@ -8,6 +8,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/report"
+	"vetting/ui/text"
 )
 
 // mostBatch bounds the hosts of a batch.
@@ -67,7 +68,7 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 		return batch, err
 	}
 
-	slices.SortStableFunc(batch.Rows, func(a, b report.BatchRow) int { return natural(a.Host, b.Host) })
+	slices.SortStableFunc(batch.Rows, func(a, b report.BatchRow) int { return text.Natural(a.Host, b.Host) })
 
 	return batch, nil
 }

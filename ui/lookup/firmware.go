@@ -9,6 +9,7 @@ import (
 	"vetting/core/drift"
 	"vetting/core/problem"
 	"vetting/core/route"
+	"vetting/ui/text"
 )
 
 // firmwareMark says which run told last of a host's firmware.
@@ -124,7 +125,7 @@ func Fleet(r core.Reader, off bool, page Page) (hosts []route.FirmwareHost, next
 // WholeFleet lists the firmware of all hosts, by name.
 func WholeFleet(r core.Reader) ([]route.FirmwareHost, error) {
 	hosts, _, err := Fleet(r, false, Page{Limit: 1 << 20})
-	slices.SortFunc(hosts, func(a, b route.FirmwareHost) int { return natural(a.HostName, b.HostName) })
+	slices.SortFunc(hosts, func(a, b route.FirmwareHost) int { return text.Natural(a.HostName, b.HostName) })
 
 	return hosts, err
 }

@@ -8,11 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"vetting/core"
 	"vetting/core/bootdoctor"
+	"vetting/ui/text"
 )
 
 // The sizes of a page.
@@ -92,47 +92,11 @@ func Hosts(r core.Reader, page Page) ([]core.Host, string, error) {
 func AllHosts(r core.Reader) ([]core.Host, error) {
 	hosts, _, err := list[core.Host](r, core.TableHost, Page{Limit: 1 << 20})
 	slices.SortFunc(hosts, func(a, b core.Host) int {
-		return natural(a.Name, b.Name)
+		return text.Natural(a.Name, b.Name)
 	})
 
 	return hosts, err
 }
-
-// natural orders names as people do: "u9" before "u10".
-func natural(a, b string) int {
-	for a != "" && b != "" {
-		x, restA := chunk(a)
-		y, restB := chunk(b)
-
-		if isDigit(x[0]) && isDigit(y[0]) {
-			x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
-
-			if len(x) != len(y) {
-				return len(x) - len(y)
-			}
-		}
-
-		if c := strings.Compare(x, y); c != 0 {
-			return c
-		}
-
-		a, b = restA, restB
-	}
-
-	return len(a) - len(b)
-}
-
-// chunk cuts the leading run of digits or of other bytes off s.
-func chunk(s string) (head, rest string) {
-	i := 1
-	for i < len(s) && isDigit(s[i]) == isDigit(s[0]) {
-		i++
-	}
-
-	return s[:i], s[i:]
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // Host reads the host that has mac as its primary or another MAC.
 func Host(r core.Reader, mac core.MAC) (core.Host, error) {

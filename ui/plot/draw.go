@@ -116,6 +116,15 @@ func (c *Chart) area(l Line) string {
 	return b.String()
 }
 
+// scale tells a script how to read the picture back: the moments at its left and right
+// (milliseconds since 1970), the values at its bottom and top, and the unit.
+func (c *Chart) scale() string {
+	low, top := c.bounds()
+
+	return fmt.Sprintf("%d %d %s %s %s", c.from.UnixMilli(), c.to.UnixMilli(),
+		strconv.FormatFloat(low, 'g', 6, 64), strconv.FormatFloat(top, 'g', 6, 64), c.Unit)
+}
+
 // heights are the values with a line of their own: round numbers, four or so.
 func (c *Chart) heights() (ticks []tick) {
 	low, top := c.bounds()

@@ -195,7 +195,7 @@ func Diffs(list []core.SpecDiff) templ.Component {
 			templ_7745c5c3_Var10 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<div class=\"tw\"><table class=\"stk end\"><thead><tr><th>Field</th><th>Expected</th><th>Found</th><th>Verdict</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<div class=\"tw\" tabindex=\"0\"><table class=\"stk end\"><thead><tr><th>Field</th><th>Expected</th><th>Found</th><th>Verdict</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -385,7 +385,7 @@ func Components(list []report.Component) templ.Component {
 			templ_7745c5c3_Var19 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "<div class=\"tw\"><table class=\"stk end\"><thead><tr><th>Part</th><th>Model</th><th>Serial</th><th>Firmware</th><th>Details</th><th>Findings</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "<div class=\"tw\" tabindex=\"0\"><table class=\"stk end\"><thead><tr><th>Part</th><th>Model</th><th>Serial</th><th>Firmware</th><th>Details</th><th>Findings</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -365,7 +365,7 @@ func stageTable(stages []report.Stage) templ.Component {
 			templ_7745c5c3_Var12 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<section class=\"card\"><h2>Stages</h2><div class=\"tw\"><table class=\"stk\"><thead><tr><th>Stage</th><th>Verdict</th><th class=\"num\">Time</th><th>Result and coverage</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<section class=\"card\"><h2>Stages</h2><div class=\"tw\" tabindex=\"0\"><table class=\"stk\"><thead><tr><th>Stage</th><th>Verdict</th><th class=\"num\">Time</th><th>Result and coverage</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -524,7 +524,7 @@ func firmwareTable(list []report.Firmware, checks []report.Check) templ.Componen
 			templ_7745c5c3_Var19 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 48, "<section class=\"card\"><h2>Firmware</h2><div class=\"tw\"><table class=\"stk\"><thead><tr><th>Firmware</th><th>Part</th><th>Version</th><th>Date</th><th>Held against</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 48, "<section class=\"card\"><h2>Firmware</h2><div class=\"tw\" tabindex=\"0\"><table class=\"stk\"><thead><tr><th>Firmware</th><th>Part</th><th>Version</th><th>Date</th><th>Held against</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -726,7 +726,7 @@ func Evaluations(list []report.Evaluation) templ.Component {
 			templ_7745c5c3_Var29 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 63, "<div class=\"tw\"><table class=\"stk end\"><thead><tr><th>Stage</th><th>Rule and series</th><th>Worst</th><th>Measured</th><th>Limit</th><th>Verdict</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 63, "<div class=\"tw\" tabindex=\"0\"><table class=\"stk end\"><thead><tr><th>Stage</th><th>Rule and series</th><th>Worst</th><th>Measured</th><th>Limit</th><th>Verdict</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

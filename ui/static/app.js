@@ -8,7 +8,7 @@
 	const state = document.querySelector(".live");
 	const banner = document.querySelector(".banner");
 	let source = null, last = body.dataset.seq || "0", tries = 0, timer = 0;
-	let busy = false, again = false, fetched = 0;
+	let busy = false, again = false, fetched = 0, took = 0;
 
 	const say = (on, text) => {
 		if (state) { state.dataset.state = on ? "on" : "off"; state.textContent = on ? "live" : text; }
@@ -28,28 +28,49 @@
 		}
 	};
 
-	// A part that somebody is typing in, or has opened a menu in, is left alone.
+	// A menu that is open would close under the hand that chooses from it.
 	const inUse = el => {
 		const a = document.activeElement;
-		return a && el.contains(a) && /^(INPUT|TEXTAREA|SELECT)$/.test(a.tagName) || el.querySelector("details.confirm[open]");
+		return a && el.contains(a) && a.tagName === "SELECT";
 	};
 
+	// What changed is changed, and nothing else: focus, ticks, opened parts and
+	// scrolled boxes stay as they are, and five hundred tiles cost what one costs.
+	const keyOf = n => n.nodeType === 1 ? n.dataset.key || n.id : "";
+	const morph = (el, fresh) => {
+		if (el.isEqualNode(fresh)) return;
+		for (const a of [...el.attributes]) if (!fresh.hasAttribute(a.name) && !(a.name === "open" && el.id)) el.removeAttribute(a.name);
+		for (const a of fresh.attributes) if (el.getAttribute(a.name) !== a.value) el.setAttribute(a.name, a.value);
+		morphChildren(el, fresh);
+	};
+	const morphChildren = (el, fresh) => {
+		const keyed = new Map();
+		for (const n of el.children) { const k = keyOf(n); if (k) keyed.set(k, n); }
+		let at = el.firstChild;
+		for (const f of [...fresh.childNodes]) {
+			const k = keyOf(f);
+			let old = k ? keyed.get(k) : at;
+			while (!k && old && keyOf(old)) old = old.nextSibling;
+			if (old && old.nodeType === f.nodeType && old.nodeName === f.nodeName) {
+				if (old !== at) el.insertBefore(old, at); else at = at.nextSibling;
+				if (f.nodeType === 1) morph(old, f); else if (old.nodeValue !== f.nodeValue) old.nodeValue = f.nodeValue;
+			} else {
+				el.insertBefore(f, at);
+			}
+		}
+		while (at) { const next = at.nextSibling; at.remove(); at = next; }
+	};
 	const swap = (el, fresh) => {
-		if (el.dataset.was === fresh.innerHTML) return;
-		const was = fresh.innerHTML;
-		const open = [...el.querySelectorAll("details[id][open]")].map(d => d.id);
-		const focus = document.activeElement && el.contains(document.activeElement) ? document.activeElement.id : "";
-		el.replaceChildren(...fresh.childNodes);
+		localTimes(fresh);
 		el.className = fresh.className;
-		el.dataset.was = was;
-		for (const id of open) { const d = document.getElementById(id); if (d) d.open = true; }
-		if (focus) { const f = document.getElementById(focus); if (f) f.focus(); }
-		localTimes(el);
+		morphChildren(el, fresh);
+		countTicks();
 	};
 
 	const refresh = async () => {
 		if (busy) { again = true; return; }
 		busy = true; again = false;
+		const began = Date.now();
 		try {
 			const answer = await fetch(location.href, { headers: { "X-Live": "1" }, credentials: "same-origin", redirect: "manual", cache: "no-store" });
 			if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
@@ -60,9 +81,10 @@
 					if (el && !inUse(el)) swap(el, fresh);
 				}
 				if (page.title) document.title = page.title;
+				announce();
 			}
 		} catch { /* the stream says when the appliance is back */ }
-		fetched = Date.now(); busy = false;
+		fetched = Date.now(); took = fetched - began; busy = false;
 		if (again) later();
 	};
 
@@ -86,6 +108,13 @@
 	// What depends on the time alone is no event: a boot that stands still, for one.
 	setInterval(() => { if (!document.hidden && document.querySelector("[data-again]")) later(); }, 10000);
 
+	// A screen on the wall runs for months: it begins anew every night.
+	if (document.querySelector("[data-wall]")) {
+		const night = new Date();
+		night.setHours(28, 0, 0, 0);
+		setTimeout(() => location.reload(), (night - Date.now()) % 864e5);
+	}
+
 	// What was just done is said for a while, and not again when the page is
 	// loaded anew.
 	const done = document.getElementById("done");
@@ -96,14 +125,179 @@
 		setTimeout(() => done.remove(), 12000);
 	}
 
-	// At once, and then at most four times a second.
+	// At once, and then at most four times a second; less often where a page takes
+	// its time to be made and drawn.
 	const later = () => {
 		if (timer) return;
-		timer = setTimeout(() => { timer = 0; refresh(); }, Math.max(0, 250 - (Date.now() - fetched)));
+		timer = setTimeout(() => { timer = 0; refresh(); }, Math.max(0, Math.max(250, 4 * took) - (Date.now() - fetched)));
 	};
+
+	// One cursor for all plots: what was measured then is read back from the lines.
+	const NS = "http://www.w3.org/2000/svg", LEFT = 52, WIDE = 418, ABOVE = 20, HIGH = 166;
+	const near = (line, x) => {
+		let best = null;
+		for (const m of line.getAttribute("d").matchAll(/[ML](-?[\d.]+) (-?[\d.]+)/g)) {
+			const d = Math.abs(m[1] - x);
+			if (!best || d < best.d) best = { d, y: Number(m[2]) };
+		}
+		return best && best.d < 30 ? best.y : null;
+	};
+	const point = (box, part) => {
+		const [from, to, low, top, ...unit] = box.dataset.plot.split(" ");
+		let rule = box.querySelector(".cursor");
+		if (!rule) { rule = document.createElementNS(NS, "path"); rule.setAttribute("class", "cursor"); box.append(rule); }
+		const x = LEFT + part * WIDE;
+		rule.setAttribute("d", `M${x.toFixed(1)} ${ABOVE}V${ABOVE + HIGH}`);
+		const then = new Date(Number(from) + part * (to - from));
+		const keys = [...box.parentElement.querySelectorAll("[data-at]")];
+		box.querySelectorAll("path.line").forEach((line, i) => {
+			const y = near(line, x), key = keys[i];
+			if (!key) return;
+			if (key.dataset.span === undefined) key.dataset.span = key.textContent;
+			key.textContent = y === null ? "–" : `${Number((Number(top) - (y - ABOVE) / HIGH * (top - low)).toPrecision(4))} ${unit.join(" ")} at ${then.toLocaleTimeString()}`;
+		});
+	};
+	const unpoint = () => {
+		for (const c of document.querySelectorAll(".plot .cursor")) c.remove();
+		for (const k of document.querySelectorAll("[data-at][data-span]")) { k.textContent = k.dataset.span; delete k.dataset.span; }
+	};
+	let pointed = 0;
+	document.addEventListener("pointermove", e => {
+		const box = e.target.closest && e.target.closest("[data-plot]");
+		cancelAnimationFrame(pointed);
+		pointed = requestAnimationFrame(() => {
+			if (!box) { unpoint(); return; }
+			const r = box.getBoundingClientRect();
+			const part = ((e.clientX - r.left) / r.width * 480 - LEFT) / WIDE;
+			if (part < 0 || part > 1) { unpoint(); return; }
+			for (const b of document.querySelectorAll("[data-plot]")) if (b.checkVisibility()) point(b, part);
+		});
+	}, { passive: true });
+
+	// Hosts that are ticked, to do something with all of them.
+	const ticks = () => [...document.querySelectorAll(".tick input")];
+	const countTicks = () => {
+		const line = document.getElementById("picked"), all = document.querySelector("[data-all]");
+		if (!line) return;
+		const boxes = ticks(), n = boxes.filter(b => b.checked).length;
+		if (n) { line.dataset.n = n; line.textContent = n === 1 ? "1 host ticked" : `${n} hosts ticked`; } else { delete line.dataset.n; line.textContent = "Tick hosts to do something with several at once."; }
+		all.hidden = boxes.length < 2;
+		all.textContent = n === boxes.length ? "Untick all" : "Tick all shown";
+	};
+	document.addEventListener("change", e => { if (e.target.closest(".tick")) countTicks(); });
+	document.addEventListener("click", e => {
+		if (!e.target.closest("[data-all]")) return;
+		const boxes = ticks(), on = boxes.some(b => !b.checked);
+		for (const b of boxes) b.checked = on;
+		countTicks();
+	});
+
+	// Where a person can go: Ctrl K or /. The list is fetched when it is opened.
+	const make = (tag, props, ...kids) => { const el = Object.assign(document.createElement(tag), props); el.append(...kids); return el; };
+	let jumps = [], dialog = null;
+	const shut = () => { if (dialog) { dialog.close(); dialog.remove(); dialog = null; } };
+	const openDialog = (label, ...kids) => {
+		shut();
+		dialog = make("dialog", {}, ...kids);
+		dialog.setAttribute("aria-label", label);
+		dialog.addEventListener("close", shut);
+		dialog.addEventListener("click", e => { if (e.target === dialog) shut(); });
+		body.append(dialog);
+		dialog.showModal();
+	};
+	const palette = async () => {
+		const input = make("input", { type: "search", placeholder: "host, run or page", autocomplete: "off" }), list = make("ul", { id: "jumps" });
+		input.setAttribute("aria-label", "Go to");
+		for (const [k, v] of Object.entries({ role: "combobox", "aria-expanded": "true", "aria-controls": "jumps", "aria-autocomplete": "list" })) input.setAttribute(k, v);
+		list.setAttribute("role", "listbox");
+		list.setAttribute("aria-label", "Where to");
+		let at = 0;
+		const show = () => {
+			const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+			const fit = jumps.filter(j => words.every(w => `${j.word} ${j.find || ""} ${j.kind}`.toLowerCase().includes(w))).slice(0, 40);
+			at = Math.max(0, Math.min(at, fit.length - 1));
+			list.replaceChildren(...fit.map((j, i) => {
+				const li = make("li", { id: `jump-${i}` }, make("span", { textContent: j.word }), make("span", { className: "mut", textContent: j.kind }));
+				li.dataset.path = j.path;
+				li.addEventListener("click", () => { location.href = j.path; });
+				li.setAttribute("role", "option");
+				li.setAttribute("aria-selected", i === at);
+				return li;
+			}));
+			if (!fit.length) list.append(make("li", { className: "mut", textContent: "Nothing fits." }));
+			const on = list.children[at];
+			if (on && on.id) { input.setAttribute("aria-activedescendant", on.id); on.scrollIntoView({ block: "nearest" }); } else input.removeAttribute("aria-activedescendant");
+		};
+		input.addEventListener("input", () => { at = 0; show(); });
+		input.addEventListener("keydown", e => {
+			if (e.key === "ArrowDown" || e.key === "ArrowUp") { at += e.key === "ArrowDown" ? 1 : -1; show(); e.preventDefault(); }
+			if (e.key === "Enter") { const to = list.querySelector("[aria-selected=true]"); if (to) location.href = to.dataset.path; e.preventDefault(); }
+		});
+		openDialog("Go to", input, list);
+		show();
+		try {
+			const answer = await fetch("/palette", { credentials: "same-origin", redirect: "manual", cache: "no-store" });
+			if (answer.ok) { jumps = await answer.json(); show(); }
+		} catch { list.replaceChildren(make("li", { className: "mut", textContent: "The appliance does not answer." })); }
+	};
+	const help = () => {
+		const keys = make("dl", { className: "keys" });
+		for (const [k, what] of [["Ctrl K", "go to a host, a run or a page"], ["/", "search on this page, else the same"], ["g r", "rack; g h hosts, g u runs, g i inbox, g n netboot, g p profiles, g s settings"], ["j k", "next and previous host or row"], ["Enter", "open it"], ["x", "tick it"], ["v", "vet the ticked hosts"], ["l", "follow the log, or not"], ["Esc", "close"], ["?", "this"]]) {
+			keys.append(make("dt", {}, make("kbd", { textContent: k })), make("dd", { textContent: what }));
+		}
+		openDialog("Keys", make("h2", { textContent: "Keys" }), keys);
+	};
+
+	let chord = 0;
+	const stops = () => [...document.querySelectorAll(".tile, table.hosts tbody tr, table.stk tbody tr:has(a)")].filter((el, i, all) => all.indexOf(el) === i);
+	const step = by => {
+		const all = stops(), now = all.findIndex(el => el.classList.contains("at"));
+		if (!all.length) return;
+		const to = all[Math.max(0, Math.min(all.length - 1, now < 0 ? 0 : now + by))];
+		for (const el of all) el.classList.remove("at");
+		to.classList.add("at");
+		to.scrollIntoView({ block: "nearest" });
+		const a = to.querySelector("a"); if (a) a.focus({ preventScroll: true });
+	};
+	const goes = { r: "/", h: "/hosts", u: "/runs", i: "/inbox", n: "/netboot", p: "/profiles", s: "/settings" };
+	document.addEventListener("keydown", e => {
+		if (e.key.toLowerCase() === "k" && (e.ctrlKey || e.metaKey) && !e.altKey) { e.preventDefault(); palette(); return; }
+		const a = document.activeElement;
+		if (dialog || e.ctrlKey || e.metaKey || e.altKey || !document.querySelector("header.top") || a && /^(INPUT|TEXTAREA|SELECT)$/.test(a.tagName) && a.type !== "checkbox") return;
+		if (Date.now() - chord < 1500 && goes[e.key]) { location.href = goes[e.key]; return; }
+		chord = e.key === "g" ? Date.now() : 0;
+		const here = document.querySelector(".at");
+		switch (e.key) {
+		case "/": { const box = document.querySelector("main input[type=search]"); e.preventDefault(); if (box) box.focus(); else palette(); break; }
+		case "?": help(); break;
+		case "j": step(1); break;
+		case "k": step(-1); break;
+		case "x": { const box = here && here.querySelector(".tick input"); if (box) { box.checked = !box.checked; countTicks(); } break; }
+		case "v": { const pick = document.querySelector(".picked"); const box = here && here.querySelector(".tick input"); if (pick) { if (box && !ticks().some(b => b.checked)) box.checked = true; pick.closest("form").requestSubmit(); } break; }
+		case "l": if (follow) { follow.checked = !follow.checked; bottom(); } break;
+		}
+	});
+	const header = document.querySelector("header.top");
+	if (header) {
+		const go = make("button", { type: "button", className: "btn sml hide-s" }, "Go to ", make("kbd", { textContent: "Ctrl K" }));
+		go.addEventListener("click", palette);
+		header.insertBefore(go, header.querySelector(".live, form"));
+	}
+
+	// What a person who does not see the page must hear of: a state that has changed.
+	const ear = make("div", { className: "say" });
+	ear.setAttribute("role", "status");
+	ear.setAttribute("aria-live", "polite");
+	body.append(ear);
+	const standing = () => [...document.querySelectorAll("#run-head .v, .edge.hold > .v")].map(v => v.textContent.trim()).join(". ");
+	let stood = standing();
+	const announce = () => { const now = standing(); if (now !== stood) { stood = now; ear.textContent = now; } };
 
 	const log = document.getElementById("log");
 	const follow = document.getElementById("follow");
+	const sift = document.getElementById("sift");
+	const fits = row => { const words = sift ? sift.value.toLowerCase().split(/\s+/).filter(Boolean) : []; return words.every(w => row.textContent.toLowerCase().includes(w)); };
+	if (sift) sift.addEventListener("input", () => { for (const row of log.children) row.hidden = !fits(row); bottom(); });
 	const bottom = () => { if (log && (!follow || follow.checked)) log.scrollTop = log.scrollHeight; };
 
 	const addLines = data => {
@@ -115,6 +309,7 @@
 			row.className = { warn: "warn", warning: "warn", error: "fail" }[String(l.level).toLowerCase()] || "";
 			const clean = s => String(s || "").replace(/\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)/g, "").replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, "").slice(0, 4000);
 			row.textContent = `${new Date(l.time).toISOString().slice(11, 19)} ${clean(l.stage).padEnd(14)} ${clean(l.text)}\n`;
+			row.hidden = !fits(row);
 			log.append(row);
 		}
 		log.dataset.after = Math.max(known, data.after);
@@ -168,6 +363,7 @@
 
 	if (follow) follow.addEventListener("change", bottom);
 	localTimes(document);
+	countTicks();
 	bottom();
 	connect();
 })();

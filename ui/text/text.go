@@ -101,6 +101,17 @@ func Left(d time.Duration) string {
 	}
 }
 
+// Range writes a time still to go that is known to lie between two: "3 h 10 min to
+// 3 h 50 min"; one time where they read the same.
+func Range(low, high time.Duration) string {
+	from, to := strings.TrimPrefix(Left(max(time.Second, low)), "about "), strings.TrimPrefix(Left(max(time.Second, high)), "about ")
+	if from == to {
+		return "about " + to
+	}
+
+	return from + " to " + to
+}
+
 // UTC writes a moment for paper: "22 Nov 2026 22:31:00 UTC"; a dash for none.
 func UTC(t time.Time) string {
 	if t.IsZero() {

@@ -53,7 +53,24 @@ func (w Warning) tone() string {
 type entry struct{ path, name string }
 
 func (f Frame) entries() []entry {
-	return []entry{{"/", "Rack"}, {"/hosts", "Hosts"}, {"/runs", "Runs"}, {"/inbox", "Inbox"}, {"/settings", "Settings"}}
+	return []entry{
+		{"/", "Rack"}, {"/hosts", "Hosts"}, {"/runs", "Runs"}, {"/inbox", "Inbox"}, {"/netboot", "Netboot"}, {"/profiles", "Profiles"}, {"/settings", "Settings"},
+	}
+}
+
+// bar are the entries at the bottom of a phone's screen: what has no room there is
+// linked from the last one.
+func (f Frame) bar() []entry {
+	return []entry{{"/", "Rack"}, {"/hosts", "Hosts"}, {"/runs", "Runs"}, {"/inbox", "Inbox"}, {"/settings", "More"}}
+}
+
+// barred is the entry of the bar that is current.
+func (f Frame) barred() string {
+	if f.Active == "/netboot" || f.Active == "/profiles" {
+		return "/settings"
+	}
+
+	return f.Active
 }
 
 // operates reports whether who looks may register hosts, start and end runs.

@@ -20,6 +20,15 @@ type Hosts struct {
 	All   int // hosts there are, whatever the query
 }
 
+func (h *Hosts) pointers() []*HostRow {
+	list := make([]*HostRow, len(h.Rows))
+	for i := range h.Rows {
+		list[i] = &h.Rows[i]
+	}
+
+	return list
+}
+
 // NewHost is the form that registers a host.
 type NewHost struct {
 	Frame Frame
@@ -42,6 +51,7 @@ type Host struct {
 	Diagnosis *bootdoctor.Diagnosis
 	Profiles  []core.Profile
 	Chosen    string // profile of the form
+	Learned   bool   // the editor shows what a run found
 	Spec      string // as the editor shows it
 	SpecErr   *SpecError
 	Edit      *core.Host // as it was typed and refused; nil: nothing was

@@ -11,6 +11,7 @@ import (
 	"vetting/core/report"
 	"vetting/core/route"
 	"vetting/ui/mark"
+	"vetting/ui/pace"
 	"vetting/ui/plot"
 	"vetting/ui/text"
 )
@@ -22,6 +23,7 @@ type Run struct {
 	Run    core.Run
 	Report report.Report
 	Charts []plot.Chart
+	Plan   pace.Plan // of what earlier runs tell
 	Log    []core.LogLine
 	Files  []core.Artifact
 	Key    *core.HoldKey // of the hold, just handed out
@@ -81,13 +83,59 @@ func (r *Run) about() string {
 		return "kept powered on for you"
 	}
 
-	if at, _ := route.Position(run); at >= 0 && !run.State.Over() {
-		if left := text.Left(run.Stages[at].ETA); left != "" {
-			return left + " left in this stage, as the agent believes"
+	at, _ := route.Position(run)
+	if at < 0 || run.State.Over() {
+		return ""
+	}
+
+	if left, ok := r.Plan.Left(run, r.Frame.Now); ok {
+		if words := leftWords(left); words != "" {
+			return words + ", from " + learnedFrom(left.Runs, left.Own)
 		}
 	}
 
+	if left := text.Left(run.Stages[at].ETA); left != "" {
+		return left + " left in this stage, as the agent believes"
+	}
+
 	return ""
+}
+
+// leftWords says how long a run still takes: a range where there is enough behind it.
+func leftWords(l pace.Left) string {
+	switch {
+	case l.Ranged() && l.High > 0:
+		return text.Range(l.Low, l.High) + " left"
+	case l.Mid > 0:
+		return text.Left(l.Mid) + " left"
+	default:
+		return ""
+	}
+}
+
+// learnedFrom says what a time is based on.
+func learnedFrom(runs int, own bool) string {
+	words := text.Count(runs, "earlier run", "earlier runs")
+	if own {
+		return words + " of this model"
+	}
+
+	return words + " of other models"
+}
+
+// expected says how long a stage that was not reached will take; empty where nobody
+// has seen it.
+func (r *Run) expected(st *core.Stage) string {
+	span, known := r.Plan[st.Name]
+
+	switch {
+	case !known:
+		return ""
+	case span.Ranged():
+		return text.Range(span.Low, span.High)
+	default:
+		return text.Left(max(time.Second, span.Mid))
+	}
 }
 
 // polled is where the page asks for the plots again while the run goes on.
@@ -196,12 +244,14 @@ func stageMark(st *core.Stage) mark.Mark {
 }
 
 // stageNote is the small line of a row of the plan.
-func stageNote(st *core.Stage) string {
+func (r *Run) stageNote(st *core.Stage) string {
 	switch st.Phase {
 	case core.Active:
 		note := percent(st.Progress) + " %"
 		if left := text.Left(st.ETA); left != "" {
 			note += " · " + left + " left"
+		} else if mid := r.Plan[st.Name].Mid; mid > 0 && r.Plan[st.Name].Own {
+			note += " · usually " + strings.TrimPrefix(text.Left(mid), "about ")
 		}
 
 		return note
@@ -296,6 +346,12 @@ func (r *Run) specTold() bool {
 	i := r.Run.StageAt(core.SpecValidate)
 
 	return i >= 0 && r.Run.Stages[i].Phase == core.Done
+}
+
+// learnable reports whether whoever looks may take what this run found for the spec of
+// its host.
+func (r *Run) learnable() bool {
+	return r.Frame.operates() && r.Host.MAC != "" && r.specTold() && (len(r.Report.SpecDiffs) > 0 || r.Run.SpecYAML == "")
 }
 
 func (r *Run) specCoverage() string {

@@ -1,0 +1,67 @@
+package lookup_test
+
+import (
+	"testing"
+
+	"vetting/core"
+	"vetting/core/coretest"
+	"vetting/ui/lookup"
+)
+
+// A run that goes on is read anew each time, one that is over only once.
+func TestAShelfKeepsOnlyWhatDoesNotChange(t *testing.T) {
+	t.Parallel()
+
+	var shelf lookup.Shelf
+
+	ledger := coretest.NewLedger()
+	put := func(state core.State, product string) {
+		_, err := ledger.Update(t.Context(), func(txn core.Txn) error {
+			if err := txn.Put(core.TableRun, "01JD4X00000000000000000011", core.Run{ID: "01JD4X00000000000000000011", State: state}); err != nil {
+				return err
+			}
+
+			return txn.Put(core.TableInventory, "01JD4X00000000000000000011", core.Inventory{System: core.System{Product: product}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	read := func() (state core.State, model string) {
+		err := ledger.View(t.Context(), func(r core.Reader) error {
+			run, err := shelf.Run(r, "01JD4X00000000000000000011")
+			if err != nil {
+				return err
+			}
+
+			state = run.State
+			model, err = shelf.Model(r, run.ID)
+
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return state, model
+	}
+
+	for _, step := range []struct {
+		state     core.State
+		product   string
+		wantState core.State
+		wantModel string
+	}{
+		{core.StateBooting, "", core.StateBooting, ""},
+		{core.State(core.SMART), "R740", core.State(core.SMART), "R740"},
+		{core.StateCompleted, "R740", core.StateCompleted, "R740"},
+		{core.StateReleased, "R999", core.StateCompleted, "R740"},
+	} {
+		put(step.state, step.product)
+
+		if state, model := read(); state != step.wantState || model != step.wantModel {
+			t.Errorf("with %s and %q read %s and %q", step.state, step.product, state, model)
+		}
+	}
+}
