@@ -200,3 +200,6 @@ func (v *verifier) conclude() error {
 
 	return nil
 }
+
+// Schema is the version of what is written in the ledger.
+func (s *Store) Schema() uint16 { return s.cfg.schema.version }

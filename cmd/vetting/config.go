@@ -32,6 +32,7 @@ type Config struct {
 	Hosts      HostsConfig      `yaml:"hosts"`
 	Retention  RetentionConfig  `yaml:"retention"`
 	Janitor    JanitorConfig    `yaml:"janitor"`
+	Backup     BackupConfig     `yaml:"backup"`
 
 	Notifiers map[string]NotifierConfig `yaml:"notifiers,omitempty"`
 	Routes    []RouteConfig             `yaml:"routes,omitempty"`
@@ -189,6 +190,7 @@ func Defaults() Config {
 		Hosts:     HostsConfig{Trash: Duration(30 * 24 * time.Hour)},
 		Retention: RetentionConfig{Artifacts: Duration(kept.Artifacts), Logs: Duration(kept.Logs), Failed: Duration(kept.Failed), Samples: Duration(kept.Samples)},
 		Janitor:   JanitorConfig{Interval: Duration(time.Hour)},
+		Backup:    BackupConfig{Interval: Duration(24 * time.Hour), Keep: 7},
 	}
 }
 
@@ -197,7 +199,7 @@ func (c *Config) Validate() error {
 	sweeps := c.sweeps()
 
 	return errors.Join(c.validateTop(), c.Console.validate(), c.Netboot.validate(), c.Traffic.validate(), c.HostAPI.validate(), c.Run.validate(),
-		c.Hosts.validate(), sweeps.Validate(), c.validateRoutes(), c.validateProfiles())
+		c.Hosts.validate(), sweeps.Validate(), c.Backup.validate(), c.validateRoutes(), c.validateProfiles())
 }
 
 func (c *Config) validateTop() error {

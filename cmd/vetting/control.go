@@ -26,6 +26,8 @@ const controlSocket = "control.sock"
 type keysmith interface {
 	SetupLink(ctx context.Context) (string, error)
 	CreateToken(ctx context.Context, name, scope string, life time.Duration) (string, error)
+	// Backup writes a backup; see package backup.
+	Backup(ctx context.Context, w io.Writer, keys bool) error
 	// Reload reads the configuration again and says what came of it.
 	Reload(ctx context.Context) (string, error)
 }
@@ -74,7 +76,7 @@ func serveControl(ctx context.Context, dir string, smith keysmith, log *slog.Log
 	}
 
 	server := &http.Server{
-		Handler:           controlHandler(smith),
+		Handler:           controlHandler(smith, log),
 		ReadHeaderTimeout: 5 * time.Second,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
@@ -90,7 +92,21 @@ func serveControl(ctx context.Context, dir string, smith keysmith, log *slog.Log
 	return nil
 }
 
-func controlHandler(smith keysmith) http.Handler {
+func controlHandler(smith keysmith, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", orders(smith))
+	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) {
+		if err := smith.Backup(r.Context(), w, r.URL.Query().Has("keys")); err != nil {
+			log.Error("no backup was made", slog.String("error", err.Error()))
+
+			panic(http.ErrAbortHandler) // whoever asked has half of it, and must know
+		}
+	})
+
+	return mux
+}
+
+func orders(smith keysmith) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var ask controlRequest
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"time"
 
@@ -45,6 +46,11 @@ func (o offline) CreateToken(ctx context.Context, name, scope string, life time.
 	secret, _, err := o.book.CreateToken(ctx, "terminal", name, parsed, life)
 
 	return secret, err
+}
+
+// Backup is made of the ledger itself where no appliance runs; see takeBackup.
+func (offline) Backup(context.Context, io.Writer, bool) error {
+	return errors.New("making a backup: no appliance runs on this data directory")
 }
 
 // Reload has nobody to tell.

@@ -130,6 +130,7 @@ func (a *appliance) common() []component {
 		{"janitor", a.janitor.Run},
 		{"control", func(ctx context.Context) error { return serveControl(ctx, a.config.DataDir, smith{a.ui, a}, a.log) }},
 		{"hangups", a.heedHangups},
+		{"backups", a.keepBackups},
 	}
 }
 
@@ -206,6 +207,11 @@ type smith struct {
 // CreateToken makes an API token for a person at the terminal.
 func (s smith) CreateToken(ctx context.Context, name, scope string, life time.Duration) (string, error) {
 	return s.CreateTokenFor(ctx, name, scope, life)
+}
+
+// Backup writes a backup for a person at the terminal.
+func (s smith) Backup(ctx context.Context, w io.Writer, keys bool) error {
+	return s.appliance.writeBackup(ctx, w, keys, "local")
 }
 
 // Reload reads the configuration again.

@@ -100,6 +100,10 @@ func upkeepSettings() []setting {
 		},
 		{"retention.samples", "", "how long samples are kept raw after the end of the run, where they are summed up", func(c *Config) any { return &c.Retention.Samples }},
 		{"janitor.interval", "", "how often is looked for what may go", func(c *Config) any { return &c.Janitor.Interval }},
+		{"backup.dir", "", "folder that backups are put into by themselves; empty: none are made", func(c *Config) any { return &c.Backup.Dir }},
+		{"backup.interval", "", "how old the newest backup gets before the next is made", func(c *Config) any { return &c.Backup.Interval }},
+		{"backup.keep", "", "how many of them are kept; the oldest go once a new one was read again", func(c *Config) any { return &c.Backup.Keep }},
+		{"backup.keys", "", "put the key pairs and secrets of the appliance into them, so that another machine can take its place at once", func(c *Config) any { return &c.Backup.Keys }},
 	}
 }
 

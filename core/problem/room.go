@@ -9,7 +9,7 @@ import (
 // rooms lists the codes that the rooms raise themselves.
 func rooms() []Entry {
 	return slices.Concat(
-		agentCalls(), agentFaults(), agentStages(), ledgers(), records(), logs(), artifacts(),
+		agentCalls(), agentFaults(), agentStages(), ledgers(), backups(), records(), logs(), artifacts(),
 		dhcps(), cards(), accounts(), people(), links(), tokens(), consoles(), orders(), powers(), notices(),
 	)
 }
@@ -142,6 +142,32 @@ func agentStages() []Entry {
 			"agent/stage-unknown", "The boot image does not have this stage",
 			"Agent and appliance are of different versions.",
 			"Boot the image that came with this appliance.", core.Critical,
+		},
+	}
+}
+
+// backups lists what can be wrong with a backup.
+func backups() []Entry {
+	return []Entry{
+		{
+			"backup/damaged", "The backup is damaged",
+			"It is not what was written, or its end is missing.",
+			"Take an older one. Look at the disk that it lies on.", core.Critical,
+		},
+		{
+			"backup/data-in-the-way", "There is data already",
+			"A backup is never restored over data, nor under an appliance that runs.",
+			"Stop the appliance, move its data directory away, and restore again.", core.Warning,
+		},
+		{
+			"backup/newer-format", "Backup of a newer version",
+			"This program does not know its format.",
+			"Restore it with the program that wrote it, or a newer one.", core.Critical,
+		},
+		{
+			"backup/nothing", "Nothing to back up",
+			"There is no ledger in the data directory.",
+			"Name the appliance's data directory with --data-dir.", core.Warning,
 		},
 	}
 }

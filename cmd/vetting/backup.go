@@ -1,0 +1,411 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vetting/core"
+	"vetting/store"
+	"vetting/store/backup"
+)
+
+// BackupConfig says where backups are put by themselves, how often, and how many are kept.
+type BackupConfig struct {
+	Dir      string   `yaml:"dir"`
+	Interval Duration `yaml:"interval"`
+	Keep     int      `yaml:"keep"`
+	Keys     bool     `yaml:"keys"`
+}
+
+func (b BackupConfig) validate() error {
+	var faults []error
+
+	if b.Dir != "" && !filepath.IsAbs(b.Dir) {
+		faults = append(faults, fmt.Errorf("backup.dir: %q is no absolute path", b.Dir))
+	}
+
+	if time.Duration(b.Interval) < time.Minute {
+		faults = append(faults, fmt.Errorf("backup.interval: %s is under a minute", b.Interval))
+	}
+
+	if b.Keep < 1 {
+		faults = append(faults, fmt.Errorf("backup.keep: %d is not at least 1", b.Keep))
+	}
+
+	return errors.Join(faults...)
+}
+
+// keyFiles are the files of the data directory that open something. With them another
+// machine is this appliance to agents under way and to browsers.
+func keyFiles() []string {
+	return []string{gateKey + ".crt", gateKey + ".key", consoleKey + ".crt", consoleKey + ".key", holdSecret, tokenSecret}
+}
+
+// backedUp is what a backup is made of.
+func backedUp(ctx context.Context, ledger *store.Store, dir string, keys bool, now time.Time) (backup.Source, error) {
+	id, err := identify(ctx, ledger)
+	if err != nil && !errors.Is(err, core.ErrFull) {
+		return backup.Source{}, err
+	}
+
+	s := backup.Source{
+		Manifest: backup.Manifest{Made: now.UTC().Truncate(time.Second), Program: version(), Appliance: id, Keys: keys},
+		Ledger:   ledger, Dir: dir, Folders: []string{logDir, artifactDir, overlayDir},
+	}
+
+	if keys {
+		s.Files = keyFiles()
+	}
+
+	return s, nil
+}
+
+// writeBackup writes a backup of the running appliance and puts it into the audit trail.
+func (a *appliance) writeBackup(ctx context.Context, w io.Writer, keys bool, who string) error {
+	source, err := backedUp(ctx, a.store, a.config.DataDir, keys, time.Now())
+	if err != nil {
+		return err
+	}
+
+	text := "made a backup, without keys"
+	if keys {
+		text = "made a backup, with the keys of the appliance"
+	}
+
+	// Before it, so that whoever takes it away stands in it, too. A full disk must not
+	// keep anybody from saving what is on it.
+	_, err = a.store.Update(ctx, func(txn core.Txn) error {
+		return core.WriteAudit(txn, core.Audit{Time: source.Manifest.Made, Who: who, Action: "backup.create", Object: "ledger", Text: text})
+	})
+	if err != nil && !errors.Is(err, core.ErrFull) {
+		return err
+	}
+
+	_, err = backup.Write(ctx, w, source)
+
+	return err
+}
+
+// Names of backups that the appliance puts somewhere by itself.
+const (
+	backupPrefix = "vetting-"
+	backupSuffix = ".backup"
+	backupTime   = "20060102T150405Z"
+)
+
+// keepBackups makes backups as the configuration says, until ctx ends.
+func (a *appliance) keepBackups(ctx context.Context) error {
+	plan := a.config.Backup
+	if plan.Dir == "" {
+		return nil
+	}
+
+	for {
+		due := time.Until(nextBackup(plan, backupsIn(plan.Dir)))
+
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(due, 0)):
+		}
+
+		name, err := a.backUpTo(ctx, plan, time.Now())
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was told to end
+		}
+
+		if err == nil {
+			a.log.Info("backup made", slog.String("file", name))
+			a.warnings.settle("backup")
+
+			continue
+		}
+
+		a.log.Error("no backup was made", slog.String("error", err.Error()))
+		a.warnings.warn("backup", core.Critical, "The backup that was due could not be made: "+firstLine(err.Error())+". It is tried again in an hour.")
+
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Hour):
+		}
+	}
+}
+
+// backupsIn lists the names of backups in a folder, the oldest first.
+func backupsIn(dir string) []string {
+	names, err := filepath.Glob(filepath.Join(dir, backupPrefix+"*"+backupSuffix))
+	if err != nil {
+		return nil
+	}
+
+	slices.Sort(names)
+
+	return names
+}
+
+// nextBackup is when the next one is due.
+func nextBackup(plan BackupConfig, have []string) time.Time {
+	if len(have) == 0 {
+		return time.Time{}
+	}
+
+	name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(have[len(have)-1]), backupPrefix), backupSuffix)
+
+	at, err := time.Parse(backupTime, name)
+	if err != nil || at.After(time.Now()) {
+		return time.Time{} // the clock has jumped, or the name is another's
+	}
+
+	return at.Add(time.Duration(plan.Interval))
+}
+
+// backUpTo makes a backup in the plan's folder, reads it again, and only then removes
+// those that are too many.
+func (a *appliance) backUpTo(ctx context.Context, plan BackupConfig, now time.Time) (string, error) {
+	path := filepath.Join(plan.Dir, backupPrefix+now.UTC().Format(backupTime)+backupSuffix)
+
+	_, err := keepBackup(ctx, path, func(w io.Writer) error {
+		return a.writeBackup(ctx, w, plan.Keys, "appliance")
+	})
+	if err != nil {
+		return "", err
+	}
+
+	have := backupsIn(plan.Dir)
+	for _, old := range have[:max(0, len(have)-plan.Keep)] {
+		err = errors.Join(err, os.Remove(old))
+	}
+
+	return path, err
+}
+
+// keepBackup writes a file by write, reads it again from the beginning to the end, and
+// gives it its name only then. Only its owner may read it.
+func keepBackup(ctx context.Context, path string, write func(io.Writer) error) (s backup.Summary, err error) {
+	half := path + ".part"
+
+	file, err := os.OpenFile(half, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return s, fmt.Errorf("making the backup: %w", err)
+	}
+
+	err = write(file)
+	if err == nil {
+		err = file.Sync()
+	}
+
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+
+	if err == nil {
+		s, err = backup.Verify(ctx, file)
+	}
+
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(half, path)
+	}
+
+	if err != nil {
+		return s, errors.Join(err, os.Remove(half))
+	}
+
+	return s, nil
+}
+
+func (c *cli) backupCommand() *cobra.Command {
+	var keys bool
+
+	create := &cobra.Command{
+		Use: "create FILE", Short: "Back up all that the appliance must not forget, while it runs or while it does not", Args: exactly("FILE"),
+		Long: "Ledger, logs, artifacts and overlays as of one moment; what is written meanwhile is not delayed. FILE - is standard output.\n" +
+			"The file is read again before it gets its name. It holds the passwords of BMCs, which are in the ledger: keep it as you keep them.\n" +
+			"Without --with-keys the key pairs and secrets of the appliance are not in it: another machine that it is restored on makes new ones,\n" +
+			"browsers ask again, and hosts that are under test at that moment must boot anew.",
+		Example: "  sudo vetting backup create /var/backups/vetting.backup --with-keys",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, _, err := c.load(cmd)
+			if err != nil {
+				return err
+			}
+
+			write := func(w io.Writer) error { return takeBackup(cmd.Context(), &config, keys, w) }
+
+			if args[0] == "-" {
+				return write(c.out)
+			}
+
+			s, err := keepBackup(cmd.Context(), args[0], write)
+			if err != nil {
+				return err
+			}
+
+			return c.tellBackup(args[0], &s)
+		},
+	}
+	settingFlags(create)
+	create.Flags().BoolVar(&keys, "with-keys", false, "with the key pairs and secrets of the appliance, so that another machine can take its place at once")
+
+	return group("backup", "Back the appliance up, and make it anew from a backup", create, c.backupVerifyCommand(), c.backupRestoreCommand())
+}
+
+func (c *cli) tellBackup(name string, s *backup.Summary) error {
+	keys := "without keys"
+	if s.Keys {
+		keys = "with keys"
+	}
+
+	_, err := fmt.Fprintf(c.out, "%s: whole; of %s, %s, %d files, %.1f MiB, %s\n",
+		name, s.Made.Format(time.RFC3339), &s.Ledger, s.Files, float64(s.Bytes)/(1<<20), keys)
+
+	return err
+}
+
+func (c *cli) backupVerifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "verify FILE", Short: "Read a backup from end to end and prove it whole, or name the damage", Args: exactly("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := os.Open(args[0])
+			if err != nil {
+				return fmt.Errorf("opening the backup: %w", err)
+			}
+
+			s, err := backup.Verify(cmd.Context(), file)
+			if err = errors.Join(err, file.Close()); err != nil {
+				return err
+			}
+
+			return c.tellBackup(args[0], &s)
+		},
+	}
+}
+
+func (c *cli) backupRestoreCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "restore FILE", Short: "Make a data directory of a backup, whole or not at all, where there is none yet", Args: exactly("FILE"),
+		Long: "The ledger is proved before it gets its place; one of an older program is brought up to date, one of a newer program is refused.\n" +
+			"Nothing is written over data that is there. Start the appliance afterwards.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, _, err := c.load(cmd)
+			if err != nil {
+				return err
+			}
+
+			file, err := os.Open(args[0])
+			if err != nil {
+				return fmt.Errorf("opening the backup: %w", err)
+			}
+
+			s, err := restoreBackup(cmd.Context(), file, config.DataDir)
+			if err = errors.Join(err, file.Close()); err != nil {
+				return err
+			}
+
+			if err := c.tellBackup(args[0], &s); err != nil {
+				return err
+			}
+
+			_, err = fmt.Fprintf(c.out, "restored into %s; start the appliance\n", config.DataDir)
+
+			return err
+		},
+	}
+	settingFlags(cmd)
+
+	return cmd
+}
+
+// restoreBackup restores into a data directory, as its owner.
+func restoreBackup(ctx context.Context, from io.Reader, dir string) (s backup.Summary, err error) {
+	if runsOn(ctx, dir) {
+		return s, core.NewProblem(core.ErrConflict, "backup/data-in-the-way", "An appliance runs on "+dir+". Stop it and move its data directory away.")
+	}
+
+	if err := standInFor(dir); err != nil {
+		return s, err
+	}
+
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return s, fmt.Errorf("making the data directory: %w", err)
+	}
+
+	return backup.Restore(ctx, from, dir, ledgerDir)
+}
+
+// takeBackup has the running appliance write a backup, or opens the ledger when none
+// runs.
+func takeBackup(ctx context.Context, config *Config, keys bool, w io.Writer) (err error) {
+	err = askBackup(ctx, config.DataDir, keys, w)
+	if !errors.Is(err, core.ErrNotFound) {
+		return err
+	}
+
+	ledgerAt := filepath.Join(config.DataDir, ledgerDir)
+	if _, err := os.Stat(ledgerAt); errors.Is(err, fs.ErrNotExist) {
+		return core.NewProblem(core.ErrNotFound, "backup/nothing", "There is no ledger in "+ledgerAt+", so there is nothing to back up.")
+	}
+
+	if err := standInFor(config.DataDir); err != nil {
+		return err
+	}
+
+	ledger, err := store.Open(ctx, store.Config{Dir: ledgerAt})
+	if err != nil {
+		return err
+	}
+
+	defer func() { err = errors.Join(err, ledger.Close()) }()
+
+	source, err := backedUp(ctx, ledger, config.DataDir, keys, time.Now())
+	if err != nil {
+		return err
+	}
+
+	_, err = backup.Write(ctx, w, source)
+
+	return err
+}
+
+// askBackup copies a backup from the control socket. ErrNotFound: no appliance runs.
+func askBackup(ctx context.Context, dir string, keys bool, w io.Writer) error {
+	path := filepath.Join(dir, controlSocket)
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		},
+	}}
+
+	at := "http://control/backup"
+	if keys {
+		at += "?keys"
+	}
+
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, at, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("writing the request: %w", err)
+	}
+
+	answer, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w: no appliance answers at %s", core.ErrNotFound, path)
+	}
+
+	// What the appliance could not write to the end is cut off, and no backup.
+	_, err = io.Copy(w, answer.Body)
+
+	return errors.Join(err, answer.Body.Close())
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vetting/cmd/client"
+	"vetting/core"
+	"vetting/core/route"
+	"vetting/store/backup"
+)
+
+// A machine that an appliance's backup is restored on goes on as that appliance: with
+// its hosts, its runs under way, its people and the key that agents pin.
+func TestAnotherMachineTakesThePlaceOfTheAppliance(t *testing.T) {
+	t.Parallel()
+
+	first, second := t.TempDir(), filepath.Join(t.TempDir(), "new")
+	a := deskAppliance(t, first, nil)
+	token, people := operatorOf(t, a)
+
+	var run route.Run
+
+	for _, call := range []client.Request{
+		{Route: "hosts.create", Body: route.HostCreate{MAC: "52:54:00:00:00:07", Name: "rack7"}},
+		{Route: "hosts.start", Params: []string{"52:54:00:00:00:07"}, Body: route.RunStart{Profile: "quick"}},
+	} {
+		if err := people.Call(t.Context(), call, &run); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// While the first one runs: over its socket, as root or its own user does it.
+	file := filepath.Join(t.TempDir(), "a.backup")
+
+	made, err := keepBackup(t.Context(), file, func(w io.Writer) error { return takeBackup(t.Context(), &a.config, true, w) })
+	if err != nil || !made.Keys || made.Appliance != a.about.ID {
+		t.Fatalf("%+v, %v", made, err)
+	}
+
+	in, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+
+	if _, err := restoreBackup(t.Context(), in, second); err != nil {
+		t.Fatal(err)
+	}
+
+	b := deskAppliance(t, second, nil)
+	if b.about.ID != a.about.ID || string(b.gate.Certificate[0]) != string(a.gate.Certificate[0]) {
+		t.Error("the second is another appliance")
+	}
+
+	// The token that the first one gave opens the second one, whose certificate is the same.
+	again, err := client.New(b.ui.URL(), token, filepath.Join(first, consoleKey+".crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var there route.Run
+	if err := again.Call(t.Context(), client.Request{Route: "runs.get", Params: []string{string(run.ID)}}, &there); err != nil || there.Host != run.Host {
+		t.Errorf("%+v, %v", there, err)
+	}
+
+	if err := again.Call(t.Context(), client.Request{Route: "runs.cancel", Params: []string{string(run.ID)}}, &there); err != nil || there.State != core.StateCancelled {
+		t.Errorf("the run does not go on: %+v, %v", there.State, err)
+	}
+
+	var trail route.AuditList
+	if err := again.Call(t.Context(), client.Request{Route: "audit.list"}, &trail); err != nil || !strings.Contains(trailOf(trail), "backup.create") {
+		t.Errorf("the backup is not in the audit trail: %s, %v", trailOf(trail), err)
+	}
+
+	// Not under an appliance that runs, and not over its data.
+	if _, err := restoreBackup(t.Context(), in, first); err == nil || !strings.Contains(err.Error(), "runs on") {
+		t.Errorf("restored under a running appliance: %v", err)
+	}
+}
+
+func operatorOf(t *testing.T, a *appliance) (token string, people *client.Client) {
+	t.Helper()
+
+	token, err := a.ui.CreateToken(t.Context(), "op", "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	people, err = client.New(a.ui.URL(), token, filepath.Join(a.config.DataDir, consoleKey+".crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return token, people
+}
+
+func trailOf(list route.AuditList) (all string) {
+	for _, e := range list.Entries {
+		all += e.Action + " "
+	}
+
+	return all
+}
+
+// By itself the appliance makes a backup when one is due, and keeps as many as it was
+// told; one that cannot be made is told to everybody who looks.
+func TestBackupsAreMadeAndRemoved(t *testing.T) {
+	t.Parallel()
+
+	a := deskAppliance(t, t.TempDir(), nil)
+	plan := BackupConfig{Dir: t.TempDir(), Interval: Duration(time.Hour), Keep: 2}
+	start := time.Now().Add(-5 * time.Hour).Truncate(time.Second)
+
+	if next := nextBackup(plan, backupsIn(plan.Dir)); !next.IsZero() {
+		t.Errorf("the first is due at %s", next)
+	}
+
+	for n := range 4 {
+		if _, err := a.backUpTo(t.Context(), plan, start.Add(time.Duration(n)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	have := backupsIn(plan.Dir)
+	if len(have) != 2 {
+		t.Fatalf("kept %v", have)
+	}
+
+	if next := nextBackup(plan, have); !next.Equal(start.Add(4 * time.Hour)) {
+		t.Errorf("the next is due at %s, not %s", next, start.Add(4*time.Hour))
+	}
+
+	file, err := os.Open(have[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+
+	if s, err := backup.Verify(t.Context(), file); err != nil || s.Keys {
+		t.Errorf("%+v, %v", s, err)
+	}
+
+	plan.Dir = filepath.Join(plan.Dir, "gone")
+	if _, err := a.backUpTo(t.Context(), plan, start); err == nil {
+		t.Error("made in a folder that is not there")
+	}
+
+	// A clock that was ahead once must not hold backups back for years.
+	if next := nextBackup(plan, []string{"vetting-20990101T000000Z.backup"}); !next.IsZero() {
+		t.Errorf("after a jump of the clock the next is due at %s", next)
+	}
+}
+
+func TestAnUnavailableFolderIsTold(t *testing.T) {
+	t.Parallel()
+
+	a := deskAppliance(t, t.TempDir(), nil)
+	a.config.Backup = BackupConfig{Dir: "/nowhere/at/all", Interval: Duration(time.Hour), Keep: 1}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+
+	go func() { ended <- a.keepBackups(ctx) }()
+
+	for len(a.warnings.list()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+
+	cancel()
+
+	if err := <-ended; err != nil || !strings.Contains(a.warnings.list()[0].Text, "could not be made") {
+		t.Errorf("%v %v", a.warnings.list(), err)
+	}
+}
