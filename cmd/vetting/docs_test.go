@@ -25,11 +25,12 @@ var update = flag.Bool("update", false, "rewrite the pages under docs")
 // drift: go test ./cmd/vetting -run TestReferencePages -update.
 func TestReferencePages(t *testing.T) {
 	for name, page := range map[string]string{
-		"reason-codes.md":  problem.Markdown(),
-		"configuration.md": configurationPage(t),
-		"api.md":           apiPage(),
-		"licences.md":      licencePage(t),
-		"cli.md":           commandPage(t),
+		"troubleshooting.md": troublePage(),
+		"reason-codes.md":    problem.Markdown(),
+		"configuration.md":   configurationPage(t),
+		"api.md":             apiPage(),
+		"licences.md":        licencePage(t),
+		"cli.md":             commandPage(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("..", "..", "docs", name)

@@ -49,11 +49,17 @@ func withoutRights() {
 // find an appliance without a test NIC running at VETTING_SERVER; those whose name
 // begins with "cli" one with simulated hosts, too.
 func TestScripts(t *testing.T) {
+	runScripts(t, filepath.Join("testdata", "script"))
+}
+
+func runScripts(t *testing.T, dir string) {
+	t.Helper()
+
 	desk := sync.OnceValues(func() ([]string, error) { return openDesk(t) })
 	play := sync.OnceValues(func() ([]string, error) { return openPlayground(t) })
 
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Vars = append(env.Vars, "VETTING_DATA_DIR="+filepath.Join(env.WorkDir, "data"))
 

@@ -23,6 +23,9 @@ const (
 	DoctorOrderExhausted = "boot/order-exhausted"
 )
 
+// Boots returns the causes of boots that come to a standstill, in the order of a boot.
+func Boots() []Entry { return doctors() }
+
 // doctors lists the causes of boots that come to a standstill.
 func doctors() []Entry {
 	return []Entry{
