@@ -204,6 +204,17 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// SpaceOf returns what the disk under a folder has, and what an appliance whose ledger
+// lies there sheds for it.
+func SpaceOf(dir string) (Space, Shed, error) {
+	space, err := spaceOf(dir)
+	if err != nil {
+		return Space{}, ShedAll, err
+	}
+
+	return space, newGovernor(&Config{Dir: dir}).level(space), nil
+}
+
 // Space returns what the disk under the ledger has and what to shed for it.
 func (s *Store) Space() (Space, Shed, error) {
 	space, err := s.room.space()

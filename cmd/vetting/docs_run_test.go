@@ -168,7 +168,7 @@ func troublePage() string {
 	}
 
 	page.WriteString("\n## A host comes, and its run ends in `error`\n\nThen we broke, or lost contact: it says nothing about the hardware. " +
-		"The finding names the code; `vetting run logs RUN` has what the agent said.\nRun it again.\n")
+		"The finding names the code; `vetting run logs RUN` has what the agent said.\nRun it again;\nwhere it ends so again, `vetting support FILE` writes a bundle for those who help.\n")
 
 	return page.String()
 }

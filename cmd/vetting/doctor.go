@@ -52,21 +52,23 @@ func (c *checkup) judge(check, good string, err error) {
 }
 
 // doctorCommand looks at what serve needs before it is started, or while it runs.
-// It changes nothing but for a file that it makes in the data directory and removes.
+// It changes nothing but for a file that it makes in the data directory and removes,
+// and, when told to, what mend.go mends.
 func (c *cli) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Look at whether this machine has what the appliance needs; changes nothing", Args: noArgs,
-		Long: "Looks at the configuration and its secrets, the boot image, the rights of this program, the data directory, the test NIC,\n" +
-			"its address and ports, and the console's address and certificate. Where no appliance runs, it asks the test\n" +
+		Use: "doctor", Short: "Look at whether this machine has what the appliance needs; changes nothing unless told to", Args: noArgs,
+		Long: "Looks at the configuration and its secrets, the boot image, the rights of this program, the data directory and its disk,\n" +
+			"the clock, the test NIC, its address and ports, and the console's address and certificate. Where no appliance runs, it asks the test\n" +
 			"network for 4 s whether there are other DHCP servers, another user of our address, or spanning tree, as serve does.\n" +
 			"Give it the same flags and the same user as serve.",
 	}
+	fix := cmd.Flags().Bool("fix", false, "mend what can be mended without asking: owners and modes of files in the data directory; takes root")
 	show := operator.Lister(cmd, c.out, "checks", "check result detail", "check")
 
 	settingFlags(cmd)
 
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found := c.examineMachine(cmd)
+		found := c.examineMachine(cmd, *fix)
 		if err := show(found); err != nil {
 			return err
 		}
@@ -83,7 +85,7 @@ func (c *cli) doctorCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) examineMachine(cmd *cobra.Command) *checkup {
+func (c *cli) examineMachine(cmd *cobra.Command, fix bool) *checkup {
 	found := &checkup{}
 
 	config, source, err := c.load(cmd)
@@ -103,6 +105,9 @@ func (c *cli) examineMachine(cmd *cobra.Command) *checkup {
 	found.judge("boot image", "whole", bootImage())
 	found.judge("rights", "this program has them all", nic.Check())
 	found.judge("data directory", config.DataDir, writable(config.DataDir))
+	found.keeping(config.DataDir, fix)
+	found.room(config.DataDir)
+	found.clock(time.Now())
 	found.card(config.Netboot)
 	found.network(cmd.Context(), &config)
 	found.console(cmd.Context(), &config)
