@@ -59,12 +59,14 @@ var rooms = map[string][]string{
 	},
 	"cmd/vetting": {
 		"core", "core/engine", "core/signal", "netboot", "initramfs", "initramfs/overlay", "initramfs/stick", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
-		"cmd/client", "firmware",
+		"cmd/client", "firmware", "docs",
 		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra",
 	},
 	"cmd/vetting-agent": {"core", "agent", "agent/partner", "agent/wire", "firmware/inventory"},
 	// Packages of the built program: only what it installs, too.
 	"cmd/vetting-package": {"cmd/vetting"},
+	// The pages of the documentation, for the program to show.
+	"docs": {},
 	// The public API from outside: one client for the command line and the lab.
 	"cmd/client": {"core"},
 	// The lab starts virtual hosts around the appliance; it is no part of it.
