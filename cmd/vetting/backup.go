@@ -348,8 +348,8 @@ func restoreBackup(ctx context.Context, from io.Reader, dir string) (s backup.Su
 
 // takeBackup has the running appliance write a backup, or opens the ledger when none
 // runs.
-func takeBackup(ctx context.Context, config *Config, keys bool, w io.Writer) (err error) {
-	err = askBackup(ctx, config.DataDir, keys, w)
+func takeBackup(ctx context.Context, config *Config, keys bool, w io.Writer) error {
+	err := askBackup(ctx, config.DataDir, keys, w)
 	if !errors.Is(err, core.ErrNotFound) {
 		return err
 	}
@@ -359,18 +359,20 @@ func takeBackup(ctx context.Context, config *Config, keys bool, w io.Writer) (er
 		return core.NewProblem(core.ErrNotFound, "backup/nothing", "There is no ledger in "+ledgerAt+", so there is nothing to back up.")
 	}
 
-	if err := standInFor(config.DataDir); err != nil {
-		return err
-	}
+	// Only for that: the file that it is written to is root's own, where root asks.
+	return asOwner(config.DataDir, func() error { return backUpStopped(ctx, config.DataDir, keys, w) })
+}
 
-	ledger, err := store.Open(ctx, store.Config{Dir: ledgerAt})
+// backUpStopped backs up a data directory that no appliance uses.
+func backUpStopped(ctx context.Context, dir string, keys bool, w io.Writer) (err error) {
+	ledger, err := store.Open(ctx, store.Config{Dir: filepath.Join(dir, ledgerDir)})
 	if err != nil {
 		return err
 	}
 
 	defer func() { err = errors.Join(err, ledger.Close()) }()
 
-	source, err := backedUp(ctx, ledger, config.DataDir, keys, time.Now())
+	source, err := backedUp(ctx, ledger, dir, keys, time.Now())
 	if err != nil {
 		return err
 	}

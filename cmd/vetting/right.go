@@ -41,6 +41,25 @@ func standInFor(dir string) error {
 	return nil
 }
 
+// asOwner does something as the user that a data directory belongs to, and is root
+// again afterwards, where root it was.
+func asOwner(dir string, do func() error) (err error) {
+	var at syscall.Stat_t
+	if os.Geteuid() != 0 || syscall.Stat(dir, &at) != nil || at.Uid == 0 {
+		return do()
+	}
+
+	const same = -1
+
+	if err := errors.Join(syscall.Setresgid(same, int(at.Gid), same), syscall.Setresuid(same, int(at.Uid), same)); err != nil {
+		return fmt.Errorf("becoming the owner of %s: %w", dir, err)
+	}
+
+	defer func() { err = errors.Join(err, syscall.Setresuid(same, 0, same), syscall.Setresgid(same, 0, same)) }()
+
+	return do()
+}
+
 // frugal gives up, for good and in all threads, every right but those that serving
 // takes (package nic). Who holds no others, as under the unit of systemd, has nothing
 // to give up.

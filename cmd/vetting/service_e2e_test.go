@@ -181,6 +181,18 @@ func TestTheThreeCommands(t *testing.T) {
 		t.Errorf("the sandbox is in the way: %s", warned)
 	}
 
+	// A backup while it runs, one while it does not, and the second in the place of the data.
+	d.sh("vetting backup create /root/one.backup --with-keys && systemctl stop vetting && vetting backup create /root/two.backup --with-keys")
+	d.sh("mv /var/lib/vetting /root/away && vetting backup restore /root/two.backup && systemctl start vetting")
+
+	if got := d.sh("export VETTING_TOKEN=$(vetting token create) && vetting host list -o csv && cmp /root/away/gate.key /var/lib/vetting/gate.key"); !strings.Contains(got, "rack1") {
+		t.Errorf("after a restore: %s", got)
+	}
+
+	if got := d.sh("find /var/lib/vetting ! -user vetting"); got != "" {
+		t.Errorf("after a restore not the appliance's own: %s", got)
+	}
+
 	d.sh("dpkg -r vetting")
 
 	if got := d.sh("ls /var/lib/vetting /etc/vetting"); !strings.Contains(got, "store") || !strings.Contains(got, "vetting.yaml") {
