@@ -204,9 +204,9 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// SpaceOf returns what the disk under a folder has, and what an appliance whose ledger
+// SpaceAt returns what the disk under a folder has, and what an appliance whose ledger
 // lies there sheds for it.
-func SpaceOf(dir string) (Space, Shed, error) {
+func SpaceAt(dir string) (Space, Shed, error) {
 	space, err := spaceOf(dir)
 	if err != nil {
 		return Space{}, ShedAll, err

@@ -139,7 +139,7 @@ func faultsIn(dir string) (faults []fault, err error) {
 // room looks at the free space under the data directory.
 func (c *checkup) room(dir string) {
 	for {
-		space, shed, err := store.SpaceOf(dir)
+		space, shed, err := store.SpaceAt(dir)
 		if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
 			dir = parent // serve makes what is missing
 
