@@ -595,6 +595,11 @@ func consoles() []Entry {
 			"Start again without it.", core.Warning,
 		},
 		{
+			"run/unknown-profile", "No such profile",
+			"A profile was named that there is none of.",
+			"Take one that vetting profile list names.", core.Warning,
+		},
+		{
 			"request/bad-day", "Not a day",
 			"A day was wanted, and what was given is none.",
 			"Write it like 2026-11-29.", core.Warning,
