@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vetting/core"
+	sealing "vetting/ui/report/seal"
 )
 
 // controlSocket is where a running appliance takes orders from whoever may read
@@ -28,18 +29,25 @@ type keysmith interface {
 	CreateToken(ctx context.Context, name, scope string, life time.Duration) (string, error)
 	// Backup writes a backup; see package backup.
 	Backup(ctx context.Context, w io.Writer, keys bool) error
+	// ImportReport takes over a signed report of another appliance, and says what came of it.
+	ImportReport(ctx context.Context, text []byte, trust bool) (string, error)
 	// Reload reads the configuration again and says what came of it.
 	Reload(ctx context.Context) (string, error)
 }
 
-// controlRequest asks for a setup link, for a token when Scope is set, or for the
-// configuration to be read again.
+// controlRequest asks for a setup link, for a token when Scope is set, for a report to be
+// taken over, or for the configuration to be read again.
 type controlRequest struct {
 	Name   string `json:"name,omitempty"`
 	Scope  string `json:"scope,omitempty"`
 	Life   int64  `json:"life_s,omitempty"` // of the token; 0: until it is revoked
 	Reload bool   `json:"reload,omitempty"`
+	Report []byte `json:"report,omitempty"` // to be taken over, as it lies in its file
+	Trust  bool   `json:"trust,omitempty"`  // its key, too
 }
+
+// mostControl bounds a request, in bytes: a report in base64.
+const mostControl = 2 * sealing.MaxFile
 
 type controlReply struct {
 	Value string `json:"value,omitempty"`
@@ -51,6 +59,8 @@ func obey(ctx context.Context, smith keysmith, ask controlRequest) (string, erro
 	switch {
 	case ask.Reload:
 		return smith.Reload(ctx)
+	case len(ask.Report) > 0:
+		return smith.ImportReport(ctx, ask.Report, ask.Trust)
 	case ask.Scope != "":
 		return smith.CreateToken(ctx, ask.Name, ask.Scope, time.Duration(ask.Life)*time.Second)
 	default:
@@ -112,7 +122,7 @@ func orders(smith keysmith) http.Handler {
 
 		var reply controlReply
 
-		err := json.NewDecoder(io.LimitReader(r.Body, 4096)).Decode(&ask)
+		err := json.NewDecoder(io.LimitReader(r.Body, mostControl)).Decode(&ask)
 		if err == nil {
 			reply.Value, err = obey(r.Context(), smith, ask)
 		}

@@ -5,6 +5,8 @@ import "vetting/core"
 // Codes of the life of a run.
 const (
 	RunNotFound          = "run/not-found"
+	ReportImport         = "report/not-taken-over"
+	ReportStranger       = "report/unknown-key"
 	RunWrongState        = "run/wrong-state"
 	RunNothingToRetry    = "run/nothing-to-retry"
 	RunOver              = "run/over"
@@ -41,6 +43,14 @@ func runs() []Entry {
 
 func runCalls() []Entry {
 	return []Entry{
+		{
+			ReportImport, "The report was not taken over", "A report that is brought from another appliance must be whole, of a run that is over, and of a run that is not here.",
+			"Take the file report.json as the other appliance has written it last.", core.Warning,
+		},
+		{
+			ReportStranger, "The report is signed with an unknown key", "Whoever signs a report vouches for it, and of this key none was taken over yet.",
+			"Compare the key with what vetting report keys shows on the other appliance; where it is the same, say vetting import --trust.", core.Warning,
+		},
 		{RunNotFound, "No such run", "No run has this number.", "Look the run up in the list of runs.", core.Warning},
 		{
 			RunWrongState, "Not possible in this state", "The run is in a state that does not allow this.",
