@@ -69,3 +69,20 @@ func (s *Screen) Write(p []byte) (int, error) {
 
 	return len(p), nil
 }
+
+// Terminals lists those consoles of the machine under root at which a person may type.
+func Terminals(root fs.FS) []string {
+	var names []string
+
+	for _, name := range consoles(root) {
+		if name == "tty0" {
+			name = "tty1" // tty0 is whichever terminal is shown
+		}
+
+		if name != "netcon" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+
+	return names
+}

@@ -21,6 +21,7 @@ import (
 	"vetting/agent/gpu"
 	"vetting/agent/initd"
 	"vetting/agent/ipmi"
+	"vetting/agent/kit"
 	"vetting/agent/memory"
 	"vetting/agent/network"
 	"vetting/agent/probe"
@@ -50,6 +51,7 @@ type machine struct {
 	early   chan struct{} // filesystems that come with modules are mounted
 	settled chan struct{} // every device was handled
 
+	modules  []string                      // loaded besides those that every machine gets
 	watchers []func(context.Context) error // look after the machine until ctx ends
 }
 
@@ -87,6 +89,10 @@ func (m *machine) vet(ctx context.Context) error {
 	}
 
 	m.imageID = id
+
+	if stick, ok := kit.Asked(probe.Cmdline(m.root)); ok {
+		return m.kit(ctx, image.Kernel, stick)
+	}
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -150,7 +156,7 @@ func (m *machine) plug(ctx context.Context, kernel string) {
 	tables, err := coldplug.ReadTables(m.root, strings.TrimPrefix(dir, "/"))
 	if err == nil {
 		err = coldplug.Coldplug{
-			Root: m.root, Dir: dir, Always: coldplug.Always(), Late: late, Log: m.log, Quiet: quiet, Patience: patience, Settled: done,
+			Root: m.root, Dir: dir, Always: append(coldplug.Always(), m.modules...), Late: late, Log: m.log, Quiet: quiet, Patience: patience, Settled: done,
 			Early: func() {
 				if err := initd.MountLate(); err != nil {
 					m.log.Debug("mounting late", slog.String("error", err.Error()))

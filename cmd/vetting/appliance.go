@@ -51,6 +51,7 @@ type appliance struct {
 	out    io.Writer
 	image  *initramfs.Image
 	shelf  *overlay.Shelf
+	tight  store.Config // bounds of the ledger where the disk is a stick; else empty
 	self   netip.Prefix
 	gate   tls.Certificate
 
@@ -139,7 +140,10 @@ func (a *appliance) openStore(ctx context.Context) (err error) {
 		return err
 	}
 
-	if a.store, err = store.Open(ctx, store.Config{Dir: ledger, Log: a.log, Checked: true}); err != nil {
+	sized := a.tight
+	sized.Dir, sized.Log, sized.Checked = ledger, a.log, true
+
+	if a.store, err = store.Open(ctx, sized); err != nil {
 		return err
 	}
 

@@ -3,6 +3,7 @@ package stick
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"unicode/utf16"
 )
@@ -109,4 +110,9 @@ func gptHeader(id GUID, entries []byte, self, other, table, last int64) []byte {
 	le.PutUint32(h[16:], crc32.ChecksumIEEE(h[:size]))
 
 	return h
+}
+
+// String is the usual form: "c12a7328-f81f-11d2-ba4b-00a0c93ec93b".
+func (g GUID) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", g[:4], g[4:6], g[6:8], g[8:10], g[10:])
 }
