@@ -615,6 +615,11 @@ func consoles() []Entry {
 			"Correct the parameter named in the message.", core.Warning,
 		},
 		{
+			"request/bad-day", "Not a day",
+			"A parameter must be a day like 2026-01-31.",
+			"Correct the parameter named in the message.", core.Warning,
+		},
+		{
 			"request/bad-time", "Not a time",
 			"A parameter must be a time like 2026-01-31T12:00:00Z.",
 			"Correct the parameter named in the message.", core.Warning,
