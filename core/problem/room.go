@@ -600,11 +600,6 @@ func consoles() []Entry {
 			"Take one that vetting profile list names.", core.Warning,
 		},
 		{
-			"request/bad-day", "Not a day",
-			"A day was wanted, and what was given is none.",
-			"Write it like 2026-11-29.", core.Warning,
-		},
-		{
 			"request/bad-number", "Not a number",
 			"A parameter must be a whole number, 0 or more.",
 			"Correct the parameter named in the message.", core.Warning,

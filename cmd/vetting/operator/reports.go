@@ -117,8 +117,10 @@ func (e *Env) batchCommand() *cobra.Command {
 		}
 
 		switch form {
-		case "html", "json":
-			return s.save(client.Request{Route: "reports.batch-" + form, Query: query}, to)
+		case "html":
+			return s.save(client.Request{Route: "reports.batch-html", Query: query}, to)
+		case "json":
+			return s.save(client.Request{Route: v.route, Query: query}, to)
 		case "":
 		default:
 			return usage("--format %s: choose html or json", form)
