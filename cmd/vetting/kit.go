@@ -246,7 +246,7 @@ func (k *kit) cutShort(ctx context.Context, id core.RunID) error {
 		if _, err = k.engine.ReleaseRun(ctx, kitWho, id); err != nil {
 			return err
 		}
-	} else if run, err = k.engine.CancelRun(ctx, kitWho, id); err != nil {
+	} else if _, err = k.engine.CancelRun(ctx, kitWho, id); err != nil {
 		return err
 	}
 
@@ -262,11 +262,7 @@ func (k *kit) seed(ctx context.Context, mac core.MAC) (*wire.Seed, error) {
 
 	addr := netip.MustParsePrefix(kitSubnet).Addr()
 
-	for {
-		if k.engine.Decide(core.BootClient{MAC: mac, Kind: core.ClientAgent, Addr: addr}).Action == core.BootVet {
-			break
-		}
-
+	for k.engine.Decide(core.BootClient{MAC: mac, Kind: core.ClientAgent, Addr: addr}).Action != core.BootVet {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
