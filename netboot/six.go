@@ -2,6 +2,7 @@ package netboot
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -17,6 +18,13 @@ import (
 	"vetting/netboot/nic"
 	"vetting/netboot/tftp"
 )
+
+// withoutSix tells that IPv6 is not served. What boots over IPv4, and that is nearly all,
+// must not suffer from a port that another server has.
+func (s *Server) withoutSix(err error) {
+	s.cfg.Log.Warn("nothing is served over IPv6: firmware whose boot order comes to it waits there for about a minute",
+		slog.String("error", err.Error()))
+}
 
 // addSix adds the boot services of IPv6, where the card has an address for them: DHCP and
 // TFTP for firmware whose boot order comes to IPv6.
@@ -42,14 +50,18 @@ func (s *Server) addSix(ctx context.Context, card *net.Interface, services []ser
 
 	dhcpConn, err := six.Listen(ctx)
 	if err != nil {
-		return nil, err
+		s.withoutSix(err)
+
+		return services, nil
 	}
 
 	context.AfterFunc(ctx, func() { _ = dhcpConn.Close() })
 
 	tftpConn, err := transfers.Listen(ctx)
 	if err != nil {
-		return nil, err
+		s.withoutSix(errors.Join(err, dhcpConn.Close()))
+
+		return services, nil
 	}
 
 	context.AfterFunc(ctx, func() { _ = tftpConn.Close() })

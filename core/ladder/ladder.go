@@ -163,6 +163,12 @@ func offered(s *core.Ladder, step *core.BootStep) (why string) {
 		s.Refused = true
 	}
 
+	// What is signed was tried in vain: without this the offer would name another program
+	// and the acknowledgement, from which firmware boots, the shim again.
+	if rung != core.LoaderShim && step.Client.Kind != core.ClientBIOS {
+		s.Refused = false
+	}
+
 	s.Rung, s.Fetched, s.Heard, s.Ran = rung, time.Time{}, false, false
 
 	return why

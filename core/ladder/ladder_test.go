@@ -124,6 +124,32 @@ func TestFirmwareThatRefusesAProgramIsGivenTheShim(t *testing.T) {
 	}
 }
 
+// Firmware boots from the acknowledgement: it must name what the offer named, also where
+// the shim was silent and the ladder goes on below it.
+func TestOfferAndAcknowledgementNameTheSameAfterASilentShim(t *testing.T) {
+	t.Parallel()
+
+	var l core.Ladder
+
+	asks(t, &l, core.ClientUEFI, 0)
+	story(t, &l, "1s uefi tftp snponly.efi sent")
+	asks(t, &l, core.ClientHTTP, 5*time.Second)
+	story(t, &l, "6s http loader shimx64.efi sent")
+
+	if !l.Refused {
+		t.Fatalf("%+v", l)
+	}
+
+	at := 6*time.Second + ladder.Patience
+	if got := asks(t, &l, core.ClientUEFI, at); got != "snponly.efi" {
+		t.Errorf("offered: %s", got)
+	}
+
+	if rung, _ := ladder.Next(l, core.ClientUEFI, start.Add(at+time.Second)); ladder.File(rung, core.ClientUEFI) != "snponly.efi" {
+		t.Errorf("acknowledged: %s", rung)
+	}
+}
+
 func TestAProgramThatSpokeWasNotRefused(t *testing.T) {
 	t.Parallel()
 

@@ -32,6 +32,12 @@ func EndConnections(local netip.AddrPort, remote netip.Addr) (ended int, err err
 			continue
 		}
 
+		// One that is open is the new boot's already: those that the boot before had open
+		// were closed by the server.
+		if s.State == netlink.TCP_ESTABLISHED || s.State == netlink.TCP_SYN_RECV {
+			continue
+		}
+
 		err := destroy(&s.ID)
 
 		switch {
