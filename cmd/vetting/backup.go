@@ -145,32 +145,45 @@ func (a *appliance) keepBackups(ctx context.Context) error {
 	}
 }
 
-// backupsIn lists the names of backups in a folder, the oldest first.
+// madeAt is when the appliance made a backup by itself, by its name; ok is false for any
+// other file, such as a backup that a person put there.
+func madeAt(path string) (at time.Time, ok bool) {
+	name, prefixed := strings.CutPrefix(filepath.Base(path), backupPrefix)
+	name, suffixed := strings.CutSuffix(name, backupSuffix)
+
+	at, err := time.Parse(backupTime, name)
+
+	return at, prefixed && suffixed && err == nil
+}
+
+// backupsIn lists the backups in a folder that the appliance made by itself, the oldest
+// first. Those of people are theirs.
 func backupsIn(dir string) []string {
 	names, err := filepath.Glob(filepath.Join(dir, backupPrefix+"*"+backupSuffix))
 	if err != nil {
 		return nil
 	}
 
+	names = slices.DeleteFunc(names, func(name string) bool {
+		_, ok := madeAt(name)
+
+		return !ok
+	})
 	slices.Sort(names)
 
 	return names
 }
 
-// nextBackup is when the next one is due.
+// nextBackup is when the next one is due. One of the future, from a clock that was ahead,
+// says nothing.
 func nextBackup(plan BackupConfig, have []string) time.Time {
-	if len(have) == 0 {
-		return time.Time{}
+	for _, name := range slices.Backward(have) {
+		if at, ok := madeAt(name); ok && !at.After(time.Now()) {
+			return at.Add(time.Duration(plan.Interval))
+		}
 	}
 
-	name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(have[len(have)-1]), backupPrefix), backupSuffix)
-
-	at, err := time.Parse(backupTime, name)
-	if err != nil || at.After(time.Now()) {
-		return time.Time{} // the clock has jumped, or the name is another's
-	}
-
-	return at.Add(time.Duration(plan.Interval))
+	return time.Time{}
 }
 
 // backUpTo makes a backup in the plan's folder, reads it again, and only then removes
@@ -185,8 +198,9 @@ func (a *appliance) backUpTo(ctx context.Context, plan BackupConfig, now time.Ti
 		return "", err
 	}
 
-	have := backupsIn(plan.Dir)
-	for _, old := range have[:max(0, len(have)-plan.Keep)] {
+	// The one that was just made stays, whatever the clock said when others were.
+	others := slices.DeleteFunc(backupsIn(plan.Dir), func(name string) bool { return name == path })
+	for _, old := range others[:max(0, len(others)+1-plan.Keep)] {
 		err = errors.Join(err, os.Remove(old))
 	}
 

@@ -151,9 +151,50 @@ func TestBackupsAreMadeAndRemoved(t *testing.T) {
 		t.Error("made in a folder that is not there")
 	}
 
-	// A clock that was ahead once must not hold backups back for years.
+	// A clock that was ahead once must not hold backups back for years, nor have them
+	// made without a pause.
 	if next := nextBackup(plan, []string{"vetting-20990101T000000Z.backup"}); !next.IsZero() {
 		t.Errorf("after a jump of the clock the next is due at %s", next)
+	}
+
+	if next := nextBackup(plan, append(have, "vetting-20990101T000000Z.backup")); !next.Equal(start.Add(4 * time.Hour)) {
+		t.Errorf("beside one of the future the next is due at %s", next)
+	}
+}
+
+// What people put into the folder is never removed, and says nothing of when the next is due.
+func TestBackupsOfPeopleStay(t *testing.T) {
+	t.Parallel()
+
+	dir := t.TempDir()
+	a := deskAppliance(t, t.TempDir(), nil)
+	plan := BackupConfig{Dir: dir, Interval: Duration(time.Hour), Keep: 1}
+	start := time.Now().Add(-10 * time.Hour).UTC().Truncate(time.Second)
+	theirs := []string{"vetting-2020-11-01.backup", "vetting-before-upgrade.backup", "vetting-20991301T000000Z.backup"}
+
+	for _, name := range append(theirs, "vetting-20990101T000000Z.backup") {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	path, err := a.backUpTo(t.Context(), plan, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for _, name := range append(theirs, filepath.Base(path)) {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+
+	if have := backupsIn(dir); len(have) != 1 || have[0] != path {
+		t.Errorf("the appliance's own are %v", have)
+	}
+
+	if next := nextBackup(plan, backupsIn(dir)); !next.Equal(start.Add(time.Hour)) {
+		t.Errorf("the next is due at %s", next)
 	}
 }
 
