@@ -212,11 +212,12 @@ func TestEverythingOfferedIsServed(t *testing.T) {
 }
 
 // A machine that has passed is sent on by its iPXE, on BIOS and UEFI; one that starts
-// only what is signed, and cannot run iPXE, goes to its own disk.
+// only what is signed, or is on a rung above all iPXEs since they freeze there, cannot
+// run iPXE and goes to its own disk.
 func TestAMachineThatHasPassedIsSentOn(t *testing.T) {
 	uefi := kinds()["PXE on architecture 7"]
 
-	for loader, want := range map[core.Loader]string{"": "snponly.efi", core.LoaderIPXE: "ipxe.efi", core.LoaderUKI: "snponly.efi", core.LoaderShim: "no-boot"} {
+	for loader, want := range map[core.Loader]string{"": "snponly.efi", core.LoaderIPXE: "ipxe.efi", core.LoaderUKI: "no-boot", core.LoaderShim: "no-boot"} {
 		s := settledBy(t, core.BootLocal, loader, elsewhere)
 
 		addr, file := offered(t, s, uefi)

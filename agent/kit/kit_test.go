@@ -79,6 +79,11 @@ func TestFind(t *testing.T) {
 		t.Error(got, err)
 	}
 
+	// A disk that the image was once copied to must not be taken for the stick.
+	if got, err := kit.Find(t.Context(), os.DirFS(machine(t, id, other, id)), id); err == nil || got != (kit.Stick{}) || !strings.Contains(err.Error(), "sda and sdc") {
+		t.Error(got, err)
+	}
+
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 

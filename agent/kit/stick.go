@@ -43,6 +43,10 @@ const (
 // errNoStick says that no partition there is has the id that was looked for.
 var errNoStick = errors.New("the stick that this machine was booted from is not there; it must stay plugged in")
 
+// errTwins says that several disks have the id: they were written from one image, and
+// nobody can tell which of them the machine was booted from. None of them is touched.
+var errTwins = errors.New("several disks hold the same kit, and only one of them may be plugged in")
+
 // Find waits until the stick with the id is there. Partitions are only read.
 func Find(ctx context.Context, root fs.FS, id string) (Stick, error) {
 	raw, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
@@ -57,8 +61,12 @@ func Find(ctx context.Context, root fs.FS, id string) (Stick, error) {
 	defer every.Stop()
 
 	for {
-		if found, ok := find(root, raw); ok {
-			return found, nil
+		switch found := find(root, raw); len(found) {
+		case 0:
+		case 1:
+			return found[0], nil
+		default:
+			return Stick{}, fmt.Errorf("%w: %s and %s", errTwins, found[0].Disk, found[1].Disk)
 		}
 
 		select {
@@ -70,10 +78,10 @@ func Find(ctx context.Context, root fs.FS, id string) (Stick, error) {
 }
 
 // find looks at each partition once.
-func find(root fs.FS, id []byte) (Stick, bool) {
+func find(root fs.FS, id []byte) (found []Stick) {
 	parts, err := fs.Glob(root, "sys/block/*/*/partition")
 	if err != nil {
-		return Stick{}, false
+		return nil
 	}
 
 	for _, name := range parts {
@@ -87,12 +95,12 @@ func find(root fs.FS, id []byte) (Stick, bool) {
 		for _, other := range parts {
 			number, err := fs.ReadFile(root, other)
 			if err == nil && path.Dir(path.Dir(other)) == path.Dir(path.Dir(name)) && strings.TrimSpace(string(number)) == "1" {
-				return Stick{Disk: disk, Boot: path.Base(path.Dir(other)), Data: part}, true
+				found = append(found, Stick{Disk: disk, Boot: path.Base(path.Dir(other)), Data: part})
 			}
 		}
 	}
 
-	return Stick{}, false
+	return found
 }
 
 // holds reports whether a partition has an ext4 file system with the id.

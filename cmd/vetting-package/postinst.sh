@@ -15,7 +15,8 @@ fi
 # The unit does nothing before vetting install has written the configuration.
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload
-	systemctl enable --quiet vetting.service
+	# An upgrade leaves a service alone that somebody has switched off.
+	[ -n "$2" ] || systemctl enable --quiet vetting.service
 	if [ -n "$2" ]; then
 		# Runs go on: agents keep what they have to say until the appliance is back.
 		if command -v deb-systemd-invoke >/dev/null; then

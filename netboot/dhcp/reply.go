@@ -212,7 +212,7 @@ func (s *Server) loader(x *exchange) string {
 
 	switch {
 	case x.decision.Action == core.BootVet:
-	case x.decision.Chain != "" && rung != core.LoaderShim:
+	case x.decision.Chain != "" && rung != core.LoaderShim && rung != core.LoaderUKI:
 		kind = core.ClientIPXE // which alone can be sent somewhere
 	default:
 		return NoBoot
