@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	sealing "vetting/ui/report/seal"
+	uitext "vetting/ui/text"
 )
 
 func (c *cli) importCommand() *cobra.Command {
@@ -89,7 +90,7 @@ func (s smith) ImportReport(ctx context.Context, text []byte, trust bool) (strin
 	case !fresh:
 		return fmt.Sprintf("the run %s is here already", r.Run.ID), nil
 	default:
-		return fmt.Sprintf("run %s of %s: %s", r.Run.ID, r.Host.Name, r.Verdict.Words), nil
+		return fmt.Sprintf("run %s of %s: %s", r.Run.ID, uitext.Line(r.Host.Name), uitext.Line(r.Verdict.Words)), nil
 	}
 }
 

@@ -97,13 +97,19 @@ func (r *reporter) run(ctx context.Context) error {
 	case <-r.ready:
 	}
 
+	// A manager that cannot be reached, such as one outside of a container, is no reason
+	// to serve nobody; one that waits for this word ends us by itself.
 	if err := r.to.tell(ctx, "READY=1\nSTATUS="+r.state()); err != nil {
-		return err
+		r.log.Warn("the service manager cannot be told that the appliance serves", slog.String("error", err.Error()))
 	}
 
 	r.watch(ctx)
 
-	return r.to.tell(context.WithoutCancel(ctx), "STOPPING=1\nSTATUS=closing the ledger")
+	if err := r.to.tell(context.WithoutCancel(ctx), "STOPPING=1\nSTATUS=closing the ledger"); err != nil {
+		r.log.Warn("the service manager cannot be told that the appliance ends", slog.String("error", err.Error()))
+	}
+
+	return nil
 }
 
 // watch gives signs of life until ctx ends. They stop while we do not live, and then

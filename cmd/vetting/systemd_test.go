@@ -119,6 +119,41 @@ func TestTheWatchdogOfTheServiceManager(t *testing.T) {
 	}
 }
 
+// One that is named and not there, as in a container that inherited its name, keeps
+// nobody from serving.
+func TestAServiceManagerThatIsNotThere(t *testing.T) {
+	t.Parallel()
+
+	ready := make(chan struct{})
+	close(ready)
+
+	asked := make(chan struct{}, 1)
+	r := &reporter{
+		to: supervisor{"/nowhere/notify"}, every: time.Millisecond, log: slog.New(slog.DiscardHandler), ready: ready,
+		state: func() string { return "serving" },
+		alive: func(context.Context) error {
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+
+			return nil
+		},
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+
+	go func() { ended <- r.run(ctx) }()
+
+	<-asked // it goes on
+	cancel()
+
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // Who was started by hand has nobody to tell.
 func TestWithoutAServiceManager(t *testing.T) {
 	t.Parallel()
