@@ -43,7 +43,7 @@ func (e *Engine) ImportReport(ctx context.Context, who string, r *report.Report,
 		return c.importRun(who, r, &run, core.KeyFingerprint(public))
 	})
 
-	return fresh, err
+	return fresh && err == nil, err
 }
 
 // badImport refuses a report.
@@ -174,6 +174,12 @@ func (c *change) importRun(who string, r *report.Report, run *core.Run, mark str
 		}
 	case err != nil:
 		return err
+	}
+
+	// An address is no proof: a card may have moved to another machine since.
+	if why := (&life{host: host}).differs(core.Identity{SMBIOSUUID: r.Host.UUID, BoardSerial: r.Host.BoardSerial}); why != "" {
+		return core.NewProblem(core.ErrConflict, problem.ReportImport,
+			fmt.Sprintf("The report is of another machine than %s: %s. Nothing was changed.", host.Name, why))
 	}
 
 	run.Host, run.HostName, run.UpdatedAt = host.MAC, host.Name, c.now

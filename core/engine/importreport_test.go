@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"vetting/core"
@@ -109,4 +110,39 @@ func TestAReportThatIsNotTakenOver(t *testing.T) {
 			t.Errorf("%v %v", fresh, err)
 		}
 	})
+}
+
+// A report of a machine that has the address of a host here, and is another one, changes
+// nothing of that host.
+func TestAReportOfAnotherMachineIsNotTakenOver(t *testing.T) {
+	good, key := madeElsewhere(t), bytes.Repeat([]byte{7}, 32)
+
+	for name, change := range map[string]func(*report.Report){
+		"another board":        func(r *report.Report) { r.Host.BoardSerial = "another" },
+		"another machine":      func(r *report.Report) { r.Host.UUID = "99999999-2222-3333-4444-555555555555" },
+		"one that tells no id": func(r *report.Report) { r.Host.UUID, r.Host.BoardSerial = "", "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(t *testing.T, here *rig) {
+				if _, err := here.ImportReport(t.Context(), "op", &good, key, true); err != nil {
+					t.Fatal(err)
+				}
+
+				here.passed() // what machine it is is on record now
+
+				was := here.hostOf(1)
+				r := good
+				r.Run.ID = core.RunID(string(r.Run.ID[:len(r.Run.ID)-4]) + "ZZZZ")
+				change(&r)
+
+				if fresh, err := here.ImportReport(t.Context(), "op", &r, key, true); fresh || !errors.Is(err, core.ErrConflict) || !strings.Contains(err.Error(), "another machine") {
+					t.Errorf("%v %v", fresh, err)
+				}
+
+				if is := here.hostOf(1); was.Identity.BoardSerial == "" || is.LastRun != was.LastRun {
+					t.Errorf("%+v", is)
+				}
+			})
+		})
+	}
 }
