@@ -108,6 +108,7 @@ type Ladder struct {
 	Heard   bool      `json:"heard,omitempty"`   // it has said something since
 	Ran     bool      `json:"ran,omitempty"`     // since it was offered, it has come as far as asking what to boot
 	Refused bool      `json:"refused,omitempty"` // the firmware starts only what is signed
+	Again   bool      `json:"again,omitempty"`   // the one that worked was silent once and is given once more
 }
 
 // BootTrace is the last steps seen of a host's boots, oldest first: the record

@@ -52,6 +52,8 @@ func Next(s core.Ladder, kind core.ClientKind, now time.Time) (rung core.Loader,
 		}
 
 		return rung, ""
+	case since >= Patience && spared(s, rung):
+		return rung, ""
 	case since >= Patience:
 		next := after(rung, kind)
 
@@ -68,6 +70,10 @@ func Next(s core.Ladder, kind core.ClientKind, now time.Time) (rung core.Loader,
 		return rung, ""
 	}
 }
+
+// spared reports whether a rung is given once more although it was silent: it has worked
+// on this machine, which was most likely switched off in the midst of its boot.
+func spared(s core.Ladder, rung core.Loader) bool { return rung == s.Worked && !s.Again }
 
 // after is the rung above, or the lowest.
 func after(rung core.Loader, kind core.ClientKind) core.Loader {
@@ -136,10 +142,10 @@ func See(s *core.Ladder, step *core.BootStep) (changed bool, why string) {
 	case "tftp", "loader":
 		sent(s, step)
 	case "script", "parked":
-		s.Fetched, s.Heard, s.Ran = time.Time{}, false, true
+		s.Fetched, s.Heard, s.Ran, s.Again = time.Time{}, false, true, false
 	case "seed":
 		if s.Rung == core.LoaderUKI { // it has no script
-			s.Fetched, s.Heard, s.Ran = time.Time{}, false, true
+			s.Fetched, s.Heard, s.Ran, s.Again = time.Time{}, false, true, false
 		}
 	case "hello":
 		arrived(s, strings.HasSuffix(step.Detail, core.SaysSecureBoot))
@@ -169,6 +175,8 @@ func offered(s *core.Ladder, step *core.BootStep) (why string) {
 		s.Refused = false
 	}
 
+	silent := !s.Fetched.IsZero() && step.Time.Sub(s.Fetched) >= Patience
+	s.Again = rung == s.Rung && (s.Again || silent && rung == s.Worked)
 	s.Rung, s.Fetched, s.Heard, s.Ran = rung, time.Time{}, false, false
 
 	return why
@@ -198,5 +206,5 @@ func arrived(s *core.Ladder, secure bool) {
 		s.Rung = core.LoaderShim
 	}
 
-	s.Fetched, s.Heard, s.Ran, s.Refused = time.Time{}, false, false, secure
+	s.Fetched, s.Heard, s.Ran, s.Refused, s.Again = time.Time{}, false, false, secure, false
 }

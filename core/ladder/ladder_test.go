@@ -77,6 +77,37 @@ func TestAMachineThatIsNotHeardOfClimbs(t *testing.T) {
 	}
 }
 
+// A machine that loses its power in the midst of a boot keeps the program that has worked
+// on it; only when that is silent a second time, the next one is tried.
+func TestWhatHasWorkedIsGivenOnceMore(t *testing.T) {
+	t.Parallel()
+
+	var l core.Ladder
+
+	asks(t, &l, core.ClientUEFI, 0)
+	story(t, &l, "1s uefi tftp snponly.efi sent", "2s ipxe script x", "20s - hello v")
+
+	at := time.Hour
+	for boot, want := range []string{"snponly.efi", "snponly.efi", "ipxe.efi", "vetting.efi"} {
+		for range 2 { // what is offered is what is acknowledged
+			if got := asks(t, &l, core.ClientUEFI, at); got != want {
+				t.Errorf("boot %d: %s, want %s", boot+1, got, want)
+			}
+		}
+
+		story(t, &l, fmt.Sprintf("%s uefi tftp %s sent", at+time.Second, want))
+
+		at += time.Second + ladder.Patience
+	}
+
+	// Once it has worked again, it is spared again.
+	story(t, &l, at.String()+" uefi offer snponly.efi", (at+time.Second).String()+" uefi tftp snponly.efi sent", (at+2*time.Second).String()+" ipxe script x")
+
+	if l.Again {
+		t.Errorf("%+v", l)
+	}
+}
+
 func TestOneSecondBeforeItsTimeNothingChanges(t *testing.T) {
 	t.Parallel()
 
