@@ -33,6 +33,13 @@ func TestBenchDORA(t *testing.T) {
 	ours := crowdOfOurs(ctx, t, server)
 	peer := crowdOfDnsmasq(ctx, t, server)
 
+	takeTurns(ctx, t, name, ours, peer, client)
+}
+
+// takeTurns has clients lease from both in turn, and prints their rates.
+func takeTurns(ctx context.Context, t *testing.T, name string, ours, peer *lab.Station, client []int) {
+	t.Helper()
+
 	// Once for nothing: every client has its lease afterwards.
 	lease(ctx, t, ours, client)
 	lease(ctx, t, peer, client)
@@ -67,17 +74,7 @@ func TestBenchDORAKea(t *testing.T) {
 
 	t.Cleanup(process.Stop)
 
-	lease(ctx, t, ours, client)
-	lease(ctx, t, peer, client)
-
-	var oursRates, peerRates []float64
-
-	for range rounds {
-		oursRates = append(oursRates, lease(ctx, t, ours, client))
-		peerRates = append(peerRates, lease(ctx, t, peer, client))
-	}
-
-	rate(name, "lease/s", oursRates, peerRates)
+	takeTurns(ctx, t, name, ours, peer, client)
 }
 
 // How long an offer takes, one client at a time, and 500 machines that nobody has seen

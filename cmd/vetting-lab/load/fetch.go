@@ -55,6 +55,11 @@ func (f Fetch) Run(ctx context.Context) (FetchResult, error) {
 		return FetchResult{}, err
 	}
 
+	return fetched(begin, sizes), nil
+}
+
+// fetched sums up what clients got since begin, a size each.
+func fetched(begin time.Time, sizes []int64) FetchResult {
 	result := FetchResult{Seconds: time.Since(begin).Seconds()}
 	for _, size := range sizes {
 		result.Bytes += size
@@ -62,7 +67,7 @@ func (f Fetch) Run(ctx context.Context) (FetchResult, error) {
 
 	result.MiBps = float64(result.Bytes) / (1 << 20) / result.Seconds
 
-	return result, nil
+	return result
 }
 
 // one is one client.

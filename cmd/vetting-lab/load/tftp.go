@@ -59,14 +59,7 @@ func (f TFTP) Run(ctx context.Context) (FetchResult, error) {
 		return FetchResult{}, err
 	}
 
-	result := FetchResult{Seconds: time.Since(begin).Seconds()}
-	for _, size := range sizes {
-		result.Bytes += size
-	}
-
-	result.MiBps = float64(result.Bytes) / (1 << 20) / result.Seconds
-
-	return result, nil
+	return fetched(begin, sizes), nil
 }
 
 // transfer is one on its way (RFC 1350, RFC 2347, RFC 7440).
