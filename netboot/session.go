@@ -135,19 +135,38 @@ func (s *Server) restarted(addr netip.Addr) {
 	}
 }
 
+// clearEvery is the time between two looks through the kernel's connections, each of
+// which costs milliseconds: a crowd that starts at once is looked after together. The
+// programs that need it open their first connection long after.
+const clearEvery = 50 * time.Millisecond
+
 // clear ends the connections to boot HTTP that machines have left behind.
 func (s *Server) clear(ctx context.Context) error {
 	local := netip.AddrPortFrom(s.cfg.Prefix.Addr(), httpboot.Port)
 
 	for {
+		restarted := map[netip.Addr]bool{}
+
 		select {
 		case <-ctx.Done():
 			return nil
 		case addr := <-s.old:
-			if _, err := nic.EndConnections(local, addr); err != nil && s.alarm.due("connections", time.Now()) {
-				s.cfg.Log.Warn("connections that a machine left behind cannot be ended; GRUB may time out at its second boot",
-					slog.String("address", addr.String()), slog.String("error", err.Error()))
-			}
+			restarted[addr] = true
+		}
+
+		for len(s.old) > 0 {
+			restarted[<-s.old] = true
+		}
+
+		if _, err := nic.EndConnections(local, restarted); err != nil && s.alarm.due("connections", time.Now()) {
+			s.cfg.Log.Warn("connections that machines left behind cannot be ended; GRUB may time out at its second boot",
+				slog.String("error", err.Error()))
+		}
+
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(clearEvery):
 		}
 	}
 }

@@ -219,9 +219,19 @@ func (s *Store) await(ctx context.Context, p *place) {
 func (s *Store) lead() {
 	s.pace()
 
-	last := s.carryOut(s.queue.take())
+	group := s.queue.take()
+	s.alone = len(group) == 1
+
+	last := s.carryOut(group)
 	s.queue.pass()
 	s.acknowledge(last)
+}
+
+func (l *line) length() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return len(l.places)
 }
 
 // flows reports whether changes keep coming.
@@ -232,9 +242,11 @@ func (l *line) flows() bool {
 	return len(l.places) >= crowd && len(l.places) < maxLine && time.Since(l.joined) < lull
 }
 
-// pace lets the line grow when the last commit began only just now.
+// pace lets the line grow when the last commit began only just now. One who asks again
+// and again, each time with all that it has, and nobody beside it, has nothing to wait
+// for: so do leases, which are gathered before they come here.
 func (s *Store) pace() {
-	if wait := window - time.Since(s.began); wait > 0 {
+	if wait := window - time.Since(s.began); wait > 0 && !(s.alone && s.queue.length() == 1) {
 		s.linger(wait)
 
 		for time.Since(s.began) < longest && s.queue.flows() {

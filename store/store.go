@@ -92,6 +92,7 @@ type Store struct {
 	// The leader of the line alone touches these.
 	last   mark
 	began  time.Time
+	alone  bool // the last commit carried one change
 	chains chainCache
 
 	// broken is set once, when a write failed in a way that leaves it open what

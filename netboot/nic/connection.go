@@ -11,15 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EndConnections ends the TCP connections between our port at local and a machine, as
+// EndConnections ends the TCP connections between our port at local and machines, as
 // they are left behind by a boot program that never closes them and takes the same ports
 // next time: GRUB does (21550, 21551, …), the kernel then waits for minutes in LAST-ACK,
 // and the new boot's connections time out. It returns how many there were. It takes
 // CAP_NET_ADMIN and a kernel that can (CONFIG_INET_DIAG_DESTROY).
-func EndConnections(local netip.AddrPort, remote netip.Addr) (ended int, err error) {
+//
+// One call looks through the kernel's whole table of connections, some milliseconds
+// of a core however few there are: ask for many machines at once.
+func EndConnections(local netip.AddrPort, remotes map[netip.Addr]bool) (ended int, err error) {
 	all, err := netlink.SocketDiagTCP(unix.AF_INET)
 	if err != nil {
-		return 0, fmt.Errorf("listing connections with %s: %w", remote, err)
+		return 0, fmt.Errorf("listing connections: %w", err)
 	}
 
 	var errs []error
@@ -28,7 +31,7 @@ func EndConnections(local netip.AddrPort, remote netip.Addr) (ended int, err err
 		from, okFrom := netip.AddrFromSlice(s.ID.Source.To4())
 		to, okTo := netip.AddrFromSlice(s.ID.Destination.To4())
 
-		if !okFrom || !okTo || from != local.Addr() || s.ID.SourcePort != local.Port() || to != remote || s.ID.DestinationPort == 0 {
+		if !okFrom || !okTo || from != local.Addr() || s.ID.SourcePort != local.Port() || !remotes[to] || s.ID.DestinationPort == 0 {
 			continue
 		}
 
@@ -45,7 +48,7 @@ func EndConnections(local netip.AddrPort, remote netip.Addr) (ended int, err err
 			ended++
 		case errors.Is(err, unix.ENOENT): // gone by itself
 		default:
-			errs = append(errs, fmt.Errorf("ending a connection with %s: %w", remote, err))
+			errs = append(errs, fmt.Errorf("ending a connection with %s: %w", to, err))
 		}
 	}
 
