@@ -63,23 +63,46 @@ func fetchSeed(ctx context.Context, server, addr netip.Addr, mac string) (seed w
 	return readSeed(archive)
 }
 
-func fetchText(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+// fetchText waits for its turn as iPXE does: 503 and Retry-After.
+func fetchText(ctx context.Context, client *http.Client, url string) (text []byte, err error) {
+	for wait := time.Duration(0); ; {
+		if text, wait, err = ask(ctx, client, url); wait == 0 {
+			return text, err
+		}
+
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// ask asks once. Where wait is not 0, err says that it is not the asker's turn yet.
+func ask(ctx context.Context, client *http.Client, url string) (text []byte, wait time.Duration, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 
 	answer, err := client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer answer.Body.Close() //nolint:errcheck // it was read
 
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", url, answer.Status)
+	switch answer.StatusCode {
+	case http.StatusOK:
+		text, err = io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+
+		return text, 0, err
+	case http.StatusServiceUnavailable:
+		if seconds, notNumber := strconv.Atoi(answer.Header.Get("Retry-After")); notNumber == nil {
+			wait = time.Duration(max(1, seconds)) * time.Second
+		}
 	}
 
-	return io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	return nil, wait, fmt.Errorf("%s answers %s", url, answer.Status)
 }
 
 // readSeed reads the one file of a seed archive.
