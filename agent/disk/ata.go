@@ -2,6 +2,7 @@ package disk
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -35,18 +36,74 @@ const (
 	sectorSize = 512
 )
 
-// overSCSI carries ATA commands in ATA PASS-THROUGH(16) (SAT-4 §12.2.2).
-type overSCSI struct{ scsi SCSI }
+// The two commands that carry ATA commands (SAT-4 §12.2.2). To devices of type 5, CD and
+// DVD drives, the shorter one's number is BLANK, which erases (MMC-6 §6.2).
+const (
+	passThrough16 = 0x85
+	passThrough12 = 0xa1
+)
+
+// overSCSI carries ATA commands in ATA PASS-THROUGH(16), and in (12) where a bridge knows
+// that one alone. Not safe for concurrent use.
+type overSCSI struct {
+	scsi SCSI
+
+	short  bool // the shorter command was taken when the other was not
+	direct *bool
+}
 
 // ATAOver returns ATA through the SCSI layer, as libata and most USB bridges and
 // SAS adapters offer it.
-func ATAOver(scsi SCSI) ATA { return overSCSI{scsi: scsi} }
+func ATAOver(scsi SCSI) ATA { return &overSCSI{scsi: scsi} }
 
 // Do wraps the command and unwraps registers and data.
-func (o overSCSI) Do(req ATARequest) (ATAReply, error) {
+func (o *overSCSI) Do(req ATARequest) (ATAReply, error) {
+	if o.short && !req.Ext {
+		return o.through(shortPassThrough(req), req)
+	}
+
+	reply, err := o.through(passThrough(req), req)
+
+	// There is no way for commands of 48 bits in the shorter one.
+	if err == nil || req.Ext || !unknownCommand(err) || !o.disk() {
+		return reply, err
+	}
+
+	again, second := o.through(shortPassThrough(req), req)
+	if second != nil && unknownCommand(second) {
+		return reply, err
+	}
+
+	o.short = second == nil
+
+	return again, second
+}
+
+// unknownCommand reports whether it was not the disk that refused but the layer before
+// it: INVALID COMMAND OPERATION CODE or, as some bridges say, INVALID FIELD IN CDB.
+func unknownCommand(err error) bool {
+	var status *StatusError
+
+	return errors.As(err, &status) && !status.ata && status.Key == 0x05 && (status.ASC == 0x20 || status.ASC == 0x24)
+}
+
+// disk reports whether the device says that it is a disk, and nothing that could be
+// blanked. It is asked once, whatever was heard of it before.
+func (o *overSCSI) disk() bool {
+	if o.direct == nil {
+		inquiry, err := ReadInquiry(o.scsi)
+		is := err == nil && inquiry.Disk()
+		o.direct = &is
+	}
+
+	return *o.direct
+}
+
+// through sends a command in its wrapping.
+func (o *overSCSI) through(cdb []byte, req ATARequest) (ATAReply, error) {
 	what := fmt.Sprintf("ATA command %02x/%02x", req.Command, req.Feature)
 
-	reply, err := o.scsi.Execute(SCSIRequest{CDB: passThrough(req), In: req.In})
+	reply, err := o.scsi.Execute(SCSIRequest{CDB: cdb, In: req.In})
 	if err != nil {
 		return ATAReply{}, err
 	}
@@ -56,6 +113,7 @@ func (o overSCSI) Do(req ATARequest) (ATAReply, error) {
 		return ATAReply{}, &StatusError{
 			What: what, Status: uint16(sense.ATA.Status), Key: sense.Key, ASC: sense.ASC, ASCQ: sense.ASCQ,
 			Unsupp: sense.ATA.Error&0x04 != 0, // ABRT
+			ata:    true,
 		}
 	}
 
@@ -77,9 +135,9 @@ func (o overSCSI) Do(req ATARequest) (ATAReply, error) {
 	return ATAReply{Data: reply.Data}, nil
 }
 
-// passThrough builds the 16-byte CDB. CK_COND is set for non-data commands only:
-// that is how the output registers come back.
-func passThrough(req ATARequest) []byte {
+// wrapping returns bytes 1 and 2 of both commands: the protocol, and where the data goes.
+// CK_COND is set for non-data commands only: that is how the output registers come back.
+func wrapping(req ATARequest) (protocol, transfer byte) {
 	const (
 		protoNonData = 3 << 1
 		protoPIOIn   = 4 << 1
@@ -89,13 +147,18 @@ func passThrough(req ATARequest) []byte {
 		lengthCount  = 2
 	)
 
-	cdb := make([]byte, 16)
-	cdb[0] = 0x85
-	cdb[1], cdb[2] = protoNonData, checkCond
-
 	if req.In > 0 {
-		cdb[1], cdb[2] = protoPIOIn, fromDevice|blocks|lengthCount
+		return protoPIOIn, fromDevice | blocks | lengthCount
 	}
+
+	return protoNonData, checkCond
+}
+
+// passThrough builds the 16-byte CDB.
+func passThrough(req ATARequest) []byte {
+	cdb := make([]byte, 16)
+	cdb[0] = passThrough16
+	cdb[1], cdb[2] = wrapping(req)
 
 	if req.Ext {
 		cdb[1] |= 1
@@ -104,6 +167,18 @@ func passThrough(req ATARequest) []byte {
 	cdb[4], cdb[6] = req.Feature, req.Count
 	cdb[8], cdb[10], cdb[12] = byte(req.LBA), byte(req.LBA>>8), byte(req.LBA>>16)
 	cdb[14] = req.Command
+
+	return cdb
+}
+
+// shortPassThrough builds the 12-byte CDB, for commands of 28 bits.
+func shortPassThrough(req ATARequest) []byte {
+	cdb := make([]byte, 12)
+	cdb[0] = passThrough12
+	cdb[1], cdb[2] = wrapping(req)
+	cdb[3], cdb[4] = req.Feature, req.Count
+	cdb[5], cdb[6], cdb[7] = byte(req.LBA), byte(req.LBA>>8), byte(req.LBA>>16)
+	cdb[9] = req.Command
 
 	return cdb
 }

@@ -121,11 +121,19 @@ func TestOnlyQuestionsAreSent(t *testing.T) {
 		"85062000000000000000000000" + "000600": false, "85062000d90000000000" + "4f00c200b000": false, // DATA SET MANAGEMENT, SMART DISABLE
 		"040000000000": false, "480300000000000000" + "00": false, "2a000000000000000100": false, "42000000000000001800": false,
 		"8a000000000000000000000000010000": false, "93000000000000000000000000010000": false, "1b0000000000": false, "151000001800": false,
-		"1d1000001000": false, "5f000000000000001800": false, "a10a0e0000000000" + "00ec0000": false, "3b000000000000000000": false,
+		"1d1000001000": false, "5f000000000000001800": false,
+		"a1080e0001000000" + "00ec0000": true, "a10620d40002" + "4fc2" + "00b00000": true, "a106200000000000" + "00f40000": false,
+		"a10100000000000000000000": false, "a1060000000000000000" + "0000": false, // BLANK as CD drives know it
+		"3b000000000000000000": false,
 	} {
-		if err := disk.QuestionSCSI(cdb(text)); (err == nil) != asks || err != nil && !errors.Is(err, disk.ErrRefused) {
+		if err := disk.QuestionSCSI(cdb(text), true); (err == nil) != asks || err != nil && !errors.Is(err, disk.ErrRefused) {
 			t.Errorf("%s: %v, want a question: %v", text, err, asks)
 		}
+	}
+
+	// The shorter way of ATA commands is for what has said that it is a disk.
+	if err := disk.QuestionSCSI(cdb("a1080e000100000000ec0000"), false); !errors.Is(err, disk.ErrRefused) {
+		t.Errorf("to whatever it is: %v", err)
 	}
 
 	for opcode, asks := range map[byte]bool{
@@ -139,7 +147,7 @@ func TestOnlyQuestionsAreSent(t *testing.T) {
 	// Everything that was ever recorded is one.
 	for _, e := range exchanges(t) {
 		if e.SCSI != "" {
-			if err := disk.QuestionSCSI(cdb(e.SCSI)); err != nil {
+			if err := disk.QuestionSCSI(cdb(e.SCSI), true); err != nil {
 				t.Error(err)
 			}
 		}

@@ -27,6 +27,8 @@ type ATAIdentity struct {
 	Locked        bool // security: every access to the medium fails
 	Frozen        bool
 	ChecksumValid bool // true also for disks that carry none
+	Shingled      Shingling
+	Trim          bool // it knows DATA SET MANAGEMENT with TRIM
 }
 
 // ParseIdentify decodes the 512 bytes of IDENTIFY DEVICE.
@@ -73,6 +75,7 @@ func ParseIdentify(b []byte) (ATAIdentity, error) {
 	id.Rotational, id.RPM = rotation(word(217))
 	id.Locked, id.Frozen = word(128)&4 != 0, word(128)&8 != 0
 	id.ChecksumValid = b[510] != 0xa5 || sum(b[:sectorSize]) == 0
+	id.Shingled, id.Trim = zonedField(byte(word(69)&3)), word(169)&1 != 0 && word(169) != 0xffff
 
 	return id, nil
 }

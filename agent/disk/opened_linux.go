@@ -45,7 +45,7 @@ func (o Opened) SCSI(name string) (SCSI, error) {
 		return nil, fmt.Errorf("asking %s by SCSI: %w", name, ErrRefused)
 	}
 
-	return openedSCSI{&sgDisk{o.File, o.tally}}, nil
+	return openedSCSI{&sgDisk{file: o.File, tally: o.tally}}, nil
 }
 
 // NVMe sends commands through the file.

@@ -20,12 +20,10 @@ func questionNVMe(req NVMeRequest) error {
 }
 
 // questionSCSI refuses commands that are not among the known questions; ATA commands go
-// by what is in them.
-func questionSCSI(cdb []byte) error {
-	const (
-		passThrough16   = 0x85
-		diagnosticPages = 0x10 // PF: a parameter list follows
-	)
+// by what is in them. disk says that the device has told that it is one: to others the
+// shorter way of ATA commands may mean to erase.
+func questionSCSI(cdb []byte, disk bool) error {
+	const diagnosticPages = 0x10 // PF: a parameter list follows
 
 	switch cdb[0] {
 	case scsiSense, scsiInquiry, scsiLogSense, scsiDefects, scsiReserveIn:
@@ -37,6 +35,10 @@ func questionSCSI(cdb []byte) error {
 	case passThrough16:
 		if len(cdb) == 16 {
 			return questionATA(cdb[14], cdb[4])
+		}
+	case passThrough12:
+		if disk && len(cdb) == 12 {
+			return questionATA(cdb[9], cdb[3])
 		}
 	}
 

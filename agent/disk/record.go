@@ -311,7 +311,7 @@ func (r *Replay) next(key string) (Exchange, error) {
 // startsTest reports whether a command starts a self-test: SMART EXECUTE OFF-LINE
 // IMMEDIATE, SEND DIAGNOSTIC, Device Self-test.
 func startsTest(command string) bool {
-	for _, start := range []string{"85062000d4", "1d", "14 "} {
+	for _, start := range []string{"85062000d4", "a10620d4", "1d", "14 "} {
 		if strings.HasPrefix(command, start) {
 			return true
 		}

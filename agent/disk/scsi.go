@@ -20,6 +20,7 @@ const (
 	vpdIdentity   = 0x83
 	vpdExtended   = 0x86
 	vpdMedium     = 0xb1
+	vpdZoned      = 0xb6
 	vpdATA        = 0x89
 	pageLength    = 252
 	logPageLength = 4096
@@ -52,6 +53,9 @@ type Inquiry struct {
 
 // Disk reports whether the device is a direct-access block device.
 func (i Inquiry) Disk() bool { return i.Type == 0 || i.Type == 0x0e || i.Type == 0x14 }
+
+// HostManaged reports whether the device's zones are the host's to manage (ZBC-2).
+func (i Inquiry) HostManaged() bool { return i.Type == 0x14 }
 
 // ATA reports whether the device is an ATA disk behind a translation layer.
 func (i Inquiry) ATA() bool { return i.Vendor == "ATA" }
@@ -140,6 +144,17 @@ func ParseMedium(b []byte) (rotational bool, rpm int) {
 	}
 
 	return rotation(binary.BigEndian.Uint16(b))
+}
+
+// ParseZoned returns the field ZONED of the payload of VPD page B1h (SBC-4).
+func ParseZoned(b []byte) Shingling {
+	const at = 8 - 4 // behind the page's header
+
+	if len(b) <= at {
+		return ""
+	}
+
+	return zonedField(b[at] >> 4 & 3)
 }
 
 // LogParam is one parameter of a log page.
@@ -306,6 +321,27 @@ func ReadMedium(dev SCSI) (rotational bool, rpm int, err error) {
 	rotational, rpm = ParseMedium(payload)
 
 	return rotational, rpm, nil
+}
+
+// ReadShingling asks a SCSI disk how it lets itself be written: VPD page B1h, and B6h,
+// zoned block device characteristics, which disks alone have whose zones a host may
+// manage (ZBC-2). What the disk does not know leaves it empty.
+func ReadShingling(dev SCSI, inquiry Inquiry) Shingling {
+	if inquiry.HostManaged() {
+		return HostManaged
+	}
+
+	if payload, err := readVPD(dev, vpdMedium); err == nil {
+		if s := ParseZoned(payload); s != "" {
+			return s
+		}
+	}
+
+	if payload, err := readVPD(dev, vpdZoned); err == nil && len(payload) > 0 {
+		return HostAware
+	}
+
+	return ""
 }
 
 // BehindSAT reports whether an ATA disk answers behind a translation layer: such

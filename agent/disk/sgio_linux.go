@@ -50,6 +50,7 @@ const (
 type sgDisk struct {
 	file  *os.File
 	tally *Tally
+	disk  bool // it answered INQUIRY as one
 }
 
 // Execute sends the command by the SG_IO ioctl.
@@ -58,7 +59,7 @@ func (d *sgDisk) Execute(req SCSIRequest) (SCSIReply, error) {
 		return SCSIReply{}, fmt.Errorf("sending %d bytes of command for %d bytes: %w", len(req.CDB), req.In, os.ErrInvalid)
 	}
 
-	if err := questionSCSI(req.CDB); err != nil {
+	if err := questionSCSI(req.CDB, d.disk); err != nil {
 		return SCSIReply{}, fmt.Errorf("asking %s: %w", d.file.Name(), err)
 	}
 
@@ -96,12 +97,23 @@ func (d *sgDisk) Execute(req SCSIRequest) (SCSIReply, error) {
 	}
 
 	got := req.In - min(max(int(header.residual), 0), req.In)
+	d.hear(req.CDB, header.status, data[:got])
 
 	return SCSIReply{
 		Status: header.status,
 		Sense:  sense[:min(int(header.senseWritten), len(sense))],
 		Data:   data[:got],
 	}, nil
+}
+
+// hear remembers what standard INQUIRY data says that the device is.
+func (d *sgDisk) hear(cdb []byte, status byte, data []byte) {
+	if cdb[0] != scsiInquiry || cdb[1]&1 != 0 || status != 0 {
+		return
+	}
+
+	inquiry, err := ParseInquiry(data)
+	d.disk = err == nil && inquiry.Disk()
 }
 
 // Close gives the device back.

@@ -64,6 +64,8 @@ func surveySCSI(dev SCSI) (ata bool) {
 		return true
 	}
 
+	_ = ReadShingling(dev, inquiry)
+
 	for _, page := range []byte{
 		LogSupported, LogWriteErrors, LogReadErrors, LogVerifyErrors, LogNonMedium, LogTemperature, LogStartStop, LogSelfTest,
 		LogSolidState, LogBackground, LogPort, LogExceptions,

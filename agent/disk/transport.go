@@ -112,6 +112,8 @@ type StatusError struct {
 	ASC    byte   // SCSI additional sense code
 	ASCQ   byte
 	Unsupp bool
+
+	ata bool // it is the disk behind a translation layer that ended it, not the layer
 }
 
 // Error names the command and the codes.

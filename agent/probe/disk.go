@@ -40,6 +40,10 @@ type Drive struct {
 	// is in this machine.
 	Network string
 	Zoned   bool // its zones are the host's to manage: most of it cannot be written at will
+	// Shingled is how a disk with overlapping tracks lets itself be written; empty: it has
+	// none, or nobody says so. ShingledBy is how that is known, in words.
+	Shingled   disk.Shingling
+	ShingledBy string
 }
 
 // raidDriver reports whether a driver is one of RAID controllers: a disk behind it that
@@ -201,7 +205,11 @@ func (m Machine) drive(name string) (Drive, error) {
 	}
 
 	d.Host, d.Driver = m.host(target)
-	d.Network, d.Zoned = m.network(d, target), m.text(dir+"/queue/zoned") == "host-managed"
+	d.Network = m.network(d, target)
+
+	if zones := disk.Shingling(m.text(dir + "/queue/zoned")); zones == disk.HostManaged || zones == disk.HostAware {
+		d.shingled(zones, "by the kernel's word")
+	}
 
 	switch d.Transport {
 	case "nvme":
@@ -351,6 +359,10 @@ func (m Machine) scsi(d Drive) (Drive, error) {
 	d.Model, d.Firmware = strings.TrimSpace(inquiry.Vendor+" "+inquiry.Product), inquiry.Revision
 	d.Removable, d.RAID = inquiry.Removable, inquiry.RAIDVolume()
 
+	if inquiry.HostManaged() {
+		d.shingled(disk.HostManaged, "by its own word (device type 14h)")
+	}
+
 	if d.Transport == "sata" || d.Transport == "usb" || inquiry.ATA() || disk.BehindSAT(dev) {
 		if id, err := disk.ReadIdentify(disk.ATAOver(dev)); err == nil {
 			d = ataDrive(d, id)
@@ -364,7 +376,7 @@ func (m Machine) scsi(d Drive) (Drive, error) {
 		}
 	}
 
-	d = scsiDrive(d, dev)
+	d = scsiDrive(d, dev, inquiry)
 	d.RAID = d.RAID || d.Language == SpeaksNone && raidDriver(d.Driver)
 
 	return d, nil
@@ -378,13 +390,24 @@ func ataDrive(d Drive, id disk.ATAIdentity) Drive {
 	d.Language, d.SMART = SpeaksATA, id.SMART
 	d.Model, d.Serial, d.Firmware = id.Model, id.Serial, id.Firmware
 	d.Rotational, d.RPM, d.WWN = id.Rotational, id.RPM, id.WWN
+	d.shingled(disk.Shingle(id))
 
 	return d
 }
 
+// shingled takes in that the disk is a shingled one. What is known from a better source
+// stays.
+func (d *Drive) shingled(s disk.Shingling, how string) {
+	if d.Shingled != "" || s == "" {
+		return
+	}
+
+	d.Shingled, d.ShingledBy, d.Zoned = s, how, s == disk.HostManaged
+}
+
 // scsiDrive fills in what a SCSI disk tells of itself; pages it does not have
 // leave their fields empty.
-func scsiDrive(d Drive, dev disk.SCSI) Drive {
+func scsiDrive(d Drive, dev disk.SCSI, inquiry disk.Inquiry) Drive {
 	if serial, err := disk.ReadSerial(dev); err == nil && serial != "" {
 		d.Serial = serial
 	}
@@ -395,6 +418,10 @@ func scsiDrive(d Drive, dev disk.SCSI) Drive {
 
 	if rotational, rpm, err := disk.ReadMedium(dev); err == nil {
 		d.Rotational, d.RPM = rotational, rpm
+	}
+
+	if d.RPM > 0 && !d.RAID {
+		d.shingled(disk.ReadShingling(dev, inquiry), "by its own word (VPD pages B1h, B6h)")
 	}
 
 	if _, err := disk.ReadLog(dev, disk.LogExceptions); err == nil && !d.RAID {

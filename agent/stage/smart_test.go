@@ -184,3 +184,46 @@ func TestADiskThatFailedIsRecorded(t *testing.T) {
 		t.Errorf("of disks that are well %d files are kept", len(b.kept))
 	}
 }
+
+// bridge is a bus whose disks take ATA commands in 12 bytes alone.
+type bridge struct{ disk.Bus }
+
+func (b bridge) SCSI(name string) (disk.SCSI, error) {
+	dev, err := b.Bus.SCSI(name)
+
+	return bridged{dev}, err
+}
+
+type bridged struct{ disk.SCSI }
+
+func (b bridged) Execute(req disk.SCSIRequest) (disk.SCSIReply, error) {
+	switch c := req.CDB; c[0] {
+	case 0x85:
+		return disk.SCSIReply{Status: 2, Sense: []byte{0x70, 0, 5, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 0}}, nil
+	case 0xa1:
+		return b.SCSI.Execute(disk.SCSIRequest{CDB: []byte{0x85, c[1], c[2], 0, c[3], 0, c[4], 0, c[5], 0, c[6], 0, c[7], 0, c[9], 0}, In: req.In})
+	default:
+		return b.SCSI.Execute(req)
+	}
+}
+
+// A disk behind a bridge that knows ATA PASS-THROUGH(12) alone is tested as any other.
+func TestADiskBehindABridgeOfShortCommands(t *testing.T) {
+	for name, c := range map[string]struct {
+		status, code string
+		verdict      core.Verdict
+	}{"well": {"4fc2", "", core.Pass}, "failing": {"f42c", "smart/failing", core.Fail}} {
+		r := machines.Open(t, sataMachine)
+		r.Disks.Set(disk.Exchange{
+			Disk: "sda", SCSI: ataStatus, Status: 2, Sense: "7201001d0000000e090c000000000000" + "00" + c.status[:2] + "00" + c.status[2:] + "0050",
+		})
+
+		m := r.Machine()
+		m.Bus = bridge{m.Bus}
+
+		result := run(t, newBench(nil), stage.SMART(m))
+		if result.Verdict != c.verdict || c.code != "" && len(find(result, c.code)) != 1 || !strings.HasPrefix(result.Coverage, "6 of 6 disks") {
+			t.Errorf("%s: %s, %s: %+v", name, result.Verdict, result.Coverage, result.Findings)
+		}
+	}
+}

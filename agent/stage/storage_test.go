@@ -19,6 +19,7 @@ import (
 	"vetting/agent/cpu/drill"
 	"vetting/agent/disk"
 	"vetting/agent/machines"
+	"vetting/agent/probe"
 	"vetting/agent/stage"
 	"vetting/agent/storage"
 	"vetting/agent/wire"
@@ -378,6 +379,103 @@ func TestWhatStorageFindsWrong(t *testing.T) {
 		if c.verdict != core.Pass && (bad < 0 || r.SubSteps[bad].Verdict != c.verdict) {
 			t.Errorf("%s: %+v", name, r.SubSteps)
 		}
+	}
+}
+
+// A disk that rearranges its shingled tracks by itself is slow at times, and well: that is
+// told and not held against it, beyond what any disk may do. Word 69 of IDENTIFY DEVICE.
+func TestADiskOfShingledTracks(t *testing.T) {
+	zones := func(t *storage.Tally) {
+		t.Slow = map[string][]storage.Point{"write": slices.Repeat([]storage.Point{{Offset: 5 * storageGiB, MiBps: 2}}, 40)}
+	}
+	took := func(most time.Duration) func(t *storage.Tally) {
+		return func(t *storage.Tally) { t.Writes.Add(most) }
+	}
+
+	for name, c := range map[string]struct {
+		word69   byte
+		change   func(t *storage.Tally)
+		code     string
+		severity core.Severity
+		verdict  core.Verdict
+		models   int
+	}{
+		"nothing is wrong":                   {2, func(*storage.Tally) {}, "", "", core.Pass, 1},
+		"slow stretches":                     {2, zones, "storage/slow-zones", core.Info, core.Pass, 1},
+		"slow stretches of any other disk":   {0, zones, "storage/slow-zones", core.Warning, core.Pass, 2},
+		"a write of 12 s":                    {2, took(12 * time.Second), "", "", core.Pass, 1},
+		"a write of 12 s, host aware":        {1, took(12 * time.Second), "", "", core.Pass, 1},
+		"a write of 12 s of any other disk":  {0, took(12 * time.Second), "storage/slow-request", core.Warning, core.Pass, 2},
+		"a write of 20 s":                    {2, took(20 * time.Second), "storage/slow-request", core.Warning, core.Pass, 1},
+		"a write of 20 s of any other disk":  {0, took(20 * time.Second), "storage/slow-request", core.Critical, core.Fail, 2},
+		"a write that the kernel gave up":    {2, took(31 * time.Second), "storage/slow-request", core.Critical, core.Fail, 1},
+		"what it gives back is wrong anyway": {2, func(t *storage.Tally) { t.Mark.Wrong = []storage.Wrong{{Kind: storage.Corrupt, Text: "1 bit"}} }, "storage/corrupt", core.Critical, core.Fail, 1},
+	} {
+		b := newStorageBench(t, "deep", turning)
+		b.change = altered(turning, c.change)
+
+		if err := b.machine.Disks.Edit("sda", ataIdentity, setByte(138, c.word69)); err != nil {
+			t.Fatal(err)
+		}
+
+		r := b.run(t)
+		told, shingled := find(r, "storage/shingled"), c.word69 != 0
+
+		if r.Verdict != c.verdict || shingled != (len(told) == 1) || shingled && (told[0].Severity != core.Info || told[0].Part.Serial != turning || !strings.Contains(told[0].Evidence, "by its own word")) {
+			t.Errorf("%s: %s %+v", name, r.Verdict, r.Findings)
+		}
+
+		others := slices.DeleteFunc(slices.Clone(r.Findings), func(f core.Finding) bool { return f.Code == "storage/shingled" })
+		if c.code == "" && len(others) > 0 || c.code != "" && (len(others) != 1 || others[0].Code != c.code || others[0].Severity != c.severity) {
+			t.Errorf("%s: %+v", name, others)
+		}
+
+		if i := slices.IndexFunc(r.SubSteps, func(s core.SubStep) bool { return s.Part.Serial == turning }); strings.Contains(r.SubSteps[i].Summary, "SMR") != shingled {
+			t.Errorf("%s: %s", name, r.SubSteps[i].Summary)
+		}
+
+		// How fast it is read is no measure that others are held to.
+		models := 0
+
+		for _, s := range r.Measurements {
+			if strings.HasSuffix(s.Key, "/model_read_mibps") {
+				models++
+			}
+		}
+
+		if models != c.models {
+			t.Errorf("%s: %d models", name, models)
+		}
+	}
+}
+
+// Zones that are the host's to manage are not written at will, whoever tells of them.
+func TestZonesOfTheHostAreNotWritten(t *testing.T) {
+	b := newStorageBench(t, "deep", turning)
+	if err := b.machine.Disks.Edit("sda", "120000006000", setByte(0, 0x14)); err != nil {
+		t.Fatal(err)
+	}
+
+	// Armed it goes to the gates, which refuse it.
+	b.run(t)
+
+	drives, _ := b.machine.Machine().Disks()
+	if i := slices.IndexFunc(drives, func(d probe.Drive) bool { return d.Serial == turning }); i < 0 || !drives[i].Zoned {
+		t.Errorf("%+v", drives)
+	}
+
+	b = newStorageBench(t, "deep")
+	if err := b.machine.Disks.Edit("sda", "120000006000", setByte(0, 0x14)); err != nil {
+		t.Fatal(err)
+	}
+
+	r := b.run(t)
+	if found := find(r, "storage/host-managed-zones"); len(found) != 1 || found[0].Part.Serial != turning {
+		t.Errorf("%+v", r.Findings)
+	}
+
+	if slices.ContainsFunc(b.asked.Job.Disks, func(d storage.Disk) bool { return d.Serial == turning }) {
+		t.Error("it was tested")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"vetting/agent/disk"
 	"vetting/agent/probe"
 	"vetting/agent/storage"
 	"vetting/agent/worker"
@@ -20,6 +21,8 @@ const (
 	badSectors    = problem.StorageSectorSize
 	// slowZonesAllowed is how many stretches of a disk may be slow.
 	slowZonesAllowed = 3
+	// kernelPatience is how long the kernel waits for a request before it aborts it (SD_TIMEOUT).
+	kernelPatience = 30 * time.Second
 )
 
 func stored(code string, severity core.Severity, part core.Part, format string, args ...any) core.Finding {
@@ -42,6 +45,7 @@ func storageRules() []storageRule {
 		{"storage-latency", false, (*storageExam).latency},
 		{"storage-zones", true, (*storageExam).zones},
 		{"storage-discard", true, (*storageExam).discard},
+		{"storage-shingled", false, (*storageExam).shingled},
 	}
 }
 
@@ -184,12 +188,47 @@ func (x *storageExam) refusedElsewhere() string {
 	return ""
 }
 
-// latency judges the slowest requests: a disk that turns may take longer.
-func (x *storageExam) latency(t *storage.Tally, part core.Part) (found []core.Finding) {
-	warn := slowFlash
-	if x.drive(*t).Rotational {
-		warn = slowRead
+// reach are the times that a request to a disk may take before it is told, and before it
+// is held against the disk. One that turns may take longer. One that rearranges its
+// shingled tracks by itself has its requests wait meanwhile, for tens of seconds where a
+// long test leaves it no time to rest: that is how it works, until the kernel itself
+// loses its patience.
+func (x *storageExam) reach(t *storage.Tally) (warn, critical time.Duration) {
+	switch {
+	case x.rearranges(t) != "":
+		return verySlowRead, kernelPatience
+	case x.drive(*t).Rotational:
+		return slowRead, verySlowRead
+	default:
+		return slowFlash, verySlowRead
 	}
+}
+
+// rearranges says how it is known of a disk that turns that it rearranges its shingled
+// tracks by itself; empty: it does not, as far as is known.
+func (x *storageExam) rearranges(t *storage.Tally) (how string) {
+	i := slices.Index(x.keys, t.ID)
+	if i < 0 || !x.drives[i].Rotational || x.drives[i].Shingled != disk.DriveManaged && x.drives[i].Shingled != disk.HostAware {
+		return ""
+	}
+
+	return x.drives[i].ShingledBy
+}
+
+// shingled says that a disk is one of those, and what was judged less strictly by that.
+func (x *storageExam) shingled(t *storage.Tally, part core.Part) []core.Finding {
+	how := x.rearranges(t)
+	if how == "" {
+		return nil
+	}
+
+	return []core.Finding{stored(problem.StorageShingled, core.Info, part,
+		"%s, %s; slow stretches are told and no warning, and requests may take %v", x.drives[slices.Index(x.keys, t.ID)].Shingled, how, verySlowRead)}
+}
+
+// latency judges the slowest requests.
+func (x *storageExam) latency(t *storage.Tally, part core.Part) (found []core.Finding) {
+	warn, critical := x.reach(t)
 
 	most := max(t.Reads.Most, t.Writes.Most, t.Random.Most)
 	severity := core.Warning
@@ -199,7 +238,7 @@ func (x *storageExam) latency(t *storage.Tally, part core.Part) (found []core.Fi
 		return nil
 	case x.virtual:
 		severity = core.Info // who shares a machine waits for others
-	case most > verySlowRead:
+	case most > critical:
 		severity = core.Critical
 	}
 
@@ -218,7 +257,7 @@ func (x *storageExam) zones(t *storage.Tally, part core.Part) (found []core.Find
 		}
 
 		severity := core.Warning
-		if x.virtual {
+		if x.virtual || x.rearranges(t) != "" {
 			severity = core.Info
 		}
 
@@ -450,7 +489,7 @@ func portion(part, of int64) string {
 // subSteps are the disks.
 func (x *storageExam) subSteps() (steps []core.SubStep) {
 	for _, t := range x.tallies() {
-		step := core.SubStep{Name: t.Name, Part: probe.DiskPart(x.drive(t)), Verdict: core.Pass, Progress: 1, Summary: summaryOf(&t)}
+		step := core.SubStep{Name: t.Name, Part: probe.DiskPart(x.drive(t)), Verdict: core.Pass, Progress: 1, Summary: summaryOf(&t, x.rearranges(&t) != "")}
 
 		var found []core.Finding
 		for _, rule := range storageRules() {
@@ -487,7 +526,7 @@ func (x *storageExam) subSteps() (steps []core.SubStep) {
 }
 
 // summaryOf says in one line what was done with a disk.
-func summaryOf(t *storage.Tally) string {
+func summaryOf(t *storage.Tally, shingled bool) string {
 	if len(t.Refused) > 0 {
 		words := make([]string, len(t.Refused))
 		for i, r := range t.Refused {
@@ -507,6 +546,10 @@ func summaryOf(t *storage.Tally) string {
 
 	if t.InUse {
 		words = append(words, "in use by somebody")
+	}
+
+	if shingled {
+		words = append(words, "shingled tracks (SMR)")
 	}
 
 	for _, what := range []struct {
@@ -585,6 +628,11 @@ func (x *storageExam) measurements() (samples []core.Sample) {
 
 		if t.Over {
 			add("slow_zones_count", float64(len(t.Slow["read"])+len(t.Slow["write"])))
+		}
+
+		// How fast a disk reads what it has not put in its place yet is no measure of it.
+		if t.Wrote && x.rearranges(&t) != "" {
+			continue
 		}
 
 		if model := driveParts([]probe.Drive{{Disk: core.Disk{Serial: x.drive(t).Model}}})[0]; model != "" && t.Over && !x.virtual && x.env.Scale >= 1 && !math.IsNaN(reads) {

@@ -57,6 +57,7 @@ const (
 	StorageHidden      = "storage/hidden-area"
 	StorageNotErased   = "storage/not-discarded"
 	StorageOffClass    = "storage/off-class"
+	StorageShingled    = "storage/shingled"
 )
 
 // storages lists the codes of the Storage stage.
@@ -283,6 +284,11 @@ func storageRest() []Entry {
 			StorageHidden, "A part of the disk is hidden",
 			"A host protected area or a device configuration overlay makes it smaller than it is: what is in there was NOT tested.",
 			"Make it whole again (hdparm -N, --dco-restore) and test it, or accept it.", core.Warning,
+		},
+		{
+			StorageShingled, "The disk's tracks overlap (SMR)",
+			"It rearranges them by itself, so that some writes wait for seconds and long ones get slow: that is not held against it. Arrays that are rebuilt onto such disks may take days, or throw them out.",
+			"Nothing to do, if a disk of this kind was ordered; else send it back.", core.Info,
 		},
 		{
 			StorageOffClass, "The disks are slower than those of its class",
