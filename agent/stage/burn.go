@@ -99,7 +99,7 @@ type burnExam struct {
 	power   []powerUse
 	targets []diskread.Target
 	skipped []string // disks that are not read
-	disks   map[string]core.Disk
+	disks   map[string]probe.Drive
 	memory  memoryExam // names the DIMMs
 	mbps    int
 	whole   time.Duration
@@ -209,19 +209,21 @@ func silence(virtual bool) time.Duration {
 }
 
 // aim chooses the disks to read: all that are not USB sticks, optical drives or
-// empty.
+// empty; nor on a network, where others may write to them between two readings; nor
+// of zones that are the host's to manage, which need not be readable where nothing was
+// written.
 func (x *burnExam) aim() {
 	drives, err := x.machine.Disks()
 	if err != nil {
 		x.env.Log.Warn("something did not answer", slog.String("error", err.Error()))
 	}
 
-	x.disks = map[string]core.Disk{}
+	x.disks = map[string]probe.Drive{}
 
 	for _, d := range drives {
-		x.disks[d.Name] = d.Disk
+		x.disks[d.Name] = d
 
-		if d.Transport == "usb" || d.Removable || d.SizeBytes == 0 {
+		if d.Transport == "usb" || d.Removable || d.SizeBytes == 0 || d.Network != "" || d.Zoned {
 			x.skipped = append(x.skipped, d.Name)
 
 			continue

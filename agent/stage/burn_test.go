@@ -30,8 +30,9 @@ import (
 type burnBench struct {
 	*bench
 
-	name   string       // of the machine
-	files  fstest.MapFS // that stand in for the machine's own
+	name   string            // of the machine
+	edits  map[string]change // of its disks
+	files  fstest.MapFS      // that stand in for the machine's own
 	change func(out *burn.Outcome, o *burn.Options)
 	asked  burn.Options
 	states [][]byte
@@ -92,7 +93,15 @@ func (b *burnBench) burn(ctx context.Context, t *testing.T) core.Result {
 	}
 	workers := func(*slog.Logger) drill.Starter { return worker.Runner{} }
 
-	m := machines.Open(t, b.name).Machine()
+	r := machines.Open(t, b.name)
+
+	for name, c := range b.edits {
+		if err := r.Disks.Edit(name, c.key, c.edit); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	m := r.Machine()
 	m.Root = over{m.Root, b.files}
 
 	return stage.Burn(m, workers, burner)(ctx, b.Env)
@@ -551,4 +560,32 @@ func TestABurnTellsHowFastItGoes(t *testing.T) {
 			t.Errorf("%s is %v, want %v: %v", key, got, want, told)
 		}
 	}
+}
+
+// A disk that rearranges its shingled tracks may take longer; what is on a network, or has
+// zones that are the host's to manage, is not read.
+func TestDisksThatBurnTreatsInTheirOwnWay(t *testing.T) {
+	b := newBurnBench(sataMachine)
+	b.edits = map[string]change{"sdc": {ataIdentity, setByte(138, 2), false}, "sda": {"120000006000", setByte(0, 0x14), false}}
+	b.change = func(out *burn.Outcome, o *burn.Options) {
+		if slices.ContainsFunc(o.Targets, func(d diskread.Target) bool { return d.Name == "sda" }) {
+			t.Error("zones that are the host's to manage are read")
+		}
+
+		out.Disks.Tallies["sdc"] = diskread.Tally{Name: "sdc", Bytes: 1, Compared: 1, Slowest: 14 * time.Second}
+		out.Disks.Tallies["sdd"] = diskread.Tally{Name: "sdd", Bytes: 1, Compared: 1, Slowest: 14 * time.Second}
+	}
+
+	found := find(b.run(t), "burn/disk-slow")
+	if len(found) != 1 || found[0].Part.Slot != "sdd" {
+		t.Errorf("%+v", found)
+	}
+
+	b = newBurnBench("ibm-3931")
+	b.change = func(_ *burn.Outcome, o *burn.Options) {
+		if len(o.Targets) > 0 {
+			t.Errorf("disks on a network are read: %+v", o.Targets)
+		}
+	}
+	b.run(t)
 }

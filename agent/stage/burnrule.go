@@ -24,6 +24,8 @@ const (
 	slowRead     = 5 * time.Second  // of a disk that turns
 	slowFlash    = time.Second      // of one that does not
 	verySlowRead = 15 * time.Second // of any
+	// kernelPatience is how long the kernel waits for a request before it aborts it (SD_TIMEOUT).
+	kernelPatience = 30 * time.Second
 )
 
 // notBurned is the code of a part that should have taken part and did not.
@@ -211,11 +213,7 @@ func (x *burnExam) wrong(name string, all []diskread.Wrong) (found []core.Findin
 }
 
 func (x *burnExam) slow(name string, slowest time.Duration) (core.Finding, bool) {
-	limit := slowFlash
-	if x.disks[name].Rotational {
-		limit = slowRead
-	}
-
+	limit, most := reach(x.disks[name])
 	severity := core.Severity("")
 
 	switch {
@@ -223,7 +221,7 @@ func (x *burnExam) slow(name string, slowest time.Duration) (core.Finding, bool)
 		return core.Finding{}, false
 	case x.virtual:
 		severity = core.Info
-	case slowest > verySlowRead:
+	case slowest > most:
 		severity = core.Critical
 	}
 

@@ -472,14 +472,17 @@ func (x *storageExam) keep() {
 	}
 }
 
-// drive finds what was tested as a tally says.
-func (x *storageExam) drive(t storage.Tally) core.Disk {
+// tested finds what was tested as a tally says.
+func (x *storageExam) tested(t storage.Tally) probe.Drive {
 	if i := slices.Index(x.keys, t.ID); i >= 0 {
-		return x.drives[i].Disk
+		return x.drives[i]
 	}
 
-	return core.Disk{Name: t.Name, Serial: t.Serial}
+	return probe.Drive{Disk: core.Disk{Name: t.Name, Serial: t.Serial}}
 }
+
+// drive is tested, without how to talk to it.
+func (x *storageExam) drive(t storage.Tally) core.Disk { return x.tested(t).Disk }
 
 // tallies are those of all disks, in the order of their names.
 func (x *storageExam) tallies() []storage.Tally {

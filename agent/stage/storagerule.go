@@ -21,8 +21,6 @@ const (
 	badSectors    = problem.StorageSectorSize
 	// slowZonesAllowed is how many stretches of a disk may be slow.
 	slowZonesAllowed = 3
-	// kernelPatience is how long the kernel waits for a request before it aborts it (SD_TIMEOUT).
-	kernelPatience = 30 * time.Second
 )
 
 func stored(code string, severity core.Severity, part core.Part, format string, args ...any) core.Finding {
@@ -193,42 +191,37 @@ func (x *storageExam) refusedElsewhere() string {
 // shingled tracks by itself has its requests wait meanwhile, for tens of seconds where a
 // long test leaves it no time to rest: that is how it works, until the kernel itself
 // loses its patience.
-func (x *storageExam) reach(t *storage.Tally) (warn, critical time.Duration) {
+func reach(d probe.Drive) (warn, critical time.Duration) {
 	switch {
-	case x.rearranges(t) != "":
+	case rearranges(d):
 		return verySlowRead, kernelPatience
-	case x.drive(*t).Rotational:
+	case d.Rotational:
 		return slowRead, verySlowRead
 	default:
 		return slowFlash, verySlowRead
 	}
 }
 
-// rearranges says how it is known of a disk that turns that it rearranges its shingled
-// tracks by itself; empty: it does not, as far as is known.
-func (x *storageExam) rearranges(t *storage.Tally) (how string) {
-	i := slices.Index(x.keys, t.ID)
-	if i < 0 || !x.drives[i].Rotational || x.drives[i].Shingled != disk.DriveManaged && x.drives[i].Shingled != disk.HostAware {
-		return ""
-	}
-
-	return x.drives[i].ShingledBy
+// rearranges reports whether a disk turns and rearranges its shingled tracks by itself, as
+// far as is known.
+func rearranges(d probe.Drive) bool {
+	return d.Rotational && (d.Shingled == disk.DriveManaged || d.Shingled == disk.HostAware)
 }
 
 // shingled says that a disk is one of those, and what was judged less strictly by that.
 func (x *storageExam) shingled(t *storage.Tally, part core.Part) []core.Finding {
-	how := x.rearranges(t)
-	if how == "" {
+	d := x.tested(*t)
+	if !rearranges(d) {
 		return nil
 	}
 
 	return []core.Finding{stored(problem.StorageShingled, core.Info, part,
-		"%s, %s; slow stretches are told and no warning, and requests may take %v", x.drives[slices.Index(x.keys, t.ID)].Shingled, how, verySlowRead)}
+		"%s, %s; slow stretches are told and no warning, and requests may take %v", d.Shingled, d.ShingledBy, verySlowRead)}
 }
 
 // latency judges the slowest requests.
 func (x *storageExam) latency(t *storage.Tally, part core.Part) (found []core.Finding) {
-	warn, critical := x.reach(t)
+	warn, critical := reach(x.tested(*t))
 
 	most := max(t.Reads.Most, t.Writes.Most, t.Random.Most)
 	severity := core.Warning
@@ -257,7 +250,7 @@ func (x *storageExam) zones(t *storage.Tally, part core.Part) (found []core.Find
 		}
 
 		severity := core.Warning
-		if x.virtual || x.rearranges(t) != "" {
+		if x.virtual || rearranges(x.tested(*t)) {
 			severity = core.Info
 		}
 
@@ -489,7 +482,7 @@ func portion(part, of int64) string {
 // subSteps are the disks.
 func (x *storageExam) subSteps() (steps []core.SubStep) {
 	for _, t := range x.tallies() {
-		step := core.SubStep{Name: t.Name, Part: probe.DiskPart(x.drive(t)), Verdict: core.Pass, Progress: 1, Summary: summaryOf(&t, x.rearranges(&t) != "")}
+		step := core.SubStep{Name: t.Name, Part: probe.DiskPart(x.drive(t)), Verdict: core.Pass, Progress: 1, Summary: summaryOf(&t, rearranges(x.tested(t)))}
 
 		var found []core.Finding
 		for _, rule := range storageRules() {
@@ -631,7 +624,7 @@ func (x *storageExam) measurements() (samples []core.Sample) {
 		}
 
 		// How fast a disk reads what it has not put in its place yet is no measure of it.
-		if t.Wrote && x.rearranges(&t) != "" {
+		if t.Wrote && rearranges(x.tested(t)) {
 			continue
 		}
 
