@@ -70,7 +70,7 @@ func nic(n wire.NIC) core.NIC {
 		Name: name(n.Name), MAC: core.MAC(n.MAC), Driver: name(n.Driver), Firmware: name(n.Firmware),
 		PCIAddress: name(n.PCIAddress), Model: name(n.Model), SpeedMbps: n.SpeedMbps,
 		MaxSpeedMbps: n.MaxSpeedMbps, Link: n.Link, BootNIC: n.BootNIC,
-		Wakes: n.Wakes, Transceiver: transceiver(n.Transceiver),
+		Wakes: n.Wakes, FEC: name(n.FEC), Transceiver: transceiver(n.Transceiver),
 	}
 }
 

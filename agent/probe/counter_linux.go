@@ -88,12 +88,19 @@ func stringSet(sock int, name string, set uint32) (names []string, err error) {
 // none, or the driver does not show it.
 func module(sock int, name string) []byte {
 	memory := oldModule(sock, name)
-	if len(memory) > 0 && (!isCMIS(memory[0]) || len(memory) >= cmisLength) {
+	if len(memory) == 0 || !isCMIS(memory[0]) {
+		if pages := cmisModule(name); pages != nil {
+			return pages
+		}
+
 		return memory
 	}
 
-	if pages := cmisModule(name); pages != nil {
-		return pages
+	memory = memory[:min(len(memory), cmisLength)] // what comes behind it is of no known order
+	if len(memory) < cmisLength || cmisBanks(memory) > 1 {
+		if pages := cmisModule(name); len(pages) >= len(memory) {
+			return pages
+		}
 	}
 
 	return memory

@@ -37,6 +37,7 @@ func (System) Port(name string) (Port, error) {
 	port := Port{
 		Driver: fixed(info.Driver[:]), Firmware: fixed(info.Fw_version[:]), OptionROM: fixed(info.Erom_version[:]), Bus: fixed(info.Bus_info[:]),
 		PermMAC: permanent(sock, name), Wakes: wakes(sock, name), Module: hex.EncodeToString(module(sock, name)),
+		FEC: fec(name),
 	}
 	port.SpeedMbps, port.MaxSpeedMbps, port.PartnerMbps = linkSettings(sock, name)
 

@@ -3,7 +3,7 @@ package probe
 import "golang.org/x/sys/unix"
 
 // Assemble puts the pages of a module together.
-func Assemble(read func(page byte, offset int) ([]byte, error)) []byte { return assemble(read) }
+func Assemble(read func(page, bank byte, offset int) ([]byte, error)) []byte { return assemble(read) }
 
 // AskModule asks the kernel for a page of a port's module, and returns the number of the
 // family that was asked.
@@ -19,7 +19,7 @@ func AskModule(name string, page byte) (uint16, error) {
 		return 0, err
 	}
 
-	_, err = generic(sock, family, unix.ETHTOOL_MSG_MODULE_EEPROM_GET, eepromRequest(name, page, 0))
+	_, err = generic(sock, family, unix.ETHTOOL_MSG_MODULE_EEPROM_GET, eepromRequest(name, page, 0, 0))
 
 	return family, err
 }
@@ -32,4 +32,21 @@ func ParseNetlink(answer []byte, family, kind uint16) ([]byte, error) {
 	}
 
 	return netlinkAttribute(attributes, kind)
+}
+
+// ParseFEC decodes an answer about error correction.
+var ParseFEC = parseFEC
+
+// AskFEC asks the kernel for that of a port.
+func AskFEC(name string) (told *FEC, err error) {
+	err = withEthtool(func(sock int, family uint16) error {
+		answer, err := generic(sock, family, unix.ETHTOOL_MSG_FEC_GET, fecRequest(name))
+		if err == nil {
+			told, err = parseFEC(answer)
+		}
+
+		return err
+	})
+
+	return told, err
 }

@@ -40,6 +40,7 @@ type Port struct {
 	MaxSpeedMbps int      `json:"max_speed_mbps,omitempty"`
 	PartnerMbps  int      `json:"partner_mbps,omitempty"` // of the fastest mode that the other end advertises; 0: it tells none
 	Wakes        bool     `json:"wakes,omitempty"`        // by a magic packet
+	FEC          *FEC     `json:"fec,omitempty"`          // nil: the driver tells nothing of it
 	Module       string   `json:"module,omitempty"`       // memory of the transceiver, hex; see ParseTransceiver
 }
 

@@ -13,7 +13,6 @@ import (
 // The attributes of ETHTOOL_MSG_MODULE_EEPROM_GET (Documentation/networking/
 // ethtool-netlink.rst, MODULE_EEPROM_GET), which package unix does not name.
 const (
-	eepromTarget  = 1 // nested: the port
 	eepromOffset  = 2
 	eepromSize    = 3
 	eepromPage    = 4
@@ -21,49 +20,67 @@ const (
 	eepromAddress = 6
 	eepromData    = 7
 
-	targetName = 2 // of the port, within eepromTarget
-
 	moduleAddress = 0x50 // of modules on their bus
 	netlinkAnswer = 8192
 	netlinkWait   = 5 * time.Second
 )
 
+// The header of a request (ETHTOOL_A_HEADER_*), which each kind has as its first attribute.
+const (
+	headerOf    = 1 // nested
+	headerName  = 2 // of the port
+	headerFlags = 3
+)
+
 var errNetlink = errors.New("netlink answers something else")
 
-// cmisModule reads the memory of a module of the later kinds page by page, which is the
-// only way to most of it. Pages that the driver does not show stay zero; nothing where it
-// does not even show the first.
-func cmisModule(name string) []byte {
+// withEthtool opens a socket of netlink and asks for the number of the kernel's ethtool
+// family.
+func withEthtool(ask func(sock int, family uint16) error) error {
 	sock, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_GENERIC)
 	if err != nil {
-		return nil
+		return fmt.Errorf("opening netlink: %w", err)
 	}
 
 	defer unix.Close(sock) //nolint:errcheck // nothing was written
 
 	wait := unix.NsecToTimeval(netlinkWait.Nanoseconds())
 	if err := unix.SetsockoptTimeval(sock, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
-		return nil
+		return fmt.Errorf("opening netlink: %w", err)
 	}
 
 	family, err := ethtoolFamily(sock)
 	if err != nil {
-		return nil
+		return err
 	}
 
-	return assemble(func(page byte, offset int) ([]byte, error) {
-		answer, err := generic(sock, family, unix.ETHTOOL_MSG_MODULE_EEPROM_GET, eepromRequest(name, page, offset))
-		if err != nil {
-			return nil, err
-		}
-
-		return netlinkAttribute(answer, eepromData)
-	})
+	return ask(sock, family)
 }
 
-// assemble puts the pages of a module one after the other, as ParseReadings takes them.
-func assemble(read func(page byte, offset int) ([]byte, error)) []byte {
-	lower, err := read(0, 0)
+// cmisModule reads the memory of a module of the later kinds page by page, which is the
+// only way to most of it. Pages that the driver does not show stay zero; nothing where it
+// does not even show the first.
+func cmisModule(name string) (memory []byte) {
+	_ = withEthtool(func(sock int, family uint16) error { // without it, there is what older drivers show
+		memory = assemble(func(page, bank byte, offset int) ([]byte, error) {
+			answer, err := generic(sock, family, unix.ETHTOOL_MSG_MODULE_EEPROM_GET, eepromRequest(name, page, bank, offset))
+			if err != nil {
+				return nil, err
+			}
+
+			return netlinkAttribute(answer, eepromData)
+		})
+
+		return nil
+	})
+
+	return memory
+}
+
+// assemble puts the pages of a module one after the other, as ParseReadings takes them:
+// those of bank 0, then of each further bank that it has the pages of its lanes.
+func assemble(read func(page, bank byte, offset int) ([]byte, error)) []byte {
+	lower, err := read(0, 0, 0)
 	if err != nil || len(lower) != cmisPage || !isCMIS(lower[0]) {
 		return nil
 	}
@@ -76,22 +93,33 @@ func assemble(read func(page byte, offset int) ([]byte, error)) []byte {
 			return memory[:cmisFlat]
 		}
 
-		upper, err := read(page, cmisPage)
+		upper, err := read(page, 0, cmisPage)
 		if err == nil && len(upper) == cmisPage {
 			copy(memory[(i+1)*cmisPage:], upper)
+		}
+	}
+
+	for bank := 1; bank < cmisBanks(memory); bank++ {
+		for _, page := range []byte{0x10, 0x11} {
+			upper, err := read(page, byte(bank), cmisPage)
+			if err != nil || len(upper) != cmisPage {
+				return memory[:cmisLength+(bank-1)*cmisBank] // what the driver does not show is not known
+			}
+
+			memory = append(memory, upper...)
 		}
 	}
 
 	return memory
 }
 
-func eepromRequest(name string, page byte, offset int) []byte {
+func eepromRequest(name string, page, bank byte, offset int) []byte {
 	number := func(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(v)) } //nolint:gosec // offsets within a page
 
 	return slices.Concat(
-		netlinkAppend(eepromTarget|unix.NLA_F_NESTED, netlinkAppend(targetName, append([]byte(name), 0))),
+		netlinkAppend(headerOf|unix.NLA_F_NESTED, netlinkAppend(headerName, append([]byte(name), 0))),
 		netlinkAppend(eepromOffset, number(offset)), netlinkAppend(eepromSize, number(cmisPage)),
-		netlinkAppend(eepromPage, []byte{page}), netlinkAppend(eepromBank, []byte{0}), netlinkAppend(eepromAddress, []byte{moduleAddress}),
+		netlinkAppend(eepromPage, []byte{page}), netlinkAppend(eepromBank, []byte{bank}), netlinkAppend(eepromAddress, []byte{moduleAddress}),
 	)
 }
 

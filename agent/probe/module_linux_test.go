@@ -19,6 +19,11 @@ func TestAModuleIsReadPageByPage(t *testing.T) {
 	hidden := bytes.Clone(whole)
 	clear(hidden[640:])
 
+	// One of sixteen lanes has a second bank of the pages 10h and 11h (CMIS 5.2, 8.2.1).
+	banked := bytes.Clone(whole)
+	banked[270] |= 1
+	wide := append(bytes.Clone(banked), whole[512:]...)
+
 	order := []byte{0x00, 0x01, 0x02, 0x10, 0x11}
 
 	for name, c := range map[string]struct {
@@ -29,14 +34,20 @@ func TestAModuleIsReadPageByPage(t *testing.T) {
 		"one without more pages":                 {short, short, 0xff},
 		"one of which the driver hides the last": {whole, hidden, 0x11},
 		"an old kind":                            {module(t, "qsfp28-fs-ir4"), nil, 0xff},
+		"one of two banks":                       {wide, wide, 0xff},
+		"one whose driver hides the second bank": {banked, banked, 0xff},
 	} {
-		got := probe.Assemble(func(page byte, offset int) ([]byte, error) {
+		got := probe.Assemble(func(page, bank byte, offset int) ([]byte, error) {
 			at := 0
 
 			for i, p := range order {
 				if offset == 128 && p == page {
 					at = (i + 1) * 128
 				}
+			}
+
+			if bank > 0 {
+				at += int(bank) * 256
 			}
 
 			if page == c.hides || at+128 > len(c.memory) {

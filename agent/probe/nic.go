@@ -75,6 +75,10 @@ func told(nic core.NIC, port Port, boot core.MAC) core.NIC {
 	nic.Firmware = inventory.Told(port.Firmware)
 	nic.MaxSpeedMbps, nic.Wakes = port.MaxSpeedMbps, port.Wakes
 
+	if nic.Link && port.FEC != nil {
+		nic.FEC = port.FEC.Active
+	}
+
 	if raw, err := hex.DecodeString(port.Module); err == nil {
 		if t, ok := ParseTransceiver(raw); ok {
 			nic.Transceiver = &t

@@ -98,7 +98,12 @@ func ParseReadings(b []byte) []Reading {
 func every(int) bool { return true }
 
 // read reads quantities; there says which lanes the module has.
-func read(b []byte, all []quantity, there func(lane int) bool) (readings []Reading) {
+func read(b []byte, all []quantity, there func(lane int) bool) []Reading {
+	return readFrom(b, all, 0, there)
+}
+
+// readFrom reads quantities whose first lane has a number of its own.
+func readFrom(b []byte, all []quantity, first int, there func(lane int) bool) (readings []Reading) {
 	for _, q := range all {
 		number := func(at int) float64 {
 			v := binary.BigEndian.Uint16(b[at:])
@@ -117,7 +122,7 @@ func read(b []byte, all []quantity, there func(lane int) bool) (readings []Readi
 			continue
 		}
 
-		readings = append(readings, lanes(r, q, number, there)...)
+		readings = append(readings, lanes(r, q, first, number, there)...)
 	}
 
 	return readings
@@ -125,7 +130,7 @@ func read(b []byte, all []quantity, there func(lane int) bool) (readings []Readi
 
 // lanes makes a reading of each lane. A lane that is dark beside others that are not
 // belongs to another port, or to none.
-func lanes(r Reading, q quantity, number func(at int) float64, there func(lane int) bool) (readings []Reading) {
+func lanes(r Reading, q quantity, first int, number func(at int) float64, there func(lane int) bool) (readings []Reading) {
 	if q.lanes == 0 {
 		r.Value = number(q.value)
 
@@ -142,7 +147,7 @@ func lanes(r Reading, q quantity, number func(at int) float64, there func(lane i
 			continue
 		}
 
-		r.Name, r.Value = fmt.Sprintf("%s of lane %d", q.name, lane+1), number(q.value+2*lane)
+		r.Name, r.Value = fmt.Sprintf("%s of lane %d", q.name, first+lane+1), number(q.value+2*lane)
 		if r.Value == 0 && brightest > 0 {
 			continue
 		}

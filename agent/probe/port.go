@@ -24,6 +24,9 @@ type PortState struct {
 	// Bits is how much was sent and received, in bits.
 	Bits     uint64
 	Readings []Reading // of the transceiver
+	Module   bool      // there is a transceiver that shows its memory
+	Flags    []Flag    // of it, since it was read before
+	FEC      FEC       // forward error correction
 }
 
 // Counters asks network drivers for their own counters (ethtool -S).
@@ -73,7 +76,15 @@ func (m Machine) ask(name string, state *PortState) {
 		}
 
 		if raw, err := hex.DecodeString(port.Module); err == nil {
-			state.Readings = ParseReadings(raw)
+			state.Module, state.Readings, state.Flags = len(raw) > 0, ParseReadings(raw), ParseFlags(raw)
+		}
+
+		if port.FEC != nil {
+			state.FEC = *port.FEC
+		}
+
+		if state.FEC.Counts {
+			state.Errors["fec_uncorrectable_blocks"] = state.FEC.Uncorrectable
 		}
 	}
 
@@ -97,6 +108,33 @@ func (m Machine) ask(name string, state *PortState) {
 			state.NoRoom["driver/"+counter] = n
 		}
 	}
+}
+
+// Flags reads what the transceiver of a port says of its signals, and nothing else.
+func (m Machine) Flags(name string) []Flag {
+	port, err := m.Ports.Port(name)
+	if err != nil {
+		return nil
+	}
+
+	raw, err := hex.DecodeString(port.Module)
+	if err != nil {
+		return nil
+	}
+
+	return ParseFlags(raw)
+}
+
+// PhysicalPort returns what the driver calls the port of the card that a network function
+// goes through, which several functions may share (phys_port_id in Documentation/ABI/
+// testing/sysfs-class-net); empty where it does not say.
+func (m Machine) PhysicalPort(name string) string {
+	return m.text(path.Join(netDevices, name, "phys_port_id"))
+}
+
+// VirtualPort reports whether a network port is a function of another one's card (SR-IOV).
+func (m Machine) VirtualPort(name string) bool {
+	return m.has(path.Join(netDevices, name, "device", "physfn"))
 }
 
 // count reads a counter; one that is not there has counted nothing.

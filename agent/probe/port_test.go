@@ -308,6 +308,137 @@ func TestModulesByCMIS(t *testing.T) {
 	}
 }
 
+// TestModulesOfManyLanes: each bank has eight of them, which are numbered on.
+func TestModulesOfManyLanes(t *testing.T) {
+	const page01, page11 = 128, 512
+
+	one := module(t, "osfp-juniper-740-174932")
+	one[page01+142] |= 1
+
+	two := append(slices.Clone(one), one[512:]...)
+	two[768+186], two[768+187] = 0, 9 // the receive power of lane 9: addresses of page 11h begin 128 before it
+
+	rests := slices.Clone(two)
+	clear(rests[768+128 : 768+132])
+
+	for name, c := range map[string]struct {
+		memory   []byte
+		readings int
+		alarms   []string
+	}{
+		"both banks":                   {two, 50, []string{"receive power of lane 9"}},
+		"the second was not shown":     {one, 26, nil},
+		"the second is not in use":     {rests, 26, nil},
+		"half of the second was shown": {two[:900], 26, nil},
+	} {
+		var alarms []string
+
+		all := probe.ParseReadings(c.memory)
+		for _, r := range all {
+			if r.Alarm() {
+				alarms = append(alarms, r.Name)
+			}
+		}
+
+		if len(all) != c.readings || !slices.Equal(alarms, c.alarms) {
+			t.Errorf("%s: %d readings, alarms %q", name, len(all), alarms)
+		}
+	}
+
+	two[page01+157], two[page01+158] = 7, 6
+	clear(two[page11+134 : page11+150])
+	clear(two[768+134 : 768+150])
+	two[768+135], two[768+147] = 1<<7, 1
+
+	if got, want := probe.ParseFlags(two), []probe.Flag{{What: "transmit fault", Lane: 16, Fault: true}, {What: "no received signal", Lane: 9}}; !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestWhatModulesSayOfSignals, where they say that they do, and of lanes that are in use.
+func TestWhatModulesSayOfSignals(t *testing.T) {
+	const page01, page11 = 128, 512
+
+	small := func(change func(b []byte)) []byte {
+		b := sfp(5000)
+		b[93] = 1<<5 | 1<<4
+		change(b)
+
+		return b
+	}
+	four := func(change func(b []byte)) []byte {
+		b := qsfp(5000, 5000, 5000, 5000)
+		b[194], b[195] = 1<<5|1<<4, 1<<3|1<<1
+		change(b)
+
+		return b
+	}
+	eight := func(change func(b []byte)) []byte {
+		b := module(t, "osfp-juniper-740-174932")
+		b[page01+157], b[page01+158] = 7, 6
+		clear(b[page11+134 : page11+150])
+		change(b)
+
+		return b
+	}
+
+	for name, c := range map[string]struct {
+		memory []byte
+		want   []probe.Flag
+	}{
+		"an SFP":                       {small(func([]byte) {}), nil},
+		"an SFP in the dark":           {small(func(b []byte) { b[256+110] = 1 << 1 }), []probe.Flag{{What: "no received signal"}}},
+		"an SFP whose laser is broken": {small(func(b []byte) { b[256+110] = 1 << 2 }), []probe.Flag{{What: "transmit fault", Fault: true}}},
+		"an SFP that does not tell":    {small(func(b []byte) { b[93], b[256+110] = 0, 6 }), nil},
+		"an SFP without diagnostics":   {small(func(b []byte) { b[92], b[256+110] = 0, 6 }), nil},
+		"a QSFP":                       {four(func([]byte) {}), nil},
+		"a QSFP, received light":       {four(func(b []byte) { b[3] = 1 << 0 }), []probe.Flag{{What: "no received signal", Lane: 1}}},
+		"a QSFP, what it is to send":   {four(func(b []byte) { b[3] = 1 << 7 }), []probe.Flag{{What: "no signal to send", Lane: 4}}},
+		"a QSFP, its laser":            {four(func(b []byte) { b[4] = 1 << 1 }), []probe.Flag{{What: "transmit fault", Lane: 2, Fault: true}}},
+		"a QSFP, its equaliser":        {four(func(b []byte) { b[4] = 1 << 5 }), nil},
+		"a QSFP, locks":                {four(func(b []byte) { b[5] = 1<<2 | 1<<6 }), []probe.Flag{{What: "no lock on the received signal", Lane: 3}, {What: "no lock on the signal to send", Lane: 3}}},
+		"a QSFP that tells nothing":    {four(func(b []byte) { b[3], b[4], b[5], b[194], b[195] = 0xff, 0xff, 0xff, 0, 0 }), nil},
+		"a lane of another port":       {four(func(b []byte) { b[3] = 1 << 1; clear(b[36:38]) }), nil},
+		"a QSFP, cut short":            {four(func(b []byte) { b[3] = 1 << 0 })[:255], nil},
+		"an OSFP":                      {eight(func([]byte) {}), nil},
+		"an OSFP, received light":      {eight(func(b []byte) { b[page11+147] = 1 << 5 }), []probe.Flag{{What: "no received signal", Lane: 6}}},
+		"an OSFP, all that there is":   {eight(func(b []byte) { b[page11+135], b[page11+136], b[page11+137], b[page11+148] = 1, 1, 1, 1 }), []probe.Flag{{"transmit fault", 1, true}, {"no signal to send", 1, false}, {"no lock on the signal to send", 1, false}, {"no lock on the received signal", 1, false}}},
+		"an OSFP that tells nothing":   {eight(func(b []byte) { b[page11+147], b[page01+158] = 0xff, 0 }), nil},
+		"an OSFP, a lane not in use":   {eight(func(b []byte) { b[page11+147] = 1; b[page11+128] &^= 0xf }), nil},
+		"an OSFP that is broken":       {eight(func(b []byte) { b[3] = 5 << 1 }), []probe.Flag{{"module fault", 0, true}}},
+		"a kind that nobody knows":     {[]byte{0x7f, 1, 2, 3}, nil},
+		"nothing":                      {nil, nil},
+	} {
+		if got := probe.ParseFlags(c.memory); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+
+	// Modules of the field that work, or rest.
+	for name, want := range map[string][]probe.Flag{
+		"osfp-juniper-740-174932": nil, "osfp-credo-active-copper": nil, "qsfp-dd-cisco-68-103205": nil, "qsfp28-fs-ir4": nil,
+		"sfp-oem-10gb-lr": {{What: "no received signal"}}, "sfp-flexoptix-b1696": nil,
+	} {
+		if got := probe.ParseFlags(module(t, name)); !slices.Equal(got, want) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func FuzzFlags(f *testing.F) {
+	for _, name := range modules() {
+		f.Add(module(f, name))
+	}
+
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, flag := range probe.ParseFlags(b) {
+			if flag.What == "" || flag.Lane < 0 || flag.Lane > 32 {
+				t.Errorf("%+v", flag)
+			}
+		}
+	})
+}
+
 func FuzzReadings(f *testing.F) {
 	f.Add(sfp(5000))
 	f.Add(qsfp(1, 2, 3, 4))

@@ -137,6 +137,7 @@ type NIC struct {
 	Link         bool   `json:"link"`
 	BootNIC      bool   `json:"boot_nic,omitempty"`
 	Wakes        bool   `json:"wakes,omitempty"` // can wake the machine by a magic packet
+	FEC          string `json:"fec,omitempty"`   // forward error correction in use: "rs", "baser", "llrs", "off"; empty: not told
 
 	Transceiver *Transceiver `json:"transceiver,omitempty"` // nil: none, or the driver does not show it
 }

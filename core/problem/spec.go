@@ -35,6 +35,7 @@ const (
 	SpecNICExtra        = "spec/nic-extra"
 	SpecNICLink         = "spec/nic-link"
 	SpecNICSpeed        = "spec/nic-speed"
+	SpecNICFEC          = "spec/nic-fec"
 	SpecPCIMissing      = "spec/pci-missing"
 	SpecPCIExtra        = "spec/pci-extra"
 	SpecPSUMissing      = "spec/psu-missing"
@@ -191,6 +192,10 @@ func specCards() []Entry {
 		{
 			SpecNICSpeed, "Spec mismatch: network link too slow", "A port came up slower than the spec asks for.",
 			"Replace the cable or transceiver of {part}, then look at the switch port.", core.Critical,
+		},
+		{
+			SpecNICFEC, "Spec mismatch: forward error correction", "A port corrects errors in another way than the spec asks for, or not at all.",
+			"Set the switch port of {part} to the same mode; replace the transceiver or cable if it does not know it.", core.Critical,
 		},
 		{
 			SpecPSUMissing, "Spec mismatch: power supply missing", "The board's tables tell of fewer power supplies than the spec asks for. They may be out of date; the stage PSU asks the supplies.",

@@ -99,6 +99,10 @@ func nicComponent(n *core.NIC) Component {
 		if n.SpeedMbps > 0 {
 			link = fmt.Sprintf("link %d Mb/s", n.SpeedMbps)
 		}
+
+		if n.FEC != "" {
+			link += ", FEC " + n.FEC
+		}
 	}
 
 	if n.BootNIC {

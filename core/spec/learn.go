@@ -137,12 +137,12 @@ func learnNICs(nics []core.NIC) (out []NIC) {
 		part := NIC{Model: is(n.Model), Driver: is(n.Driver), Firmware: is(n.Firmware)}
 
 		if n.Link { // else nothing was plugged into the port
-			part.SpeedMbps, part.Link = isNumber(n.SpeedMbps), isFlag(true)
+			part.SpeedMbps, part.FEC, part.Link = isNumber(n.SpeedMbps), is(n.FEC), isFlag(true)
 		}
 
 		out = tallied(out, part, func(a, b *NIC) bool {
 			return alike(a.Model, b.Model) && alike(a.Driver, b.Driver) && alike(a.Firmware, b.Firmware) && alike(a.SpeedMbps, b.SpeedMbps) &&
-				alike(a.Link, b.Link)
+				alike(a.FEC, b.FEC) && alike(a.Link, b.Link)
 		}, func(n *NIC) *Want { return &n.Count })
 	}
 

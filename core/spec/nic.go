@@ -45,6 +45,7 @@ func nicFields(w *NIC, n *core.NIC) []field {
 		text("firmware", problem.SpecFirmware, w.Firmware, n.Firmware, core.Warning),
 		flag("link", problem.SpecNICLink, w.Link, n.Link, core.Critical),
 		atLeast("speed_mbps", problem.SpecNICSpeed, w.SpeedMbps, n.SpeedMbps, core.Critical),
+		text("fec", problem.SpecNICFEC, w.FEC, n.FEC, core.Critical),
 	}
 }
 

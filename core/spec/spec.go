@@ -106,6 +106,7 @@ type NIC struct {
 	Driver    Want `yaml:"driver,omitempty"`
 	Firmware  Want `yaml:"firmware,omitempty"`
 	SpeedMbps Want `yaml:"speed_mbps,omitempty"` // negotiated, at least
+	FEC       Want `yaml:"fec,omitempty"`        // forward error correction in use: rs, baser, llrs, off
 	Link      Want `yaml:"link,omitempty"`
 }
 

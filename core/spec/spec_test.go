@@ -122,6 +122,8 @@ func TestOneThingIsWrong(t *testing.T) {
 		"a missing port":      {"nics: [{count: 2}]", nil, "nics[0].2", "spec/nic-missing", core.Critical, "found none", ""},
 		"a slow port":         {"nics: [{speed_mbps: 10000}]", nil, "nics[0].speed_mbps", "spec/nic-speed", core.Critical, "found 1000", "eth0"},
 		"a port without link": {"nics: [{link: true}]", func(i *core.Inventory) { i.NICs[0].Link = false }, "nics[0].link", "spec/nic-link", core.Critical, "found no", "eth0"},
+		"another correction":  {"nics: [{fec: rs}]", func(i *core.Inventory) { i.NICs[0].FEC = "baser" }, "nics[0].fec", "spec/nic-fec", core.Critical, "found baser", "eth0"},
+		"no correction told":  {"nics: [{fec: rs}]", nil, "nics[0].fec", "spec/not-reported", core.Warning, "not reported", "eth0"},
 		"a missing card":      {"pci: [{vendor: 10de, class: '03', count: 2}]", nil, "pci[0].count", "spec/pci-missing", core.Critical, "2 of 10de:", ""},
 		"a card too many":     {"pci: [{vendor: '8086'}]", func(i *core.Inventory) { i.PCI = append(i.PCI, i.PCI[0]) }, "pci[0].count", "spec/pci-extra", core.Warning, "found 2", ""},
 		"a serial the platform does not tell": {

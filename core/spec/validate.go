@@ -276,6 +276,7 @@ func (v *faults) nic(path string, n *NIC) {
 	v.texts(named{path + ".model", &n.Model}, named{path + ".driver", &n.Driver}, named{path + ".firmware", &n.Firmware},
 		named{path + ".mac", &n.MAC})
 	v.flags(named{path + ".link", &n.Link})
+	v.oneOf(named{path + ".fec", &n.FEC}, "rs", "baser", "llrs", "off")
 	v.numbers(open-1, named{path + ".speed_mbps", &n.SpeedMbps})
 	v.say(unique(&n.MAC, &n.Count), path, "%s ports cannot share one MAC", n.Count.say(numberWords))
 
