@@ -156,9 +156,10 @@ func TestCountersThatGrow(t *testing.T) {
 		"a link that went down": {
 			file: "sys/class/net/eth0/carrier_changes", text: "4\n", code: "ras/nic-link-changes", fresh: core.Warning, used: core.Warning, slot: "eth0",
 		},
-		"a link that comes up": {file: "sys/class/net/eth0/carrier_changes", text: "4\n", stage: core.InventoryCheck},
-		"the loopback":         {file: "sys/class/net/lo/statistics/rx_errors", text: "4\n"},
-		"a driver that came":   {file: "sys/devices/system/edac/mc/mc7/ce_count", text: "4\n"},
+		"a link that went down while the network was tested": {file: "sys/class/net/eth0/carrier_changes", text: "4\n", stage: core.Network, code: "ras/nic-link-changes", fresh: core.Info, used: core.Info, slot: "eth0"},
+		"a link that comes up":                               {file: "sys/class/net/eth0/carrier_changes", text: "4\n", stage: core.InventoryCheck},
+		"the loopback":                                       {file: "sys/class/net/lo/statistics/rx_errors", text: "4\n"},
+		"a driver that came":                                 {file: "sys/devices/system/edac/mc/mc7/ce_count", text: "4\n"},
 		"a counter that was reset": {
 			file: "sys/class/net/eth0/carrier_changes", text: "0\n",
 		},

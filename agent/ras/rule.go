@@ -47,6 +47,10 @@ func (d *Delta) severity(stage core.StageName, used bool) core.Severity {
 			return "" // ports are being brought up
 		}
 
+		if stage == core.Network { // it judges the links of ports while it tests them, and takes some down itself
+			return core.Info
+		}
+
 		return core.Warning
 	default:
 		return core.Warning
