@@ -61,6 +61,10 @@ const (
 func Connect(ctx context.Context, cfg Config) (*Connection, error) {
 	pause := retryTime
 
+	if err := Tidy(Links(cfg.Root)); err != nil {
+		cfg.Log.Warn("what a loop left stays", slog.String("error", err.Error()))
+	}
+
 	for turn := 0; ; turn++ {
 		link, err := await(ctx, cfg, turn)
 		if err != nil {

@@ -45,6 +45,12 @@ type Wires interface {
 	Serve(ctx context.Context, port, addr string) (mine traffic.Peer, stop func(), err error)
 	// Neighbour waits until the switch behind a port announces itself, or ctx ends.
 	Neighbour(ctx context.Context, port string) (string, error)
+	// Hear has ports of the machine call each other, and tells whether what a sends comes
+	// to b, by their cables.
+	Hear(ctx context.Context, ports []string, patience time.Duration) (hears func(a, b string) bool, err error)
+	// Loop moves a port to where it reaches another one of the machine by the cables alone.
+	// The port that the machine booted from is never moved. The caller ends the loop.
+	Loop(ctx context.Context, moves, stays string) (*Loop, error)
 }
 
 // ErrElsewhere says that a port is cabled to another network than the test network.
@@ -60,7 +66,8 @@ type Observer struct {
 // throughput partner: stages.md §3.8. Network.duration says how long each direction
 // takes, Network.streams how many streams go at once, Network.udp_mbps how many Mbit/s of
 // datagrams are sent at most, Network.expect_mbps what speed each link must have,
-// Network.pair when a port is measured with another machine as well.
+// Network.pair when a port is measured with another machine as well, Network.self_loop
+// whether the machine's ports are measured with each other.
 func Network(m probe.Machine, wires Wires) Func {
 	return func(ctx context.Context, env Env) core.Result {
 		x := &netExam{env: env, machine: m, wires: wires, virtual: m.Virtual()}
@@ -81,6 +88,12 @@ func Network(m probe.Machine, wires Wires) Func {
 			}
 		}
 
+		x.selfLoop(ctx)
+
+		if cause := context.Cause(ctx); cause != nil {
+			return x.interrupted(cause)
+		}
+
 		env.Progress("", 1, 0)
 
 		return x.result()
@@ -99,6 +112,9 @@ type netExam struct {
 	expected int    // Mbit/s that each link must have; 0: whatever it is
 	pair     string // when ports are measured with other machines
 	own      string // which of its own tests a port does
+	loop     bool   // ports are measured with each other
+	loops    []*netLoop
+	unlooped string // why none was measured with another one
 	ports    []*netPort
 	away     bool // the appliance's partner, for long
 }
@@ -112,7 +128,12 @@ type netPort struct {
 	untested      string          // why not
 	away          error           // of the appliance, before the test had begun
 	addressed     bool            // it is on the test network
+	elsewhere     bool            // it is on another one
+	physical      string          // the port of the card that it shares with other functions; empty: not told
 	neighbour     string          // the switch and its port, where it told
+	standing      []probe.Flag    // that the transceiver showed before the test, however often they were read
+	meanwhile     []probe.Flag    // while traffic went over it
+	staying       []probe.Flag    // and after that, as standing
 	spoilt        uint64          // frames that were altered in tests that broke off
 	meeting       *netMeeting     // nil: it was not to be measured with another machine
 	own           ownTest         // of its driver
@@ -157,8 +178,12 @@ func (x *netExam) configure() (err error) {
 
 	x.own = x.env.Config[profile.NetworkSelfTest]
 
+	if err = x.looping(); err != nil {
+		return err
+	}
+
 	for _, nic := range x.machine.NICs(x.env.BootMAC) {
-		x.ports = append(x.ports, &netPort{nic: nic, part: core.Part{Kind: "nic", Slot: nic.Name, Model: nic.Model, Serial: string(nic.MAC)}})
+		x.ports = append(x.ports, &netPort{nic: nic, physical: x.machine.PhysicalPort(nic.Name), part: core.Part{Kind: "nic", Slot: nic.Name, Model: nic.Model, Serial: string(nic.MAC)}})
 	}
 
 	if len(x.ports) == 0 {
@@ -172,8 +197,12 @@ func (x *netExam) configure() (err error) {
 func (x *netExam) test(ctx context.Context, i int) {
 	p := x.ports[i]
 	p.before = x.machine.PortState(p.nic.Name)
+	p.standing = x.flags(p)
 
-	defer func() { p.after = x.machine.PortState(p.nic.Name) }()
+	defer func() {
+		p.after = x.machine.PortState(p.nic.Name)
+		p.staying = x.flags(p)
+	}()
 
 	if !p.before.Link {
 		return
@@ -235,6 +264,7 @@ func (x *netExam) address(ctx context.Context, p *netPort) (addr string, drop fu
 		}
 	}
 
+	p.elsewhere = errors.Is(err, ErrElsewhere)
 	p.untested = "it has no address on the test network: " + err.Error()
 
 	return "", nil, err
@@ -337,18 +367,36 @@ func (x *netExam) schedule(p *netPort) traffic.Schedule {
 	return traffic.Schedule{Each: x.each, Streams: x.streams, Mbps: x.udp, Packet: min(max(mtu, 576), 9000) - udpHeads, LineMbps: p.line()}
 }
 
+// flags reads what a transceiver says of its signals once more: what it had latched was
+// read, so that what is still there is so now.
+func (x *netExam) flags(p *netPort) []probe.Flag {
+	if !p.before.Module || !p.before.Link {
+		return nil
+	}
+
+	return x.machine.Flags(p.nic.Name)
+}
+
+// flagEvery is how often a transceiver is asked while traffic goes over it: some show only
+// what is at the moment.
+const flagEvery = 15 * time.Second
+
 // sample tells each second how much moves.
 func (x *netExam) sample(p *netPort, moved *atomic.Int64, over <-chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 
-	last := time.Now()
+	last, asked := time.Now(), time.Now()
 
 	for {
 		select {
 		case <-over:
 			return
 		case now := <-tick.C:
+			if now.Sub(asked) >= flagEvery {
+				p.meanwhile, asked = append(p.meanwhile, x.flags(p)...), now
+			}
+
 			if took := now.Sub(last).Seconds(); took > 0 {
 				x.env.Sensor(netSample(p, "partner_mbps", float64(moved.Swap(0))*8/1e6/took, now))
 			}
@@ -415,7 +463,7 @@ func netVerdict(findings []core.Finding) core.Verdict {
 
 // netFaults are codes that say that the test was not done, not that a port is bad.
 func netFaults() []string {
-	return []string{nothingWired, "network/canary-missed", "network/stalled", "network/partner-away", "network/broken-off", "network/pair-corruption"}
+	return []string{nothingWired, "network/canary-missed", "network/stalled", "network/partner-away", "network/broken-off", "network/pair-corruption", "network/loop-broken", "network/loop-not-restored"}
 }
 
 // coverage says which ports were tested, and what was not.
@@ -465,6 +513,8 @@ func (x *netExam) coverage() string {
 		parts = append(parts, x.unjudged()...)
 	}
 
+	parts = append(parts, x.loopCoverage()...)
+
 	for _, p := range x.ports {
 		if p.shown() {
 			parts = append(parts, fmt.Sprintf("%s speed measured with %s", p.nic.Name, p.meeting.peer.Host))
@@ -492,11 +542,15 @@ func (x *netExam) subSteps(findings []core.Finding) (steps []core.SubStep) {
 			step.Verdict, step.Summary = core.Skip, "no link: no cable, or nothing at its other end"
 		case p.away != nil:
 			step.Verdict, step.Summary = core.Error, "NOT tested: "+partnerless(p.away)
+		case p.untested != "" && x.looped(p):
+			step.Verdict, step.Summary = netVerdict(own), "NOT tested with the appliance: "+p.untested
 		case p.untested != "":
 			step.Verdict, step.Summary = core.Unmeasurable, "NOT tested: "+p.untested
 		default:
 			step.Verdict, step.Summary = netVerdict(own), p.summary()+p.metWords()+p.own.words()
 		}
+
+		step.Summary += x.loopWords(p)
 
 		if p.neighbour != "" {
 			step.Summary += "; at " + p.neighbour
@@ -517,11 +571,24 @@ func (p *netPort) summary() string {
 	text := fmt.Sprintf("sent %.0f Mbit/s, received %.0f, both at once %.0f and %.0f; there and back in %v, at most %v for 99 %%, %v under load",
 		r.Up.Mbps(), r.Down.Mbps(), r.BothUp.Mbps(), r.BothDown.Mbps(), brief(r.Idle.Quantile(0.5)), brief(r.Idle.Quantile(0.99)), brief(r.Loaded.Quantile(0.99)))
 
+	if p.after.FEC.Active != "" {
+		text += "; FEC " + p.after.FEC.Active
+	}
+
+	if p.after.FEC.Counts {
+		text += fmt.Sprintf(", %d blocks corrected", p.corrected())
+	}
+
 	if r.PacketUp.Sent > 0 {
 		text += fmt.Sprintf("; %d of %d datagrams lost", r.PacketUp.Lost()+r.PacketDn.Lost(), r.PacketUp.Sent+r.PacketDn.Sent)
 	}
 
 	return text
+}
+
+// corrected is how many blocks the port's error correction mended during its test.
+func (p *netPort) corrected() uint64 {
+	return p.after.FEC.Corrected - min(p.after.FEC.Corrected, p.before.FEC.Corrected)
 }
 
 func brief(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
@@ -543,6 +610,11 @@ func (x *netExam) measurements(now time.Time) (samples []core.Sample) {
 			"bad_frames_count": float64(r.Bad()),
 		}
 
+		if p.after.FEC.Counts {
+			values["fec_corrected_count"] = float64(p.corrected())
+			values["fec_uncorrectable_count"] = float64(p.after.FEC.Uncorrectable - min(p.after.FEC.Uncorrectable, p.before.FEC.Uncorrectable))
+		}
+
 		if p.met() {
 			values["pair_sent_mbps"], values["pair_received_mbps"] = p.meeting.report.Up.Mbps(), p.meeting.report.Down.Mbps()
 		}
@@ -561,7 +633,7 @@ func (x *netExam) measurements(now time.Time) (samples []core.Sample) {
 		}
 	}
 
-	return samples
+	return append(samples, x.loopMeasurements(now)...)
 }
 
 func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }

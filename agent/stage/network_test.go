@@ -48,12 +48,15 @@ type netBench struct {
 	ownErr error
 	owned  []bool // the tests that were done: offline
 	downs  bool   // the link does not come back
+
+	loops   *loopBench // what ports make of each other
+	modules []string   // memory of the module of eth0, at each question; the last stays
 }
 
 func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s + "\n")} }
 
 func newNetBench() *netBench {
-	b := &netBench{bench: newBench(map[string]string{}), files: fstest.MapFS{}, change: func(*traffic.Report) {}, during: func() {}, tries: map[string]int{}, stats: map[string]uint64{}}
+	b := &netBench{bench: newBench(map[string]string{}), files: fstest.MapFS{}, change: func(*traffic.Report) {}, during: func() {}, tries: map[string]int{}, stats: map[string]uint64{}, loops: &loopBench{}}
 	b.BootMAC = "52:54:00:00:00:01"
 	b.Ticket = func(context.Context) (traffic.Ticket, error) { return traffic.Ticket{}, nil }
 	b.Pair = func(context.Context, traffic.Step, string, traffic.Peer) (traffic.Meeting, error) {
@@ -89,7 +92,14 @@ func (b *netBench) Port(name string) (probe.Port, error) {
 		return probe.Port{}, errors.New("no such driver")
 	}
 
-	return b.port, nil
+	port := b.port
+
+	if len(b.modules) > 0 {
+		port.Module = b.modules[0]
+		b.modules = b.modules[min(1, len(b.modules)-1):]
+	}
+
+	return port, nil
 }
 
 // SelfTest tests as the driver would.

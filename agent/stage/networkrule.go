@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"vetting/agent/probe"
 	"vetting/agent/traffic"
 	"vetting/core"
 	"vetting/core/problem"
@@ -56,12 +57,18 @@ func netRules() []netRule {
 		{"network-errors", false, (*netExam).errored},
 		{"network-no-room", false, (*netExam).noRoom},
 		{"network-optics", false, (*netExam).optics},
+		{"network-optics-fault", false, (*netExam).opticsFault},
+		{"network-optics-signal", false, (*netExam).opticsSignal},
 		{"network-self-test", false, (*netExam).selfTested},
 		{"network-goodput", true, (*netExam).goodput},
 		{"network-appliance", true, (*netExam).limited},
 		{"network-udp-loss", true, (*netExam).datagramLoss},
 		{"network-pair-corruption", false, (*netExam).pairCorrupted},
 		{"network-pair", true, (*netExam).pairSlow},
+		{"network-loop-untested", false, (*netExam).loopUntested},
+		{"network-loop-broken", false, (*netExam).loopBroken},
+		{"network-loop-corruption", false, (*netExam).loopCorrupted},
+		{"network-loop", false, (*netExam).loopSlow},
 		{"network-retransmits", true, (*netExam).retransmits},
 		{"network-latency", true, (*netExam).latency},
 	}
@@ -72,7 +79,7 @@ func (x *netExam) findings(ended bool) (all []core.Finding) {
 	tested := 0
 
 	for _, p := range x.ports {
-		if p.tested() {
+		if p.tested() || x.looped(p) {
 			tested++
 		}
 
@@ -114,7 +121,12 @@ func (x *netExam) untestedPort(p *netPort) []core.Finding {
 			p.nic.Name, p.nic.Driver, p.untested)}
 	}
 
-	return []core.Finding{wired("network/port-untested", "", p.part, "%s has a link; %s", p.nic.Name, p.untested)}
+	severity := core.Severity("")
+	if x.looped(p) { // it is known to work
+		severity = core.Info
+	}
+
+	return []core.Finding{wired("network/port-untested", severity, p.part, "%s has a link; %s", p.nic.Name, p.untested)}
 }
 
 // partnerless says that the appliance did not take part in a test that was to begin.
@@ -205,14 +217,39 @@ func (x *netExam) duplex(p *netPort) []core.Finding {
 	return []core.Finding{wired("network/half-duplex", x.soft(""), p.part, "%s sends and receives by turns, at %d Mbit/s", p.nic.Name, p.line())}
 }
 
-// flapped judges ports that were tested: what others do at the far end of a cable that
-// leads elsewhere is nobody's fault.
-func (x *netExam) flapped(p *netPort) []core.Finding {
-	if !p.addressed || p.after.Changes <= p.before.Changes {
-		return nil
+// portSpan is a port before and after something, which words tell; empty: its test with the
+// appliance.
+type portSpan struct {
+	before, after *probe.PortState
+	words         string
+}
+
+// spans are what a port went through.
+func (x *netExam) spans(p *netPort) []portSpan {
+	return append([]portSpan{{&p.before, &p.after, ""}}, x.loopStates(p)...)
+}
+
+// during is the words behind others.
+func (s *portSpan) during() string {
+	if s.words == "" {
+		return ""
 	}
 
-	return []core.Finding{wired("network/flap", "", p.part, "the link of %s went up or down %d times during its test", p.nic.Name, p.after.Changes-p.before.Changes)}
+	return ", " + s.words
+}
+
+// flapped judges ports that were tested: what others do at the far end of a cable that
+// leads elsewhere is nobody's fault.
+func (x *netExam) flapped(p *netPort) (found []core.Finding) {
+	for _, s := range x.spans(p) {
+		if s.words == "" && !p.addressed || s.after.Changes <= s.before.Changes {
+			continue
+		}
+
+		found = append(found, wired("network/flap", "", p.part, "the link of %s went up or down %d times during its test%s", p.nic.Name, s.after.Changes-s.before.Changes, s.during()))
+	}
+
+	return found
 }
 
 // grown lists counters that grew, and the greatest growth: kernel and driver count the
@@ -229,20 +266,24 @@ func grown(before, after map[string]uint64) (words []string, most uint64) {
 }
 
 // errored holds damaged frames to the bit error rate that Ethernet may have.
-func (x *netExam) errored(p *netPort) []core.Finding {
-	words, n := grown(p.before.Errors, p.after.Errors)
-	if n == 0 {
-		return nil
+func (x *netExam) errored(p *netPort) (found []core.Finding) {
+	for _, s := range x.spans(p) {
+		words, n := grown(s.before.Errors, s.after.Errors)
+		if n == 0 {
+			continue
+		}
+
+		bits := float64(s.after.Bits - min(s.after.Bits, s.before.Bits))
+		severity := core.Severity("")
+
+		if n > fewErrors && float64(n) > bits*errorRate {
+			severity = core.Critical
+		}
+
+		found = append(found, wired("network/errors", severity, p.part, "%s, in %.3g bits%s", strings.Join(words, ", "), bits, s.during()))
 	}
 
-	bits := float64(p.after.Bits - min(p.after.Bits, p.before.Bits))
-	severity := core.Severity("")
-
-	if n > fewErrors && float64(n) > bits*errorRate {
-		severity = core.Critical
-	}
-
-	return []core.Finding{wired("network/errors", severity, p.part, "%s, in %.3g bits", strings.Join(words, ", "), bits)}
+	return found
 }
 
 func (x *netExam) noRoom(p *netPort) []core.Finding {
@@ -266,6 +307,62 @@ func (x *netExam) optics(p *netPort) (found []core.Finding) {
 	}
 
 	return found
+}
+
+// flagWords says of a flag of a transceiver when it was there: judged is what came under
+// load or stays, since what was latched before may be from when the cable was plugged in.
+func (p *netPort) flagWords(f probe.Flag) (words string, judged bool) {
+	stood := slices.Contains(p.standing, f)
+
+	switch {
+	case !stood && (slices.Contains(p.meanwhile, f) || slices.Contains(p.after.Flags, f)):
+		return "while it was tested", true
+	case stood && slices.Contains(p.staying, f):
+		return "before, during and after its test", true
+	default:
+		return "before its test, and not since", false
+	}
+}
+
+// flagged makes findings of flags of a transceiver, those of itself or those of signals.
+func (x *netExam) flagged(p *netPort, code string, fault bool) (found []core.Finding) {
+	if !p.addressed { // nothing was under load
+		return nil
+	}
+
+	var seen []probe.Flag
+
+	for _, f := range slices.Concat(p.before.Flags, p.standing, p.meanwhile, p.after.Flags) {
+		if f.Fault != fault || slices.Contains(seen, f) {
+			continue
+		}
+
+		seen = append(seen, f)
+
+		words, judged := p.flagWords(f)
+
+		severity := core.Severity("")
+		if !judged {
+			severity = core.Info
+		}
+
+		lane := ""
+		if f.Lane > 0 {
+			lane = fmt.Sprintf(" in lane %d", f.Lane)
+		}
+
+		found = append(found, wired(code, severity, p.part, "%s: the transceiver told of %s%s, %s", p.nic.Name, f.What, lane, words))
+	}
+
+	return found
+}
+
+func (x *netExam) opticsFault(p *netPort) []core.Finding {
+	return x.flagged(p, "network/optics-fault", true)
+}
+
+func (x *netExam) opticsSignal(p *netPort) []core.Finding {
+	return x.flagged(p, "network/optics-signal", false)
 }
 
 // netWay is a direction as it was measured.

@@ -55,7 +55,7 @@ func (m *machine) kit(ctx context.Context, kernel, id string) error {
 		return b.without(ctx, err)
 	}
 
-	if err := network.SwitchOn(network.Links(m.root)); err != nil {
+	if err := errors.Join(network.Tidy(network.Links(m.root)), network.SwitchOn(network.Links(m.root))); err != nil {
 		m.log.Warn("a network port stays off", slog.String("error", err.Error()))
 	}
 

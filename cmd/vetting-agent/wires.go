@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -35,11 +36,16 @@ func (w wires) Address(ctx context.Context, port string) (string, func(), error)
 }
 
 // Measure tests a port by connections that go through it and no other.
-func (wires) Measure(ctx context.Context, t traffic.Ticket, port, addr string, s traffic.Schedule, o stage.Observer) *traffic.Report {
+func (w wires) Measure(ctx context.Context, t traffic.Ticket, port, addr string, s traffic.Schedule, o stage.Observer) *traffic.Report {
 	from, _ := netip.ParseAddr(addr) // of Address
-	client := &traffic.Client{
-		Ticket: t, Dial: traffic.Through(port, from), Moved: o.Moved, Stat: func() ([]byte, error) { return os.ReadFile("/proc/stat") },
-	}
+
+	return w.measure(ctx, t, s, o, traffic.Through(port, from))
+}
+
+func (wires) measure(ctx context.Context, t traffic.Ticket, s traffic.Schedule, o stage.Observer,
+	dial func(ctx context.Context, network, to string) (net.Conn, error),
+) *traffic.Report {
+	client := &traffic.Client{Ticket: t, Dial: dial, Moved: o.Moved, Stat: func() ([]byte, error) { return os.ReadFile("/proc/stat") }}
 
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU())) // nothing else is under test meanwhile
 
@@ -105,4 +111,43 @@ func (wires) Neighbour(ctx context.Context, port string) (string, error) {
 	}
 
 	return heard.String(), nil
+}
+
+// Hear has ports of the machine call each other.
+func (wires) Hear(ctx context.Context, ports []string, patience time.Duration) (func(a, b string) bool, error) {
+	heard, err := network.Hear(ctx, ports, patience)
+
+	return func(a, b string) bool { return heard[[2]string{a, b}] }, err
+}
+
+// Loop moves a port into a network namespace, from which it reaches another one by their
+// cables alone; that one serves it as the appliance would.
+func (w wires) Loop(ctx context.Context, moves, stays string) (*stage.Loop, error) {
+	loop, err := w.addresses.Loop(ctx, moves, stays)
+	if err != nil {
+		return nil, err
+	}
+
+	return &stage.Loop{
+		Inside: loop.Inside, End: loop.End,
+		Measure: func(ctx context.Context, s traffic.Schedule, o stage.Observer) *traffic.Report {
+			return w.measureLoop(ctx, loop, moves, stays, s, o)
+		},
+	}, nil
+}
+
+func (w wires) measureLoop(ctx context.Context, loop *network.Loop, moves, stays string, s traffic.Schedule, o stage.Observer) *traffic.Report {
+	peer, stop, err := w.Serve(ctx, stays, loop.Stays.String())
+	if err != nil {
+		return &traffic.Report{Phase: "offering " + stays, Err: err}
+	}
+	defer stop()
+
+	dial := traffic.Through(moves, loop.Moved)
+
+	return w.measure(ctx, peer.Ticket, s, o, func(ctx context.Context, network, to string) (conn net.Conn, err error) {
+		fault := loop.Inside(func() { conn, err = dial(ctx, network, to) })
+
+		return conn, errors.Join(fault, err)
+	})
 }

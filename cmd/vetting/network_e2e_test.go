@@ -3,6 +3,9 @@
 package main_test
 
 import (
+	"cmp"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +42,7 @@ func testsBothPorts(t *testing.T, rack *lab.Rack) {
 	}
 
 	for i, s := range both {
-		runs[i] = s.vetNetwork()
+		runs[i] = s.vetNetwork("Network.pair", "always")
 	}
 
 	for i, s := range both {
@@ -69,15 +72,15 @@ func testsBothPorts(t *testing.T, rack *lab.Rack) {
 	}
 }
 
-// vetNetwork starts a run that tests the network and little else, and measures each port
-// with another machine, and presses the power button.
-func (s subject) vetNetwork() core.RunID {
+// vetNetwork starts a run that tests the network and little else, with a setting of its own,
+// and presses the power button.
+func (s subject) vetNetwork(key, value string) core.RunID {
 	s.t.Helper()
 
 	const why = "this test is about the network"
 
 	run, err := s.rack.API.Start(s.ctx, s.MAC, route.RunStart{Profile: profile, Scale: scale, Overrides: &core.Override{
-		Config: map[string]string{"Network.pair": "always"},
+		Config: map[string]string{key: value},
 		Skip:   map[core.StageName]string{core.SMART: why, core.CPUStress: why, core.Memory: why, core.Storage: why, core.Burn: why},
 	}})
 	if err != nil {
@@ -87,6 +90,56 @@ func (s subject) vetNetwork() core.RunID {
 	s.powerOn()
 
 	return run.ID
+}
+
+// TestPortsOnACable: two ports of a machine are one cable, which no appliance is at. They
+// test each other, one of them in a namespace of its own, and are back then. It is a
+// campaign of make endure, and has no hosts without it.
+func TestPortsOnACable(t *testing.T) {
+	hosts, err := strconv.Atoi(cmp.Or(os.Getenv("VETTING_LOOPS"), "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if hosts == 0 {
+		return
+	}
+
+	rack := openRack(t)
+
+	for i := range hosts {
+		machine := lab.Sample(lab.BIOS, byte(40+i%50))
+		machine.Cable = true
+
+		s := plug(t, rack, machine)
+		s.register(core.PowerManual)
+		s.expectItself()
+
+		stage, ok := networkStage(s.mustPass(s.vetNetwork("Network.self_loop", "always")))
+		if !ok {
+			t.Fatal("the run had no stage Network")
+		}
+
+		met := 0
+
+		for _, step := range stage.SubSteps {
+			t.Logf("%s: %s, %s", step.Name, step.Verdict, step.Summary)
+
+			if strings.HasPrefix(step.Summary, "NOT tested with the appliance") && strings.Contains(step.Summary, " Mbit/s, from it ") && step.Verdict == core.Pass {
+				met++
+			}
+		}
+
+		if met != 2 || !strings.Contains(stage.Coverage, "tested with each other, ") || strings.Contains(stage.Coverage, " 0 B verified") {
+			t.Errorf("%d ports met: %s: %+v", met, stage.Coverage, stage.Findings)
+		}
+
+		for _, f := range stage.Findings {
+			if f.Severity == core.Critical || strings.HasPrefix(f.Code, "network/loop") && f.Severity != core.Info {
+				t.Errorf("%+v", f)
+			}
+		}
+	}
 }
 
 // seesAFlap: the cable of the second port is pulled for a moment while traffic goes over

@@ -9,12 +9,16 @@ func network() []Entry {
 		{"nic", "received_together_mbps", "mbps", false, "Mbit a second received while sending"},
 		{"nic", "pair_sent_mbps", "mbps", false, "Mbit a second that it sent to another machine, verified"},
 		{"nic", "pair_received_mbps", "mbps", false, "Mbit a second that it received from another machine, verified"},
+		{"nic", "loop_sent_mbps", "mbps", false, "Mbit a second that it sent to another port of the machine, verified"},
+		{"nic", "loop_received_mbps", "mbps", false, "Mbit a second that it received from another port of the machine, verified"},
 		{"nic", "udp_lost_percent", "percent", false, "share of datagrams that the network lost"},
 		{"nic", "udp_jitter_us", "us", false, "jitter of datagrams (RFC 3550)"},
 		{"nic", "retransmitted_percent", "percent", false, "share of TCP segments that were sent again"},
 		{"nic", "rtt_p50_us", "us", false, "time there and back that half of the datagrams kept, without load"},
 		{"nic", "rtt_p99_us", "us", false, "time that 99 of 100 kept, without load"},
 		{"nic", "rtt_loaded_p99_us", "us", false, "time that 99 of 100 kept, with both directions busy"},
+		{"nic", "fec_corrected_count", "count", false, "blocks that forward error correction mended"},
+		{"nic", "fec_uncorrectable_count", "count", false, "blocks that forward error correction could not mend"},
 		{"nic", "bad_frames_count", "count", true, "frames that were not what was sent"},
 	}
 }

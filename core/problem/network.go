@@ -87,6 +87,16 @@ func networks() []Entry {
 			"Clean the connectors of {part}; have a transceiver ready.", core.Warning,
 		},
 		{
+			"network/optics-fault", "A transceiver reports a fault of its own",
+			"It says that its laser, or the whole module, does not do what it should, under load or for good.",
+			"Reseat the transceiver of {part}, then replace it.", core.Critical,
+		},
+		{
+			"network/optics-signal", "A transceiver reports a lost signal",
+			"Light or clock was lost in a lane under load, or is missing for good, though the link is up.",
+			"Clean the connectors of {part}, then replace the fibre or cable, then the transceiver at either end.", core.Warning,
+		},
+		{
 			"network/slow", "A port is slower than its link",
 			"It was measured against what the appliance's side left of the rate.",
 			nextCable, core.Warning,
@@ -105,6 +115,34 @@ func networks() []Entry {
 			"network/pair-corruption", "Data was altered between two hosts",
 			"What came was not what was sent, and the appliance saw nothing of the kind: one of both hosts, or the switch, does it under full load.",
 			"Test {part} with a third host: the one that alters data with both is the bad one. Then replace its network card.", core.Critical,
+		},
+		{
+			"network/loop-untested", "Ports were NOT tested with each other",
+			"It was asked for, and their cables do not lead to each other, or not both ways.",
+			"Cable {part} to the same network as another port of the host, or to that port itself; or set Network.self_loop to never for the host.", core.Info,
+		},
+		{
+			"network/loop-broken", "A test of two ports with each other broke off",
+			"Both heard each other, and then the connection between them ended or stood still; whose fault it is, is not known.", nextRetry, core.Critical,
+		},
+		{
+			"network/loop-corruption", "Data was altered between two ports of the host",
+			"What came was not what was sent, and no checksum of the network noticed; both ends are of this host.",
+			"Replace the network card of {part}, then that of the other port; if it stays, run Memory again.", core.Critical,
+		},
+		{
+			"network/loop-slow", "Two ports of the host are slower together than their links",
+			"They were measured with each other, through the switch or a cable; which of both is slow, or whether what lies between them is, is not known.",
+			"Look for a slower link between the switches of both ports; then replace the cable of {part}, then its card.", core.Warning,
+		},
+		{
+			"network/loop-link-lost", "A link did not come back",
+			"A port was switched off and on to be tested with another one, and has no link since.", nextCable, core.Critical,
+		},
+		{
+			"network/loop-not-restored", "A port was not brought back",
+			"It was moved into a network namespace to be tested, and not all is where it was before.",
+			"Boot the host anew and retry the stage; collect a support bundle if it comes back.", core.Critical,
 		},
 		{
 			"network/udp-loss", "Datagrams were lost",

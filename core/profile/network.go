@@ -21,6 +21,10 @@ const (
 	// disturb nothing; "offline" all, on ports other than the one that the machine booted
 	// from, whose links go down meanwhile; "none".
 	NetworkSelfTest = "Network.self_test"
+	// NetworkSelfLoop says whether ports of the machine are measured with each other as
+	// well, through their cables and what lies between: never, always. Links other than that
+	// of the port that the machine booted from go down meanwhile.
+	NetworkSelfLoop = "Network.self_loop"
 )
 
 func networkPlan() []row {
@@ -31,6 +35,7 @@ func networkPlan() []row {
 		{NetworkExpect, tiers{"0", "0", "0"}},
 		{NetworkPair, tiers{"auto", "auto", "auto"}},
 		{NetworkSelfTest, tiers{"online", "offline", "offline"}},
+		{NetworkSelfLoop, tiers{"never", "never", "never"}},
 	}
 }
 
@@ -38,5 +43,6 @@ func networkSettings() map[string]setting {
 	return map[string]setting{
 		NetworkDuration: duration(2 * time.Hour), NetworkStreams: whole(1, 16), NetworkUDP: whole(0, 100_000), NetworkExpect: whole(0, 1_000_000),
 		NetworkPair: oneOf("auto", "always", "never"), NetworkSelfTest: oneOf("none", "online", "offline"),
+		NetworkSelfLoop: oneOf("never", "always"),
 	}
 }

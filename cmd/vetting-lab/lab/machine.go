@@ -37,6 +37,7 @@ type Machine struct {
 	Secure   bool   // UEFI: Secure Boot is on, with Microsoft's keys
 	HTTPBoot bool   // UEFI: its set-up allows network boot over HTTP only
 	Second   string // MAC of a second port on the same segment; empty: none
+	Cable    bool   // two more ports (e1000e), which are one cable and lead nowhere else
 	RootPort bool   // a PCI Express port with nothing behind it, which the monitor calls "rootport"
 
 	BMC *bmc.BMC // management controller behind a KCS interface; nil: none
@@ -103,6 +104,12 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 			"-device", "virtio-net-pci,netdev=net1,romfile=,mac="+m.Second)
 	}
 
+	if m.Cable {
+		for _, end := range []string{"1", "2"} {
+			args = append(args, "-netdev", "hubport,hubid=1,id=cable"+end, "-device", "e1000e,romfile=,netdev=cable"+end+",mac="+m.end(end))
+		}
+	}
+
 	if m.RootPort {
 		args = append(args, "-device", "pcie-root-port,id=rootport,bus=pcie.0,chassis=1")
 	}
@@ -127,6 +134,9 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 
 	return append(args, tables...), err
 }
+
+// end is the MAC of a port at an end of the machine's cable: its own with another beginning.
+func (m Machine) end(n string) string { return "02:0" + n + m.MAC[5:] }
 
 // board is the machine's type. The mode that the firmware keeps its variables safe in is
 // needed by Secure Boot alone.

@@ -40,6 +40,10 @@ func (m Machine) Spec() string {
 		fmt.Fprintf(&b, "  - mac: %s\n", m.Second)
 	}
 
+	if m.Cable {
+		fmt.Fprintf(&b, "  - mac: %s\n  - mac: %s\n", m.end("1"), m.end("2"))
+	}
+
 	return b.String()
 }
 
