@@ -29,7 +29,7 @@ func run() int {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(demoCommand(), loadCommand())
+	root.AddCommand(demoCommand(), loadCommand(), bootsCommand())
 
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "vetting-lab:", err)

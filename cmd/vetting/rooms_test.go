@@ -29,7 +29,9 @@ var rooms = map[string][]string{
 		"github.com/bougou/go-ipmi", "github.com/stmcginnis/gofish",
 		"golang.org/x/net", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/time",
 	},
-	"initramfs": {},
+	// A machine and a network to try the boot services on, for the command line; the lab takes the emulator's terms from it.
+	"netboot/trial": {"core", "netboot", "github.com/insomniacslk/dhcp", "github.com/vishvananda/netlink", "golang.org/x/sys"},
+	"initramfs":     {},
 	// Images of boot media are made by the appliance's own program, without tools.
 	"initramfs/stick": {},
 	// Overlays are taken apart and written anew by the appliance's own program.
@@ -58,9 +60,9 @@ var rooms = map[string][]string{
 		"golang.org/x/crypto", "golang.org/x/sync", "github.com/boombuler/barcode",
 	},
 	"cmd/vetting": {
-		"core", "core/engine", "core/signal", "netboot", "initramfs", "initramfs/overlay", "initramfs/stick", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
+		"core", "core/engine", "core/signal", "netboot", "netboot/trial", "initramfs", "initramfs/overlay", "initramfs/stick", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
 		"cmd/client", "firmware", "docs",
-		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra",
+		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	},
 	"cmd/vetting-agent": {"core", "agent", "agent/partner", "agent/wire", "firmware/inventory"},
 	// Packages of the built program: only what it installs, too.
@@ -71,7 +73,7 @@ var rooms = map[string][]string{
 	"cmd/client": {"core"},
 	// The lab starts virtual hosts around the appliance; it is no part of it.
 	"cmd/vetting-lab": {
-		"core", "cmd/client", "agent", "agent/wire", "github.com/u-root/u-root", // its load speaks as our agent does
+		"core", "cmd/client", "agent", "agent/wire", "netboot/trial", "github.com/u-root/u-root", // its load speaks as our agent does
 		"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "github.com/spf13/cobra",
 		"golang.org/x/net", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/term",
 	},

@@ -385,6 +385,16 @@ func dhcps() []Entry {
 			"Nothing, if it boots then. Look for an MTU below 1500, VLAN tags or a tunnel on the way to it.", core.Info,
 		},
 		{
+			"netboot/trial-missing", "A program for the trial is missing",
+			"The trial of the boot services plays a machine with QEMU and its firmware.",
+			"Install what the message names.", core.Info,
+		},
+		{
+			"netboot/trial-network", "The trial found a network",
+			"It makes a network of its own, in a namespace without any other card, and stops where there is one.",
+			"Run it as vetting netboot test, which makes the namespace; report this where it does so.", core.Warning,
+		},
+		{
 			"netboot/tftp-packet", "A TFTP request could not be handled",
 			"A packet made the server fail; it goes on with the next.",
 			"Report it with the hex of the log.", core.Warning,

@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netlink"
+
+	"vetting/netboot/trial"
 )
 
 // Guest is a machine that is plugged into a segment: on or off, with disks that
@@ -23,6 +25,7 @@ type Guest struct {
 	dir     string
 	tap     string
 	second  string     // of the second port; empty: none
+	port    *os.File   // of the switch, where the machine's wire ends; nil: it has none, or it is laid
 	before  []string   // fingerprints of the disks when they were made
 	mu      sync.Mutex // guards the rest
 	process *Process   // nil: never switched on
@@ -36,12 +39,18 @@ func (s *Segment) Guest(m Machine) (*Guest, error) {
 		return nil, fmt.Errorf("making room for machine %s: %w", m.Name, err)
 	}
 
-	tap, err := s.tap()
+	g := &Guest{Machine: m, segment: s, dir: dir}
+
+	var err error
+	if m.Wire == nil {
+		g.tap, err = s.tap()
+	} else {
+		g.tap, g.port, err = s.socket()
+	}
+
 	if err != nil {
 		return nil, err
 	}
-
-	g := &Guest{Machine: m, segment: s, dir: dir, tap: tap}
 
 	if m.Second != "" {
 		if g.second, err = s.tap(); err != nil {
@@ -101,9 +110,17 @@ func (g *Guest) PowerOn(ctx context.Context) (*Process, error) {
 		return nil, err
 	}
 
+	if g.port != nil {
+		if err := g.Wire.lay(ctx, g.dir, g.port); err != nil {
+			return nil, err
+		}
+
+		g.port = nil
+	}
+
 	g.boots++
 	log := filepath.Join(g.dir, fmt.Sprintf("serial%d.log", g.boots))
-	g.process, err = g.segment.wire.Start(ctx, Command{Program: qemuProgram, Args: args, Log: log})
+	g.process, err = g.segment.wire.Start(ctx, Command{Program: trial.QEMU, Args: args, Log: log})
 
 	return g.process, err
 }

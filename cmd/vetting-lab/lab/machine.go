@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"vetting/cmd/vetting-lab/bmc"
+	"vetting/netboot/trial"
 )
 
 // Firmware is what a machine starts with.
@@ -40,18 +41,9 @@ type Machine struct {
 	Cable    bool   // two more ports (e1000e), which are one cable and lead nowhere else
 	RootPort bool   // a PCI Express port with nothing behind it, which the monitor calls "rootport"
 
-	BMC *bmc.BMC // management controller behind a KCS interface; nil: none
+	Wire *Wire    // cable with a fault; nil: a sound one
+	BMC  *bmc.BMC // management controller behind a KCS interface; nil: none
 }
-
-// Files of the Debian packages qemu-system-x86 and ovmf.
-const (
-	qemuProgram = "qemu-system-x86_64"
-	ovmfCode    = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-	ovmfVars    = "/usr/share/OVMF/OVMF_VARS_4M.fd"
-	// With Secure Boot built in, and Microsoft's keys enrolled.
-	ovmfSecureCode = "/usr/share/OVMF/OVMF_CODE_4M.ms.fd"
-	ovmfSecureVars = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
-)
 
 // processors is what QEMU is told of them. A machine of one has an empty socket besides:
 // QEMU before 8.0 leaves out the memory barriers of a guest that can have no more than
@@ -71,14 +63,13 @@ func (m Machine) processors() string {
 func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 	args := []string{
 		"-name", m.Name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
-		"-machine", m.board(), "-accel", accelerator(), "-cpu", "max",
+		"-machine", m.board(), "-accel", trial.Accelerator(), "-cpu", "max",
 		"-smp", m.processors(), "-m", strconv.Itoa(m.memory()),
 		"-boot", "menu=off,strict=on", "-device", "virtio-rng-pci",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", "socket,id=monitor,server=on,wait=off,path=" + filepath.Join(dir, "qmp"),
 		"-mon", "chardev=monitor,mode=control",
-		"-netdev", "tap,id=net0,ifname=" + tap + ",script=no,downscript=no",
-		"-device", m.card(),
+		"-netdev", m.lead(dir, tap), "-device", m.card(),
 	}
 
 	if m.Firmware == UEFI {
@@ -138,6 +129,15 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 // end is the MAC of a port at an end of the machine's cable: its own with another beginning.
 func (m Machine) end(n string) string { return "02:0" + n + m.MAC[5:] }
 
+// lead is where the machine's first port leads.
+func (m Machine) lead(dir, tap string) string {
+	if m.Wire != nil {
+		return "stream,id=net0,server=off,addr.type=unix,addr.path=" + wirePath(dir)
+	}
+
+	return "tap,id=net0,ifname=" + tap + ",script=no,downscript=no"
+}
+
 // board is the machine's type. The mode that the firmware keeps its variables safe in is
 // needed by Secure Boot alone.
 func (m Machine) board() string {
@@ -150,18 +150,18 @@ func (m Machine) board() string {
 
 func (m Machine) code() string {
 	if m.Secure {
-		return ovmfSecureCode
+		return trial.OVMFSecureCode
 	}
 
-	return ovmfCode
+	return trial.OVMFCode
 }
 
 func (m Machine) variables() string {
 	if m.Secure {
-		return ovmfSecureVars
+		return trial.OVMFSecureVars
 	}
 
-	return ovmfVars
+	return trial.OVMFVars
 }
 
 func (m Machine) memory() int {
@@ -191,19 +191,6 @@ func (m Machine) card() string {
 	default:
 		return card
 	}
-}
-
-// accelerator is KVM where the processor can virtualise, and TCG elsewhere: a
-// /dev/kvm that opens says nothing (KVM-PVM cannot run a stock kernel).
-func accelerator() string {
-	info, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil && (strings.Contains(string(info), " vmx") || strings.Contains(string(info), " svm")) {
-		if _, err := os.Stat("/dev/kvm"); err == nil {
-			return "kvm"
-		}
-	}
-
-	return "tcg,thread=multi"
 }
 
 // bmcPath is the socket at which a machine's management controller answers.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vetting/core/route"
+	"vetting/netboot/trial"
 )
 
 // Rack is a segment with an appliance and an operator's access to it.
@@ -24,7 +25,7 @@ type Rack struct {
 // OpenRack sets a rack up. The end of ctx stops what runs in it; Close takes it
 // down.
 func OpenRack(ctx context.Context, options ApplianceOptions) (*Rack, error) {
-	if err := installed(qemuProgram); err != nil {
+	if err := installed(trial.QEMU); err != nil {
 		return nil, err
 	}
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 const bridgeName = "br0"
@@ -200,26 +201,53 @@ func (s *Station) SetMAC(mac net.HardwareAddr) error {
 
 // tap makes a port for a guest and returns its name.
 func (s *Segment) tap() (string, error) {
+	return s.port(netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR)
+}
+
+// socket makes a port for a wire, and returns the end that is to be read and written:
+// a frame at a time, as it is on the wire.
+func (s *Segment) socket() (name string, end *os.File, err error) {
+	if name, err = s.port(netlink.TUNTAP_NO_PI); err != nil {
+		return name, nil, err
+	}
+
+	err = s.wire.Do(func() error {
+		request, err := unix.NewIfreq(name)
+		if err != nil {
+			return fmt.Errorf("naming port %s: %w", name, err)
+		}
+
+		request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI)
+
+		fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return fmt.Errorf("opening port %s: %w", name, err)
+		}
+
+		if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); err != nil {
+			return errors.Join(fmt.Errorf("opening port %s: %w", name, err), unix.Close(fd))
+		}
+
+		end = os.NewFile(uintptr(fd), name) //nolint:gosec // a descriptor
+
+		return nil
+	})
+
+	return name, end, err
+}
+
+// port makes a port of the switch that a program is behind.
+func (s *Segment) port(flags netlink.TuntapFlag) (string, error) {
 	s.mu.Lock()
 	name := "tap" + strconv.Itoa(s.taps)
 	s.taps++
 	s.mu.Unlock()
 
 	return name, s.wire.Do(func() error {
-		tap := &netlink.Tuntap{
-			LinkAttrs: netlink.LinkAttrs{Name: name},
-			Mode:      netlink.TUNTAP_MODE_TAP,
-			Flags:     netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR,
-		}
+		tap := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: name}, Mode: netlink.TUNTAP_MODE_TAP, Flags: flags}
 
 		if err := netlink.LinkAdd(tap); err != nil {
 			return fmt.Errorf("making a port for a guest: %w", err)
-		}
-
-		for _, fd := range tap.Fds {
-			if err := fd.Close(); err != nil {
-				return fmt.Errorf("letting go of %s: %w", name, err)
-			}
 		}
 
 		return enslave(name)
