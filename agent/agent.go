@@ -77,8 +77,18 @@ func Run(ctx context.Context, c Config) error {
 	}
 
 	end, err := a.serve(ctx)
-	if err != nil || end != powerOff {
+	if err != nil || end == leave {
 		return err
+	}
+
+	if end == restart {
+		a.say.Info("starting the machine anew")
+
+		if err := c.Restart(); err != nil {
+			return fmt.Errorf("starting the machine anew: %w", err)
+		}
+
+		return nil
 	}
 
 	a.say.Info("powering off")

@@ -54,6 +54,7 @@ const (
 	notYet   ending = iota
 	leave           // Released or Cancelled: the machine is the operator's
 	powerOff        // Completed
+	restart         // likewise, and the machine is to start anew
 )
 
 // run follows orders until one of them ends the run for this machine.
@@ -117,6 +118,10 @@ func (c *conductor) obey(ctx context.Context, o order) ending {
 	case wire.CmdShutdown:
 		c.drop("the appliance orders to power off")
 		c.moveTo(o.State)
+
+		if o.Reboot && c.Restart != nil {
+			return restart
+		}
 
 		return powerOff
 	case wire.CmdAbort:

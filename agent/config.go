@@ -43,6 +43,9 @@ type Config struct {
 	Bring func(ctx context.Context, keep func(name string, content []byte))
 	// PowerOff is called once the run is Completed and everything is sent.
 	PowerOff func() error
+	// Restart is called in its place where the machine is to start anew; nil: it is
+	// powered off.
+	Restart func() error
 	// OpenDoor opens the machine to the operator while it is held; the door is shut
 	// before anything else happens. What log gets is in the log of the run. nil: a
 	// held machine lets nobody in.

@@ -163,6 +163,32 @@ func TestTheDoorIsShutWhenTheRunIsReleasedOrPoweredOff(t *testing.T) {
 	}
 }
 
+// Whoever is told to start anew does, and whoever does not know how powers off.
+func TestAMachineThatIsToStartAnewDoes(t *testing.T) {
+	for name, c := range map[string]struct{ asked, able bool }{
+		"asked": {true, true}, "not asked": {false, true}, "asked, and an agent that cannot": {true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				restarts := 0
+				r.appliance.Book.Reboot = c.asked
+
+				if c.able {
+					r.config.Restart = func() error { restarts++; return nil }
+				}
+
+				held(t, r, &doors{})
+				r.appliance.Book.SetState(core.StateCompleted)
+
+				anew := c.asked && c.able
+				if err := r.end(); err != nil || (restarts == 1) != anew || (r.off == 1) == anew {
+					t.Errorf("Run() = %v, restarted %d times, powered off %d times", err, restarts, r.off)
+				}
+			})
+		})
+	}
+}
+
 func TestADoorThatBreaksIsReplacedAndToldAnew(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		d := &doors{broken: 1}

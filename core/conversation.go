@@ -63,7 +63,7 @@ type Command string
 // The commands a heartbeat may bring.
 const (
 	CmdContinue   Command = "continue"
-	CmdShutdown   Command = "shutdown"    // the run is Completed: power off
+	CmdShutdown   Command = "shutdown"    // the run is Completed: power off, or Reboot
 	CmdAbort      Command = "abort"       // kill the workers; keep beating unless Released or Cancelled
 	CmdRetryStage Command = "retry_stage" // run Stage again
 )
@@ -77,6 +77,7 @@ type Order struct {
 	Overrides       []string
 	OverrideUntil   time.Time // when Overrides count no more
 	WriteLeaseUntil time.Time
+	Reboot          bool // with CmdShutdown: start the machine anew instead
 }
 
 // Result is what came of a stage. The same Seq twice gets the same answer and

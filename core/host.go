@@ -60,7 +60,8 @@ type Host struct {
 	Notes       string    `json:"notes,omitempty"`
 	Power       Power     `json:"power"`
 	Loader      Loader    `json:"loader,omitempty"`      // its boot program; empty: what is found to work
-	BootURL     string    `json:"boot_url,omitempty"`    // where its iPXE is sent once it has passed and no run waits; empty: to its own disk
+	BootURL     string    `json:"boot_url,omitempty"`    // where its iPXE is sent once it has passed and no run waits: a URL, OwnDisk, or empty for what its last profile says
+	ProfileURL  string    `json:"profile_url,omitempty"` // what that says, see profile.NextBoot; empty: its own disk
 	Overrides   Override  `json:"overrides,omitzero"`    // thresholds and stages of this host only
 	Identity    Identity  `json:"identity"`              // empty until the first claim
 	Quarantine  string    `json:"quarantine,omitempty"`  // reason; empty: not quarantined
@@ -75,6 +76,22 @@ type Host struct {
 	OffDue      time.Time `json:"off_due,omitzero"`    // when it is to be, unless its agent is told or it is used meanwhile
 	DeletedAt   time.Time `json:"deleted_at,omitzero"` // set in TableTrash only
 	DeletedBy   string    `json:"deleted_by,omitempty"`
+}
+
+// OwnDisk, in place of a boot URL, is the machine's own disk.
+const OwnDisk = "disk"
+
+// Onward returns the URL that the machine's iPXE is sent to while no run waits for it;
+// empty: it goes to its own disk. One that has not passed its last run does.
+func (h *Host) Onward() string {
+	switch {
+	case h.LastVerdict != Pass || h.BootURL == OwnDisk:
+		return ""
+	case h.BootURL != "":
+		return h.BootURL
+	default:
+		return h.ProfileURL
+	}
 }
 
 // Override changes, for one class, host or run, what the profile says.

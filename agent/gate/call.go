@@ -55,6 +55,7 @@ func (g *gate) heartbeat(ctx context.Context, c *caller, in wire.Heartbeat) (wir
 	return wire.Order{
 		Cmd: wire.Command(order.Cmd), State: wire.State(order.State), Stage: wire.StageName(order.Stage),
 		OverrideFlags: order.Overrides, OverrideUntil: wire.At(order.OverrideUntil), WriteLeaseUntil: wire.At(order.WriteLeaseUntil),
+		Reboot: order.Reboot,
 	}, err
 }
 

@@ -19,6 +19,18 @@ func PowerOff() error {
 	return nil
 }
 
+// Restart writes out what is cached and starts the machine anew. It returns only when the
+// kernel refuses.
+func Restart() error {
+	unix.Sync()
+
+	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART); err != nil {
+		return fmt.Errorf("starting the machine anew: %w", err)
+	}
+
+	return nil
+}
+
 // SetClock sets the machine's clock.
 func SetClock(now time.Time) error {
 	tv := unix.NsecToTimeval(now.UnixNano())

@@ -30,6 +30,7 @@ type Order struct {
 	OverrideFlags   []string  `json:"override_flags,omitempty"`   // with retry_stage
 	OverrideUntil   Time      `json:"override_until,omitzero"`    // when the flags count no more
 	WriteLeaseUntil Time      `json:"write_lease_until,omitzero"` // a destructive test stops when this is past
+	Reboot          bool      `json:"reboot,omitempty"`           // with shutdown: start the machine anew instead
 }
 
 // Validate checks shape and limits.

@@ -26,7 +26,8 @@ import "fmt"
 //     machines together that measure each other. An agent can do without all three.
 //     The result of Firmware may tell of settings beside versions. The answer to claim
 //     may name overlays and the host; an agent that does not know them leaves their
-//     custom stages out, which the appliance notices.
+//     custom stages out, which the appliance notices. The order to shut down may be one
+//     to reboot; an agent that does not know it powers off.
 const Version = 1
 
 // OldestVersion is the oldest protocol the appliance still speaks.

@@ -237,7 +237,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look, raid)}, Bring: faults.Bring,
 		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,
 		Version: version(), IP: lease.Addr.Addr().String(), MAC: lease.MAC, StateDir: initd.StateDir,
-		PowerOff: m.powerOff(lease.MAC), OpenDoor: m.openDoor(lease), SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,
+		PowerOff: m.powerOff(lease.MAC), Restart: initd.Restart, OpenDoor: m.openDoor(lease), SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,
 	}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"vetting/core"
 	"vetting/core/lifecycle"
 	"vetting/core/problem"
+	"vetting/core/profile"
 )
 
 // writeLease is how long a destructive test may go on without a heartbeat.
@@ -320,7 +321,7 @@ func (l *life) order(beat core.Beat, now time.Time) core.Order {
 
 	switch {
 	case l.run.State == core.StateCompleted, l.run.Expired:
-		o.Cmd = core.CmdShutdown
+		o.Cmd, o.Reboot = core.CmdShutdown, l.run.State == core.StateCompleted && profile.Reboots(&l.run.Profile)
 	case l.run.State.Over(), l.run.State == core.StateFailedHolding:
 		o.Cmd = core.CmdAbort
 	case l.stillIn(beat.Stage):

@@ -153,10 +153,7 @@ func readPlace(r core.Reader, mac core.MAC) (*place, error) {
 		return nil, err
 	}
 
-	p := &place{name: host.Name, loader: host.Loader, aliases: host.Aliases, offDue: host.OffDue}
-	if host.LastVerdict == core.Pass {
-		p.chain = host.BootURL
-	}
+	p := &place{name: host.Name, loader: host.Loader, aliases: host.Aliases, offDue: host.OffDue, chain: host.Onward()}
 
 	if host.CurrentRun == "" {
 		return p, nil

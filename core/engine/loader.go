@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +10,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/ladder"
+	"vetting/core/profile"
 )
 
 // ladders are what is known of the boot programs of hosts, by primary MAC. They are
@@ -109,26 +109,14 @@ func checkLoader(loader core.Loader) error {
 	return badHost("The boot program must be one of %s, or empty to take what works, not %.40q.", strings.Join(names, ", "), string(loader))
 }
 
-// checkBootURL lets through what a boot program takes as one word: the address goes
-// into a script of iPXE, which expands ${…} and ends commands at && and ||.
+// checkBootURL lets through what a boot program takes as one word, and core.OwnDisk.
 func checkBootURL(address string) error {
-	const most = 512
-
-	if address == "" {
+	if address == "" || address == core.OwnDisk || profile.FitsURL(address) {
 		return nil
 	}
 
-	u, err := url.Parse(address)
-	odd := strings.ContainsFunc(address, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~:/?=%,+@&[]", r)
-	})
-
-	if err != nil || odd || len(address) > most || strings.Contains(address, "&&") || u.Host == "" || u.User != nil ||
-		u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "tftp" {
-		return badHost("The boot URL must begin with http://, https:// or tftp://, name a server and no password, and be one word of %d bytes at most, not %.60q.", most, address)
-	}
-
-	return nil
+	return badHost("The boot URL must be %q for its own disk, or begin with http://, https:// or tftp://, name a server and no password, and be one word, not %.60q.",
+		core.OwnDisk, address)
 }
 
 // noteRung takes down that a host is given another boot program, and why.

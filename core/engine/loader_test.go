@@ -9,6 +9,8 @@ import (
 
 	"vetting/core"
 	"vetting/core/coretest"
+	"vetting/core/profile"
+	"vetting/core/report"
 )
 
 // uefi is a step of a machine's firmware, now.
@@ -162,6 +164,74 @@ func TestADeletedHostsLadderIsForgotten(t *testing.T) {
 			t.Errorf("anew: %q", rung)
 		}
 	})
+}
+
+// What becomes of a machine that has passed: by its profile, its class, itself or the run,
+// and by the URL that is set for the machine afterwards.
+func TestWhatBecomesOfAMachineIsSaidByItsRun(t *testing.T) {
+	const url, other = "http://192.0.2.9/next.ipxe", "tftp://192.0.2.8/x"
+
+	for name, c := range map[string]struct {
+		config map[string]string // of the run
+		host   string            // boot URL of the host, set later
+
+		reboot bool
+		chain  string
+		words  string // on the report
+	}{
+		"nothing is said":       {nil, "", false, "", "It is switched off; its next boot from the network leads to its own disk."},
+		"started anew":          {map[string]string{profile.AfterRun: "reboot"}, "", true, "", "It starts anew, and the network sends it to its own disk."},
+		"switched off, sent on": {map[string]string{profile.AfterRun: "off", profile.NextBoot: url}, "", false, url, "leads to " + url},
+		"sent on at once":       {map[string]string{profile.AfterRun: "reboot", profile.NextBoot: url}, "", true, url, "It starts anew, and the network sends it to " + url},
+		"the host says another": {map[string]string{profile.NextBoot: url}, other, false, other, "leads to " + url},
+		"the host stays home":   {map[string]string{profile.NextBoot: url}, core.OwnDisk, false, "", "leads to " + url},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(t *testing.T, r *rig) {
+				r.host(1)
+
+				run, err := r.StartRun(t.Context(), coretest.MAC(1), core.StartRun{Profile: "quick", Who: "op", Overrides: core.Override{Config: c.config}})
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				synctest.Wait()
+
+				m := r.machine(1)
+				m.boot()
+				m.finish(core.State(core.InventoryCheck))
+				r.wantState(run.ID, core.StateCompleted)
+
+				if _, err := r.UpdateHost(t.Context(), "op", coretest.MAC(1), func(h *core.Host) { h.BootURL = c.host }); err != nil {
+					t.Fatal(err)
+				}
+
+				if o, err := m.beat(""); err != nil || o.Cmd != core.CmdShutdown || o.Reboot != c.reboot {
+					t.Errorf("the agent is told %+v (%v)", o, err)
+				}
+
+				if d := r.Decide(core.BootClient{MAC: coretest.MAC(1), Kind: core.ClientUEFI}); d.Action != core.BootLocal || d.Chain != c.chain {
+					t.Errorf("its firmware is sent %+v", d)
+				}
+
+				if rep := get[report.Report](r, core.TableReport, string(run.ID)); !strings.Contains(rep.Run.AfterRun, c.words) {
+					t.Errorf("the report says %q", rep.Run.AfterRun)
+				}
+			})
+		})
+	}
+
+	for value, fits := range map[string]bool{"reboot": true, "off": true, "stay": false, "": false} {
+		if err := profile.CheckOverride(core.Override{Config: map[string]string{profile.AfterRun: value}}); (err == nil) != fits {
+			t.Errorf("%s: %q: %v", profile.AfterRun, value, err)
+		}
+	}
+
+	for value, fits := range map[string]bool{"disk": true, url: true, "home": false, "http://u:p@h/x": false, "http://h/${net0/mac}": false} {
+		if err := profile.CheckOverride(core.Override{Config: map[string]string{profile.NextBoot: value}}); (err == nil) != fits {
+			t.Errorf("%s: %q: %v", profile.NextBoot, value, err)
+		}
+	}
 }
 
 func TestAHostThatHasPassedIsSentOn(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"vetting/core"
 	"vetting/core/lifecycle"
 	"vetting/core/problem"
+	"vetting/core/profile"
 )
 
 // move takes a run through the table of states and pays what is owed. Stages of
@@ -126,7 +127,7 @@ func (l *life) decide(now time.Time, action lifecycle.Action) {
 	l.run.Verdict, l.run.EndedAt = verdicts[action], now
 	l.run.Stale, l.run.NextWake, l.run.Retrying = false, time.Time{}, ""
 	l.run.HeardIn, l.run.MovedAt, l.run.Stuck = "", time.Time{}, false
-	l.host.LastRun, l.host.LastVerdict = l.run.ID, l.run.Verdict
+	l.host.LastRun, l.host.LastVerdict, l.host.ProfileURL = l.run.ID, l.run.Verdict, profile.Next(&l.run.Profile)
 }
 
 // revoke kills the boot token, so that no boot can claim the run, and lets the

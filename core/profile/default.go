@@ -94,7 +94,7 @@ func Markdown() string {
 func settings() map[string]setting {
 	all := map[string]setting{SelfTest: oneOf("short", "extended", "none"), Policy: oneOf("new", "used"), SelfTestAgain: oneOf("no", "after-burn")}
 
-	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), storageSettings(), networkSettings(), burnSettings(), gpuSettings(), psuSettings(), overlaySettings()} {
+	for _, of := range []map[string]setting{cpuSettings(), memorySettings(), storageSettings(), networkSettings(), burnSettings(), gpuSettings(), psuSettings(), overlaySettings(), afterSettings()} {
 		maps.Copy(all, of)
 	}
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vetting/core"
+	"vetting/core/profile"
 )
 
 // Schema names the shape of Report in JSON; it changes when a field changes its
@@ -101,6 +102,7 @@ type Run struct {
 	Profile    string       `json:"profile"`
 	Scale      float64      `json:"scale"`                // 1: full durations
 	ScaleNote  string       `json:"scale_note,omitempty"` // set when Scale is not 1
+	AfterRun   string       `json:"after_run,omitempty"`  // what the machine does then, in words; of a run that has passed
 	Operator   string       `json:"operator,omitempty"`
 	Armed      []string     `json:"armed_disks"`
 	Boots      int          `json:"boots"` // how often the agent claimed the run
@@ -291,8 +293,14 @@ func runOf(in *Input) Run {
 		scale = 1
 	}
 
+	var after string
+	if run.State == core.StateCompleted {
+		after = profile.AfterWords(&run.Profile, in.Host.BootURL)
+	}
+
 	return Run{
-		ID: run.ID, State: run.State, Verdict: run.Verdict, Profile: run.Profile.Name,
+		AfterRun: after,
+		ID:       run.ID, State: run.State, Verdict: run.Verdict, Profile: run.Profile.Name,
 		Scale: scale, ScaleNote: scaleNote(scale), Operator: run.Operator,
 		Armed: append([]string{}, run.Armed...), Boots: run.Epoch,
 		CreatedAt: stamp(run.CreatedAt), StartedAt: stamp(run.StartedAt), EndedAt: stamp(run.EndedAt),

@@ -235,11 +235,18 @@ func tagWords(h *core.Host) string { return strings.Join(h.Tags, ", ") }
 
 type fact struct{ label, word string }
 
+// afterWords says where the network sends a host that has passed; empty: to its own disk.
+func afterWords(h *core.Host) string {
+	passed := core.Host{BootURL: h.BootURL, ProfileURL: h.ProfileURL, LastVerdict: core.Pass}
+
+	return passed.Onward()
+}
+
 // hostFacts are what people noted of a host.
 func hostFacts(h *core.Host) []fact {
 	var list []fact
 
-	for _, f := range []fact{{"Rack", h.Rack}, {"Asset tag", h.AssetTag}, {"Model class", h.Class}, {"Tags", tagWords(h)}} {
+	for _, f := range []fact{{"After a pass, boots from", afterWords(h)}, {"Rack", h.Rack}, {"Asset tag", h.AssetTag}, {"Model class", h.Class}, {"Tags", tagWords(h)}} {
 		if f.word = text.Line(f.word); f.word != "" {
 			list = append(list, f)
 		}

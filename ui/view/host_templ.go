@@ -748,7 +748,7 @@ func hostFields(h *core.Host) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = wordField("boot_url", "Once it has passed, boot from (empty: its own disk)", "http://deploy.example/boot.ipxe", h.BootURL).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = wordField("boot_url", "Once it has passed, boot from (disk: its own; empty: as the profile says)", "http://deploy.example/boot.ipxe", h.BootURL).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

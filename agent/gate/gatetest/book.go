@@ -29,6 +29,7 @@ type Book struct {
 	Interval  time.Duration // of heartbeats
 	ClockOff  time.Duration // of the appliance against the machine
 	Overlays  []core.Overlay
+	Reboot    bool     // a run that has passed ends with the order to start anew
 	HoldKeys  []string // lines of authorized_keys that a hold is opened to
 
 	mu        sync.Mutex
@@ -276,7 +277,7 @@ func (b *Book) Heartbeat(_ context.Context, run core.RunID, token string, beat c
 		order.Cmd = b.order
 		order.Stage, order.Overrides, order.OverrideUntil = core.StageName(b.state), b.passOver, b.passUntil
 	case b.state == core.StateCompleted:
-		order.Cmd = core.CmdShutdown
+		order.Cmd, order.Reboot = core.CmdShutdown, b.Reboot
 	case b.state == core.StateFailedHolding || b.state.Over():
 		order.Cmd = core.CmdAbort
 	}

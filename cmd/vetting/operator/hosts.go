@@ -25,7 +25,7 @@ func describing() []field {
 		{"tag", "tags", list, "tag, such as dc1"},
 		{"notes", "notes", text, "what people should know"},
 		{"loader", "loader", text, "its boot program: snponly, ipxe, uki or shim; empty: what is found to work"},
-		{"boot-url", "boot_url", text, "where its iPXE is sent once it has passed and no run waits for it; empty: to its own disk"},
+		{"boot-url", "boot_url", text, "where its iPXE is sent once it has passed and no run waits for it; disk: its own; empty: as the profile says, else its own disk"},
 		{"power", "power.method", text, "how it is brought to boot: manual, wol, agent, ipmi, redfish or webhook"},
 		{"power-then", "power.then", list, "methods that are tried after the first"},
 		{"bmc", "power.bmc.address", text, "address of its management controller"},
