@@ -10,18 +10,7 @@ import (
 // dispatch gives the next runs in the queue their turn: first in, first out, at
 // most MaxConcurrent under way. A held host does not count: nothing runs on it.
 func (e *Engine) dispatch(ctx context.Context) {
-	var queued []core.RunID
-
-	busy := 0
-
-	for _, b := range e.index.berths() {
-		switch {
-		case b.state == core.StateQueued:
-			queued = append(queued, b.id)
-		case b.state != core.StateRegistered && b.state != core.StateFailedHolding:
-			busy++
-		}
-	}
+	queued, busy := e.index.queue()
 
 	for _, id := range queued {
 		if busy >= e.MaxConcurrent {

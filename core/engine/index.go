@@ -292,6 +292,28 @@ func (x *index) berths() []berth {
 	return all
 }
 
+// queue returns the runs that wait for their turn, in their order, and how many are under
+// way. It is asked after every change of any run, and so copies and sorts no more than
+// it must.
+func (x *index) queue() (waiting []core.RunID, busy int) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+
+	for _, p := range x.hosts {
+		switch {
+		case p.run == nil:
+		case p.run.state == core.StateQueued:
+			waiting = append(waiting, p.run.id)
+		case p.run.state != core.StateRegistered && p.run.state != core.StateFailedHolding:
+			busy++
+		}
+	}
+
+	slices.Sort(waiting)
+
+	return waiting, busy
+}
+
 // where returns the runs whose state is wanted and whose agents are heard, with the names
 // of their hosts.
 func (x *index) where(wanted func(core.State) bool) map[core.RunID]string {
