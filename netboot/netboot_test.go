@@ -37,10 +37,14 @@ func (w *world) Arm(_ context.Context, mac core.MAC, _ netip.Addr) (string, erro
 }
 
 func (w *world) Seed(_ context.Context, nonce string, _ netip.Addr, _ bool) ([]byte, error) {
-	if nonce != "" && !strings.HasPrefix(nonce, "nonce") {
+	if !strings.HasPrefix(nonce, "nonce") {
 		return nil, core.ErrNotFound
 	}
 
+	return []byte(`{"token":"secret"}`), nil
+}
+
+func (w *world) SeedOf(context.Context, core.MAC, netip.Addr, bool) ([]byte, error) {
 	return []byte(`{"token":"secret"}`), nil
 }
 

@@ -157,13 +157,17 @@ func (l list) Arm(_ context.Context, mac core.MAC, _ netip.Addr) (string, error)
 
 func (l list) Seed(_ context.Context, nonce string, _ netip.Addr, _ bool) ([]byte, error) {
 	switch {
-	case nonce == "" || strings.HasPrefix(nonce, "nonce"):
+	case strings.HasPrefix(nonce, "nonce"):
 		return []byte(`{"token":"secret"}`), nil
 	case nonce == "old":
 		return nil, core.ErrExpired
 	default:
 		return nil, core.ErrNotFound
 	}
+}
+
+func (l list) SeedOf(context.Context, core.MAC, netip.Addr, bool) ([]byte, error) {
+	return []byte(`{"token":"secret"}`), nil
 }
 
 // leaseFile keeps leases in a file.

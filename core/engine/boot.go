@@ -113,33 +113,40 @@ func (c *change) armed(l *life) bool {
 	return same(l.secret.BootToken, digest(c.engine.bootToken(l.run.ID, l.secret.BootNonce)))
 }
 
-// Seed returns the content of the seed file for nonce, or, for nonce "", of the
-// run waiting for whoever holds the lease of addr, which is armed on the spot
-// unless it is already. With head nothing is counted or minted, and the content
-// may be empty. ErrNotFound, ErrRefused (wrong address), ErrExpired (claimed, too
-// old, asked for too often).
+// Seed returns the content of the seed file for nonce. With head nothing is counted,
+// and the content may be empty. ErrNotFound, ErrRefused (wrong address), ErrExpired
+// (claimed, too old, asked for too often).
 func (e *Engine) Seed(ctx context.Context, nonce string, addr netip.Addr, head bool) ([]byte, error) {
+	id, err := e.runFor(nonce)
+	if err != nil {
+		return nil, err
+	}
+
+	return e.seed(ctx, id, nonce, addr, head)
+}
+
+// SeedOf returns the content of the seed file of the run that waits for mac, which is at
+// addr, for boot programs that can load but one image: it is armed on the spot, unless
+// it is already. Otherwise it is as Seed; with head nothing is minted either.
+func (e *Engine) SeedOf(ctx context.Context, mac core.MAC, addr netip.Addr, head bool) ([]byte, error) {
+	_, p := e.index.find(mac)
+	if p == nil || p.run == nil || !boots(p.run.state) {
+		return nil, seedUnknown()
+	}
+
+	return e.seed(ctx, p.run.id, "", addr, head)
+}
+
+// seed gives the seed of a run; nonce "" is whichever it has, or a fresh one.
+func (e *Engine) seed(ctx context.Context, id core.RunID, nonce string, addr netip.Addr, head bool) ([]byte, error) {
 	fresh, err := e.drawNonce()
 	if err != nil {
 		return nil, err
 	}
 
-	var (
-		seed core.Seed
-		id   core.RunID
-	)
+	var seed core.Seed
 
 	self := nonce == ""
-
-	if self {
-		id, err = e.runAt(ctx, addr)
-	} else {
-		id, err = e.runFor(nonce)
-	}
-
-	if err != nil {
-		return nil, err
-	}
 
 	err = e.write(ctx, func(c *change) error {
 		l, err := c.life(id)
@@ -222,38 +229,6 @@ func (e *Engine) runFor(nonce string) (core.RunID, error) {
 	}
 
 	return id, nil
-}
-
-// runAt finds the run of the host that holds the lease of an address. Records of
-// leases stay when an address is given to another machine: the newest one counts,
-// as long as it has not run out, and no other.
-func (e *Engine) runAt(ctx context.Context, addr netip.Addr) (core.RunID, error) {
-	var holder core.Lease
-
-	err := e.Ledger.View(ctx, func(r core.Reader) error {
-		return r.Scan(core.TableLease, core.Query{}, func(key string, decode func(any) error) error {
-			var lease core.Lease
-			if err := decode(&lease); err != nil {
-				return err
-			}
-
-			if lease.Addr.Unmap() == addr.Unmap() && (holder.MAC == "" || lease.Granted.After(holder.Granted)) {
-				holder, holder.MAC = lease, core.MAC(key)
-			}
-
-			return nil
-		})
-	})
-	if err != nil {
-		return "", err
-	}
-
-	_, p := e.index.find(holder.MAC)
-	if p == nil || p.run == nil || !boots(p.run.state) || e.Clock.Now().After(holder.Expires) {
-		return "", seedUnknown()
-	}
-
-	return p.run.id, nil
 }
 
 // bootable says why a boot token that is the right one may not be used now.

@@ -163,23 +163,24 @@ func TestTheSeedIsGivenToOneAddressAFewTimes(t *testing.T) {
 	})
 }
 
-func TestTheSeedOfWhoeverHoldsTheLease(t *testing.T) {
+func TestTheSeedOfARunThatWaitsForAMachine(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		r.host(1)
-		r.start(1)
+		r.host(2)
 
-		if _, err := r.Seed(t.Context(), "", addr(1), false); !errors.Is(err, core.ErrNotFound) {
-			t.Errorf("without a lease: %v", err)
+		if _, err := r.SeedOf(t.Context(), coretest.MAC(1), addr(1), false); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("before a run: %v", err)
 		}
 
-		_, err := r.ledger.Update(t.Context(), func(tx core.Txn) error {
-			return tx.Put(core.TableLease, string(coretest.MAC(1)), lease(1, addr(1), r.clock.Now(), time.Hour))
-		})
-		if err != nil {
-			t.Fatal(err)
+		run := r.start(1)
+
+		for _, other := range []int{2, 3} {
+			if _, err := r.SeedOf(t.Context(), coretest.MAC(other), addr(1), false); !errors.Is(err, core.ErrNotFound) {
+				t.Errorf("of machine %d: %v", other, err)
+			}
 		}
 
-		if _, err := r.Seed(t.Context(), "", addr(1), true); err != nil {
+		if _, err := r.SeedOf(t.Context(), coretest.MAC(1), addr(1), true); err != nil {
 			t.Errorf("HEAD: %v", err)
 		}
 
@@ -188,7 +189,7 @@ func TestTheSeedOfWhoeverHoldsTheLease(t *testing.T) {
 		var a, b core.Seed
 
 		for _, into := range []*core.Seed{&a, &b} {
-			raw, err := r.Seed(t.Context(), "", addr(1), false)
+			raw, err := r.SeedOf(t.Context(), coretest.MAC(1), addr(1), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,68 +199,18 @@ func TestTheSeedOfWhoeverHoldsTheLease(t *testing.T) {
 			}
 		}
 
-		if a != b || a.BootToken == "" {
-			t.Errorf("two GETs: %v %v", a.Expires, b.Expires)
+		if a != b || a.BootToken == "" || a.Run != run {
+			t.Errorf("two GETs: %v %v", a, b)
 		}
 
 		if _, err := m.claim(a); err != nil {
 			t.Fatal(err)
 		}
 
-		if _, err := r.Seed(t.Context(), "", addr(1), false); !errors.Is(err, core.ErrExpired) {
+		if _, err := r.SeedOf(t.Context(), coretest.MAC(1), addr(1), false); !errors.Is(err, core.ErrExpired) {
 			t.Errorf("after the claim: %v", err)
 		}
 	})
-}
-
-func lease(n int, at netip.Addr, granted time.Time, lasts time.Duration) core.Lease {
-	return core.Lease{MAC: coretest.MAC(n), Addr: at, Granted: granted, Expires: granted.Add(lasts)}
-}
-
-// With a pool of two addresses the records of three machines name one address
-// twice. Whoever asks from it gets the seed of the machine that holds it now, or
-// none.
-func TestTheSeedIsOfWhoeverHoldsTheAddressNow(t *testing.T) {
-	for name, c := range map[string]struct {
-		first, second time.Duration // granted so long before now, for an hour
-		want          int
-	}{
-		"the second machine has it now": {90 * time.Minute, 10 * time.Minute, 2},
-		"the first one has it again":    {10 * time.Minute, 90 * time.Minute, 1},
-		"both leases have run out":      {3 * time.Hour, 2 * time.Hour, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inRig(t, func(t *testing.T, r *rig) {
-				r.host(1)
-				r.host(2)
-				runs := map[int]core.RunID{1: r.start(1), 2: r.start(2)}
-				now := r.clock.Now()
-
-				_, err := r.ledger.Update(t.Context(), func(tx core.Txn) error {
-					return errors.Join(
-						tx.Put(core.TableLease, string(coretest.MAC(1)), lease(1, addr(9), now.Add(-c.first), time.Hour)),
-						tx.Put(core.TableLease, string(coretest.MAC(2)), lease(2, addr(9), now.Add(-c.second), time.Hour)))
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-
-				raw, err := r.Seed(t.Context(), "", addr(9), false)
-				if c.want == 0 {
-					if !errors.Is(err, core.ErrNotFound) {
-						t.Errorf("%s %v", raw, err)
-					}
-
-					return
-				}
-
-				var seed core.Seed
-				if err != nil || json.Unmarshal(raw, &seed) != nil || seed.Run != runs[c.want] {
-					t.Errorf("the seed is of run %s: %v; want host %d", seed.Run, err, c.want)
-				}
-			})
-		})
-	}
 }
 
 // reliability.md decision 9: consumed in the transaction that checks it.

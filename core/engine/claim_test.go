@@ -6,7 +6,6 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"vetting/core"
 	"vetting/core/coretest"
@@ -226,15 +225,8 @@ func TestAfterTheSecretWasLostABootBeginsAnew(t *testing.T) {
 			t.Errorf("%s %v", raw, err)
 		}
 
-		_, err = r.ledger.Update(t.Context(), func(tx core.Txn) error {
-			return tx.Put(core.TableLease, string(coretest.MAC(1)), lease(1, addr(1), r.clock.Now(), time.Hour))
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-
-		if _, err := r.Seed(t.Context(), "", addr(1), false); err != nil { // armed on the spot
-			t.Errorf("by its lease: %v", err)
+		if _, err := r.SeedOf(t.Context(), coretest.MAC(1), addr(1), false); err != nil { // armed on the spot
+			t.Errorf("by its address: %v", err)
 		}
 
 		m := r.machine(1)

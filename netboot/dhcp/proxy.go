@@ -137,21 +137,27 @@ func (p *peers) at(addr netip.Addr) (core.BootClient, bool) {
 }
 
 // peer returns who has an address. The first packet of a machine to us may be served
-// before its ARP request was read, which the kernel had to answer for it to come.
+// before its ARP request was read, which the kernel had to answer for it to come; so the
+// kernel is asked. It has the last word, too: what is answered goes to whom it knows
+// there, who may have been given the address of a machine that is off.
 func (s *Server) peer(addr netip.Addr) (core.BootClient, bool) {
 	client, known := s.peers.at(addr)
-	if known || s.cfg.Neighbour == nil {
+	if s.cfg.Neighbour == nil {
 		return client, known
 	}
 
-	mac, known := s.cfg.Neighbour(addr)
-	if !known {
-		return core.BootClient{}, false
+	mac, found := s.cfg.Neighbour(addr)
+	if !found || known && mac == client.MAC {
+		return client, known
 	}
 
 	s.Learn(mac, addr)
 
-	return s.peers.at(addr)
+	if client, known = s.peers.at(addr); client.MAC != mac {
+		return core.BootClient{}, false
+	}
+
+	return client, known
 }
 
 // Learn is told that a machine has an address: from ARP, or from what another

@@ -124,13 +124,13 @@ func TestAProxyTriesUEFIBothWays(t *testing.T) {
 func TestWhereAnotherGivesTheAddressesTheyAreLearned(t *testing.T) {
 	first, second := netip.MustParseAddr("10.77.0.20"), netip.MustParseAddr("10.77.0.21")
 	third, fourth := netip.MustParseAddr("10.77.0.22"), netip.MustParseAddr("10.77.0.23")
-	neighbours := map[netip.Addr]core.MAC{third: "52:54:00:00:00:01", fourth: "52:54:00:00:00:99"}
+	kernel := map[netip.Addr]core.MAC{third: "52:54:00:00:00:01", fourth: "52:54:00:00:00:99"}
 
 	for _, mode := range []dhcp.Mode{dhcp.Proxy, dhcp.Listen} {
 		t.Run(mode.String(), func(t *testing.T) {
 			s, _ := server(t, "", func(c *dhcp.Config, w *world) {
 				c.Mode = mode
-				c.Neighbour = func(addr netip.Addr) (core.MAC, bool) { mac, ok := neighbours[addr]; return mac, ok }
+				c.Neighbour = func(addr netip.Addr) (core.MAC, bool) { mac, ok := kernel[addr]; return mac, ok }
 				w.actions = map[core.MAC]core.BootAction{"52:54:00:00:00:01": core.BootVet, "52:54:00:00:00:02": core.BootLocal}
 			})
 			holds := func(addr netip.Addr) core.MAC {
@@ -166,7 +166,14 @@ func TestWhereAnotherGivesTheAddressesTheyAreLearned(t *testing.T) {
 				t.Errorf("a stranger took %s (%q) or %s (%q)", first, holds(first), second, holds(second))
 			}
 
-			// What the kernel knows, and only where nothing else is known.
+			// The kernel has the last word: what is answered goes to whom it knows.
+			kernel[first] = "52:54:00:00:00:99"
+			if got := holds(first); got != "" {
+				t.Errorf("a stranger at %s is taken for %s", first, got)
+			}
+
+			delete(kernel, first)
+
 			if holds(third) != "52:54:00:00:00:01" || holds(second) != "" || holds(first) != "52:54:00:00:00:02" || holds(fourth) != "" {
 				t.Errorf("%s is %q, %s %q, %s %q, %s %q", first, holds(first), second, holds(second), third, holds(third), fourth, holds(fourth))
 			}

@@ -49,6 +49,7 @@ type Booter interface {
 	Decide(client core.BootClient) core.BootDecision
 	Arm(ctx context.Context, mac core.MAC, addr netip.Addr) (nonce string, err error)
 	Seed(ctx context.Context, nonce string, addr netip.Addr, head bool) ([]byte, error)
+	SeedOf(ctx context.Context, mac core.MAC, addr netip.Addr, head bool) ([]byte, error)
 }
 
 // Witness takes down what was seen. It never blocks.
@@ -442,14 +443,22 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 		refuse(c, fasthttp.StatusNotFound, "there is nothing here")
 
 		return
-	case nonce == "self":
-		nonce = ""
 	}
 
 	ctx, cancel := contextOf(ctx)
 	defer cancel()
 
-	content, err := s.cfg.Booter.Seed(ctx, nonce, client.Addr, c.IsHead())
+	var (
+		content []byte
+		err     error
+	)
+
+	if nonce == "self" {
+		content, err = s.cfg.Booter.SeedOf(ctx, client.MAC, client.Addr, c.IsHead())
+	} else {
+		content, err = s.cfg.Booter.Seed(ctx, nonce, client.Addr, c.IsHead())
+	}
+
 	if err != nil {
 		s.refuseSeed(c, client, err)
 
