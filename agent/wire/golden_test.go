@@ -179,7 +179,7 @@ func platform() *wire.Inventory {
 		Memory: wire.MemoryTotal{RAMBytes: 1 << 30, Controllers: 2}, DIMMs: []wire.DIMM{},
 		Disks: []wire.Disk{{Name: "sda", Transport: "sas", Bay: "Slot00", NativeBytes: 1 << 40, OtherPaths: []string{"sdl"}}},
 		NICs: []wire.NIC{{
-			Name: "eth0", Wakes: true, Transceiver: &wire.Transceiver{Kind: "SFP", Vendor: "V", Part: "P", Serial: "S"},
+			Name: "eth0", Wakes: true, FEC: "rs", Transceiver: &wire.Transceiver{Kind: "SFP", Vendor: "V", Part: "P", Serial: "S"},
 		}},
 		PCI:   []wire.PCIDevice{{Address: "0000:18:00.0", Vendor: "1000", Device: "0097", Class: "010700", Parent: "0000:17:00.0", Slot: "SLOT2", AER: true}},
 		Slots: []wire.Slot{{Name: "SLOT2", Type: "PCIe 3", Lanes: 8, InUse: true, Address: "0000:18:00.0"}},

@@ -63,7 +63,7 @@ func beGuest(t *testing.T) {
 		t.Log(err)
 	}
 
-	g := &guest{ctx: t.Context(), port: port, log: slog.New(slog.NewTextHandler(os.Stderr, nil)), look: probe.Machine{Root: os.DirFS("/"), Bus: disks()}}
+	g := &guest{ctx: t.Context(), port: port, log: slog.New(slog.NewTextHandler(os.Stderr, nil)), look: probe.Machine{Root: os.DirFS("/"), Bus: disks(), Ports: probe.System{}}}
 	g.tool = smartctl.Find(g.look.Root)
 
 	switch os.Getenv(guestWord) {
@@ -71,6 +71,8 @@ func beGuest(t *testing.T) {
 		err = g.faults()
 	case "bench":
 		err = g.race()
+	case "loop":
+		err = g.loop()
 	}
 
 	if err != nil {
@@ -106,19 +108,29 @@ func (g *guest) say(s said) {
 	_, _ = g.port.Write(append(line, '\n')) // nobody else would hear that it cannot be written
 }
 
-// plug loads the drivers and waits for disks, by their serial numbers.
-func (g *guest) plug(serials ...string) error {
+// modulesFolder is where the modules of the running kernel are.
+func modulesFolder() (string, error) {
 	folders, err := filepath.Glob("/lib/modules/*")
 	if err != nil || len(folders) != 1 {
-		return fmt.Errorf("modules in %q: %w", folders, err)
+		return "", fmt.Errorf("modules in %q: %w", folders, err)
 	}
 
-	tables, err := coldplug.ReadTables(g.look.Root, strings.TrimPrefix(folders[0], "/"))
+	return folders[0], nil
+}
+
+// plug loads the drivers and waits for disks, by their serial numbers.
+func (g *guest) plug(serials ...string) error {
+	folder, err := modulesFolder()
 	if err != nil {
 		return err
 	}
 
-	loader := coldplug.NewLoader(tables, coldplug.Insert(folders[0]), g.log)
+	tables, err := coldplug.ReadTables(g.look.Root, strings.TrimPrefix(folder, "/"))
+	if err != nil {
+		return err
+	}
+
+	loader := coldplug.NewLoader(tables, coldplug.Insert(folder), g.log)
 	for _, name := range []string{"sg", "sd_mod", "nvme", "drivetemp"} {
 		if err := loader.Load(name); err != nil {
 			return err

@@ -96,7 +96,7 @@ func (s subject) vetNetwork(key, value string) core.RunID {
 // test each other, one of them in a namespace of its own, and are back then. It is a
 // campaign of make endure, and has no hosts without it.
 func TestPortsOnACable(t *testing.T) {
-	hosts, err := strconv.Atoi(cmp.Or(os.Getenv("VETTING_LOOPS"), "0"))
+	hosts, err := strconv.Atoi(cmp.Or(os.Getenv("LOOPS_OF_HOSTS"), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
