@@ -1,12 +1,14 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"path"
 	"strings"
+	"time"
 
 	"vetting/core"
 )
@@ -74,6 +76,42 @@ func SwitchOn(links []Link) error {
 	}
 
 	return errors.Join(faults...)
+}
+
+// linkPatience is how long ports that were just switched on may take until they have a
+// link: negotiation takes up to five seconds, and training of fast ones as long again.
+const linkPatience = 10 * time.Second
+
+// BringUp switches on the ports that are off, such as those whose drivers came after the
+// machine had its address, and waits until they have links, or for as long as that may
+// take. Where all are on it does nothing. The error joins those that refused.
+func BringUp(ctx context.Context, root fs.FS) error {
+	links := Links(root)
+	off := map[string]bool{}
+
+	for _, link := range links {
+		face, err := net.InterfaceByName(link.Name)
+		off[link.Name] = err == nil && face.Flags&net.FlagUp == 0
+	}
+
+	fault := SwitchOn(links)
+
+	for range linkPatience / poll {
+		waits := false
+		for _, link := range Links(root) {
+			waits = waits || off[link.Name] && !link.Carrier
+		}
+
+		if !waits {
+			return fault
+		}
+
+		if err := sleep(ctx, poll); err != nil {
+			return err
+		}
+	}
+
+	return fault
 }
 
 // Choose picks the port to boot through: the one with the address the boot script

@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"vetting/agent/network"
@@ -226,6 +228,44 @@ func TestLoopsThatCannotBe(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPortsThatCameLate are switched on, and their links waited for.
+func TestPortsThatCameLate(t *testing.T) {
+	switched(t, func() {
+		_ = exec.CommandContext(t.Context(), "ip", "link", "set", "port1", "down").Run()
+
+		// Virtual ports are no hardware, of which alone a machine's ports are.
+		late := &lateRoot{MapFS: fstest.MapFS{}}
+		for _, port := range []string{"port1", "port2"} {
+			late.MapFS["sys/class/net/"+port+"/device/x"] = &fstest.MapFile{}
+			late.MapFS["sys/class/net/"+port+"/address"] = &fstest.MapFile{Data: []byte("52:54:00:00:00:01\n")}
+		}
+
+		if err := network.BringUp(t.Context(), late); err != nil {
+			t.Error(err)
+		}
+
+		if shown := ipShow(t, "port1"); !strings.Contains(shown, "LOWER_UP") {
+			t.Error(shown)
+		}
+	})
+}
+
+// lateRoot shows the carrier that ports really have, as soon as it was asked for.
+type lateRoot struct{ fstest.MapFS }
+
+func (r *lateRoot) ReadFile(name string) ([]byte, error) {
+	port, ok := strings.CutSuffix(name, "/carrier")
+	if !ok {
+		return r.MapFS.ReadFile(name)
+	}
+
+	if path.Base(port) == "port2" { // it never was off, and is not waited for
+		return []byte("0\n"), nil
+	}
+
+	return os.ReadFile("/" + name)
 }
 
 // TestWhatALoopLeft whose process ended in its midst is taken away.

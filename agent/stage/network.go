@@ -34,6 +34,8 @@ const (
 
 // Wires is what the stage needs of the running system.
 type Wires interface {
+	// SwitchOn switches on the ports that are off and waits for their links.
+	SwitchOn(ctx context.Context)
 	// Address gives a port an address on the test network, until drop is called; the port
 	// that the machine booted from has one and keeps it. The error says why there is none;
 	// it is ErrElsewhere where the port is known to be cabled to another network.
@@ -71,6 +73,8 @@ type Observer struct {
 func Network(m probe.Machine, wires Wires) Func {
 	return func(ctx context.Context, env Env) core.Result {
 		x := &netExam{env: env, machine: m, wires: wires, virtual: m.Virtual()}
+
+		wires.SwitchOn(ctx) // a port may have been plugged in, or come home from an agent that died
 
 		if err := x.configure(); err != nil {
 			return core.Result{
@@ -599,6 +603,12 @@ func (x *netExam) measurements(now time.Time) (samples []core.Sample) {
 			samples = append(samples, netSample(p, "speed_mbps", float64(p.line()), now))
 		}
 
+		if light := p.light(); p.before.Link {
+			for _, quantity := range slices.Sorted(maps.Keys(light)) {
+				samples = append(samples, netSample(p, quantity, light[quantity], now))
+			}
+		}
+
 		if !p.tested() {
 			continue
 		}
@@ -634,6 +644,42 @@ func (x *netExam) measurements(now time.Time) (samples []core.Sample) {
 	}
 
 	return append(samples, x.loopMeasurements(now)...)
+}
+
+// light is what a port's transceiver measured of itself after the test, of its worst lanes.
+func (p *netPort) light() map[string]float64 {
+	values := map[string]float64{}
+
+	for i := range p.after.Readings {
+		r := &p.after.Readings[i]
+		name, _, _ := strings.Cut(r.Name, " of lane ")
+
+		quantity, worst := "", func(a, b float64) float64 { return min(a, b) }
+
+		switch name {
+		case "temperature":
+			quantity = "module_celsius"
+		case "supply voltage":
+			quantity = "module_volts"
+		case "receive power":
+			quantity = "received_light_milliwatts"
+		case "transmit power":
+			quantity = "sent_light_milliwatts"
+		case "laser bias":
+			quantity, worst = "laser_milliamperes", func(a, b float64) float64 { return max(a, b) }
+		default:
+			continue
+		}
+
+		value := r.Value
+		if was, known := values[quantity]; known {
+			value = worst(was, value)
+		}
+
+		values[quantity] = value
+	}
+
+	return values
 }
 
 func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }

@@ -49,6 +49,8 @@ type netBench struct {
 	owned  []bool // the tests that were done: offline
 	downs  bool   // the link does not come back
 
+	switched func() // what comes of switching ports on
+
 	loops   *loopBench // what ports make of each other
 	modules []string   // memory of the module of eth0, at each question; the last stays
 }
@@ -56,7 +58,7 @@ type netBench struct {
 func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s + "\n")} }
 
 func newNetBench() *netBench {
-	b := &netBench{bench: newBench(map[string]string{}), files: fstest.MapFS{}, change: func(*traffic.Report) {}, during: func() {}, tries: map[string]int{}, stats: map[string]uint64{}, loops: &loopBench{}}
+	b := &netBench{bench: newBench(map[string]string{}), files: fstest.MapFS{}, change: func(*traffic.Report) {}, during: func() {}, tries: map[string]int{}, stats: map[string]uint64{}, switched: func() {}, loops: &loopBench{}}
 	b.BootMAC = "52:54:00:00:00:01"
 	b.Ticket = func(context.Context) (traffic.Ticket, error) { return traffic.Ticket{}, nil }
 	b.Pair = func(context.Context, traffic.Step, string, traffic.Peer) (traffic.Meeting, error) {
@@ -120,7 +122,7 @@ func (b *netBench) SelfTest(_ string, offline bool) (t probe.PortTest, err error
 
 func (b *netBench) Statistics(string) (map[string]uint64, error) { return b.stats, nil }
 
-// Address, Measure and Neighbour stand for the running system.
+// SwitchOn, Address, Measure and Neighbour stand for the running system.
 func (b *netBench) Address(_ context.Context, port string) (string, func(), error) {
 	b.tries[port]++
 
@@ -130,6 +132,8 @@ func (b *netBench) Address(_ context.Context, port string) (string, func(), erro
 
 	return "10.77.0.50", func() { b.dropped++ }, b.refused
 }
+
+func (b *netBench) SwitchOn(context.Context) { b.switched() }
 
 func (b *netBench) Neighbour(context.Context, string) (string, error) {
 	return "switch leaf-4 port Ethernet7", nil
@@ -576,6 +580,16 @@ func TestAnApplianceThatIsLostOnTheWay(t *testing.T) {
 			r.SubSteps[1].Verdict != core.Error || !strings.Contains(r.Coverage, "eth1 NOT tested") {
 			t.Errorf("%s: %+v", name, r)
 		}
+	}
+}
+
+// TestAPortThatWasOff is switched on and tested like any other.
+func TestAPortThatWasOff(t *testing.T) {
+	b := newNetBench()
+	b.switched = func() { b.files["sys/class/net/eth1/carrier"] = text("1") }
+
+	if r := b.run(t); r.Verdict != core.Pass || !strings.Contains(r.Coverage, "2 of 2 ports with a link tested") {
+		t.Errorf("%s %s", r.Verdict, r.Coverage)
 	}
 }
 

@@ -2,12 +2,14 @@ package stage_test
 
 import (
 	"encoding/hex"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"vetting/agent/probe"
 	"vetting/core"
+	"vetting/core/catalogue"
 )
 
 // qsfpSaying is the memory of a QSFP28 that says something of its four lanes.
@@ -54,6 +56,50 @@ func TestWhatATransceiverSays(t *testing.T) {
 		if r.Verdict != c.verdict || c.code == "" && len(r.Findings) != 0 || c.code != "" && (len(found) != 1 || len(r.Findings) != 1 || found[0].Severity != c.severity || !strings.Contains(found[0].Evidence, c.words)) {
 			t.Errorf("%s: %s %+v", name, r.Verdict, r.Findings)
 		}
+	}
+}
+
+// TestATransceiverWithinItsLimits finds nothing, and what it measures is told: the darkest
+// lane, and the laser that works hardest.
+func TestATransceiverWithinItsLimits(t *testing.T) {
+	b := newNetBench()
+	b.port.Module = qsfpSaying(func(b []byte) {
+		put := func(at int, values ...uint16) {
+			for i, v := range values {
+				b[at+2*i], b[at+2*i+1] = byte(v>>8), byte(v)
+			}
+		}
+
+		put(512, 75<<8, 0, 70<<8, 5<<8)         // 75, 0, 70, 5 °C
+		put(512+16, 36000, 30000, 35000, 31000) // in 100 µV
+		put(512+48, 20000, 100, 18000, 200)     // in 0.1 µW
+		put(512+56, 50000, 500, 45000, 1000)    // in 2 µA
+		put(512+64, 20000, 100, 18000, 200)
+		put(22, 30<<8)
+		put(26, 33000)
+		put(34, 5000, 4000, 5000, 6000)
+		put(42, 3000, 3000, 4000, 3000)
+		put(50, 7000, 7000, 7000, 8000)
+	})
+
+	r := b.run(t)
+	if r.Verdict != core.Pass || len(r.Findings) != 0 {
+		t.Errorf("%s %+v", r.Verdict, r.Findings)
+	}
+
+	want := map[string]float64{"module_celsius": 30, "module_volts": 3.3, "received_light_milliwatts": 0.4, "sent_light_milliwatts": 0.7, "laser_milliamperes": 8}
+	for _, m := range r.Measurements {
+		if value, ok := want[strings.TrimPrefix(m.Key, "nic/eth0/")]; ok && math.Abs(m.Value-value) < 1e-9 {
+			delete(want, strings.TrimPrefix(m.Key, "nic/eth0/"))
+		}
+
+		if err := catalogue.Check(m.Key, m.Unit); err != nil {
+			t.Error(err)
+		}
+	}
+
+	if len(want) > 0 {
+		t.Errorf("not told as it is: %v of %+v", want, r.Measurements)
 	}
 }
 

@@ -221,7 +221,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 	return agent.Config{
 		Seed: seed, Identity: identity, BootID: bootID, Kernel: kernel,
 		Stages: map[core.StageName]stage.Func{
-			core.InventoryCheck: stage.InventoryCheck(look, func(ctx context.Context) error { return wait(ctx, m.settled) }),
+			core.InventoryCheck: stage.InventoryCheck(look, m.settle),
 			core.Firmware:       stage.Firmware(look, memory.BootLog, tools),
 			core.SMART:          stage.SMARTThrough(look, raid),
 			core.CPUStress:      stage.CPUStress(look, workforce, writeSys),
@@ -239,6 +239,20 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 		Version: version(), IP: lease.Addr.Addr().String(), MAC: lease.MAC, StateDir: initd.StateDir,
 		PowerOff: m.powerOff(lease.MAC), Restart: initd.Restart, OpenDoor: m.openDoor(lease), SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,
 	}, nil
+}
+
+// settle waits until the devices are there, and switches on the ports that came after the
+// one that the machine booted from.
+func (m *machine) settle(ctx context.Context) error {
+	if err := wait(ctx, m.settled); err != nil {
+		return err
+	}
+
+	if err := network.BringUp(ctx, m.root); err != nil && ctx.Err() == nil {
+		m.log.Warn("a network port stays off", slog.String("error", err.Error()))
+	}
+
+	return ctx.Err()
 }
 
 // readSeed reads the seed that came as an initrd segment of this run's own.

@@ -25,6 +25,13 @@ type wires struct {
 	log       *slog.Logger
 }
 
+// SwitchOn switches on the ports that are off.
+func (w wires) SwitchOn(ctx context.Context) {
+	if err := network.BringUp(ctx, os.DirFS("/")); err != nil && ctx.Err() == nil {
+		w.log.Warn("a network port stays off", slog.String("error", err.Error()))
+	}
+}
+
 // Address gives a port an address on the test network.
 func (w wires) Address(ctx context.Context, port string) (string, func(), error) {
 	addr, drop, err := w.addresses.Address(ctx, port)

@@ -28,6 +28,10 @@ func (e Entry) Sign() string {
 		return "V"
 	case "amperes":
 		return "A"
+	case "milliwatts":
+		return "mW"
+	case "milliamperes":
+		return "mA"
 	case "milliseconds":
 		return "ms"
 	case "hours":
