@@ -132,7 +132,7 @@ func (m Machine) Disks() ([]Drive, error) {
 	)
 
 	for _, name := range m.entries(blockDevices) {
-		if m.virtual(name) {
+		if m.virtual(name) || name == m.Except {
 			continue
 		}
 
@@ -225,8 +225,25 @@ func (m Machine) drive(name string) (Drive, error) {
 
 		return d, nil
 	default:
-		return m.scsi(d)
+		d, err := m.scsi(d)
+		if d.Transport == "usb" && d.Serial == "" {
+			d.Serial = m.usbSerial(target)
+		}
+
+		return d, err
 	}
+}
+
+// usbSerial is the serial number that a USB device tells in its descriptor (USB 2.0
+// §9.6.1): few sticks know the page of SCSI that has one.
+func (m Machine) usbSerial(target string) string {
+	for dir := path.Dir(target); strings.Contains(dir, "/usb"); dir = path.Dir(dir) {
+		if m.text(path.Join(dir, "idVendor")) != "" {
+			return m.text(path.Join(dir, "serial"))
+		}
+	}
+
+	return ""
 }
 
 // bay is the place of a disk in its enclosure: by the enclosure's own name for it,

@@ -20,6 +20,10 @@ type Machine struct {
 	BMC   ipmi.BMC // nil: nobody may talk to it
 	TPM   TPM      // nil: nobody may talk to it
 
+	// Except is the kernel's name of the stick that the machine was started from, which is
+	// none of its parts; empty: there is none.
+	Except string
+
 	// Now is the time as the appliance has set it; nil: the system's.
 	Now func() time.Time
 }

@@ -284,6 +284,26 @@ func TestSilentDisk(t *testing.T) {
 	}
 }
 
+// TestTheStickIsNoPart: the stick that a machine was started from is none of its disks,
+// and tells the serial number of its descriptor where it is one.
+func TestTheStickIsNoPart(t *testing.T) {
+	m := machines.Open(t, "asus-prime-b650-plus-3057").Machine()
+
+	all, _ := m.Disks()
+
+	i := slices.IndexFunc(all, func(d probe.Drive) bool { return d.Transport == "usb" })
+	if i < 0 || all[i].Serial != "4C530001230815118352" {
+		t.Fatalf("%+v", all)
+	}
+
+	m.Except = all[i].Name
+
+	rest, _ := m.Disks()
+	if len(rest) != len(all)-1 || slices.ContainsFunc(rest, func(d probe.Drive) bool { return d.Name == m.Except }) {
+		t.Errorf("%+v", rest)
+	}
+}
+
 // TestPortsOddities: drivers that answer nothing, or half.
 func TestPortsOddities(t *testing.T) {
 	r := machines.Open(t, "supermicro-x11dpi-n-3.3")

@@ -42,12 +42,14 @@ var rooms = map[string][]string{
 		"github.com/klauspost/compress", "github.com/therootcompany/xz", "golang.org/x/sync",
 	},
 	"agent": {
-		"core", "agent/partner", "agent/wire", "firmware/inventory", "golang.org/x/sys", "golang.org/x/sync", "golang.org/x/term", "github.com/u-root/u-root",
+		"core", "agent/blockdev", "agent/partner", "agent/wire", "firmware/inventory", "golang.org/x/sys", "golang.org/x/sync", "golang.org/x/term", "github.com/u-root/u-root",
 		"github.com/insomniacslk/dhcp", "github.com/vishvananda/netlink", "github.com/safchain/ethtool", "github.com/jaypipes/pcidb",
 		"github.com/bougou/go-ipmi",
 		"golang.org/x/crypto", "github.com/klauspost/compress", // round trips are work for CPUs
 	},
 	"agent/wire": {},
+	// The one way to open a disk for writing; the appliance's own program writes sticks through it.
+	"agent/blockdev": {"core", "agent", "golang.org/x/sys"},
 	// The recorded machines that tests of all rooms run over; no room may link them.
 	"agent/machines": {"agent", "github.com/google/go-cmp"},
 	// A pretend host: it speaks as our agent does, and the tests, the load and the demo play it.
@@ -60,7 +62,7 @@ var rooms = map[string][]string{
 		"golang.org/x/crypto", "golang.org/x/sync", "github.com/boombuler/barcode",
 	},
 	"cmd/vetting": {
-		"core", "core/engine", "core/signal", "netboot", "netboot/trial", "initramfs", "initramfs/overlay", "initramfs/stick", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
+		"core", "core/engine", "core/signal", "netboot", "netboot/trial", "initramfs", "initramfs/overlay", "initramfs/stick", "agent/blockdev", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
 		"cmd/client", "firmware", "docs",
 		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	},

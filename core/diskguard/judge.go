@@ -187,6 +187,17 @@ func (j *judge) kind() {
 
 	j.say(d.Removable, problem.StorageRemovable, "%s has a removable medium", d.Name)
 	j.say(!local(d.Transport), problem.StorageRemovable, "%s is attached by %s", d.Name, orNone(d.Transport))
+	j.writable()
+
+	for _, label := range j.Probe.Labels {
+		j.say(strings.HasPrefix(strings.ToUpper(label), KitLabel), problem.StorageKit, "it has the label %q", label)
+	}
+}
+
+// writable asks whether it is a whole disk of this machine that takes writes.
+func (j *judge) writable() {
+	d := &j.Disk
+
 	j.say(d.Network != "", problem.StorageNetworked, "%s is reached by %s", d.Name, d.Network)
 	j.say(d.Zoned, problem.StorageZoned, "the zones of %s are the host's to manage", d.Name)
 	j.say(d.Volume, problem.StorageVolume, "%s is made by a controller", d.Name)
@@ -198,10 +209,6 @@ func (j *judge) kind() {
 
 	for _, what := range d.Unknown {
 		j.say(true, problem.StorageUnknown, "%s", what)
-	}
-
-	for _, label := range j.Probe.Labels {
-		j.say(strings.HasPrefix(strings.ToUpper(label), KitLabel), problem.StorageKit, "it has the label %q", label)
 	}
 }
 

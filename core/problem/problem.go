@@ -33,6 +33,7 @@ func All() []Entry {
 		networks(),
 		memories(),
 		storages(),
+		sticks(),
 		rooms(),
 		wires(),
 		platforms(),
