@@ -13,6 +13,7 @@ import (
 	"vetting/core/ladder"
 	"vetting/netboot/dhcp"
 	"vetting/netboot/httpboot"
+	"vetting/netboot/nic"
 )
 
 // Range is a span of addresses, both ends included.
@@ -176,4 +177,18 @@ func (c *Config) arguments() []string {
 	}
 
 	return append(slices.Clone(c.Cmdline), "vetting.image="+c.ImageID)
+}
+
+// settled returns the machine for which an address is set apart, if it has the address
+// by the kernel's table of neighbours.
+func (c *Config) settled(addr netip.Addr) (core.MAC, bool) {
+	for mac, own := range c.Reserved {
+		if own == addr {
+			there, known := nic.Neighbour(c.Interface, addr)
+
+			return mac, known && there == mac
+		}
+	}
+
+	return "", false
 }

@@ -75,7 +75,7 @@ func New(cfg Config) (*Server, error) {
 
 	s.http = httpboot.New(httpboot.Config{
 		Interface: cfg.Interface, Self: cfg.Prefix.Addr(), Files: cfg.Files, Cmdline: cfg.arguments(),
-		Stub: cfg.Stub, Holder: s.dhcp.Holder, Overlays: cfg.Overlays, Booter: cfg.Booter, Witness: cfg.Witness, Log: cfg.Log,
+		Stub: cfg.Stub, Holder: s.dhcp.Holder, Settled: cfg.settled, Overlays: cfg.Overlays, Booter: cfg.Booter, Witness: cfg.Witness, Log: cfg.Log,
 	})
 
 	return s, nil

@@ -66,7 +66,10 @@ type Config struct {
 	Stub      []byte            // systemd's EFI stub, which becomes the image as one program
 
 	// Holder returns the machine that has a lease on addr.
-	Holder   func(addr netip.Addr) (core.BootClient, bool)
+	Holder func(addr netip.Addr) (core.BootClient, bool)
+	// Settled returns the machine that an address is set apart for, if it is that machine
+	// which uses it, without a lease; nil: there is none.
+	Settled  func(addr netip.Addr) (core.MAC, bool)
 	Overlays Overlays // nil: there are none
 	Booter   Booter
 	Witness  Witness
@@ -434,6 +437,11 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 	nonce, ok := strings.CutSuffix(rest, ".cpio")
 	client, decision, known := s.who(c)
 
+	settled := !known && nonce == "self"
+	if settled {
+		client, decision, known = s.settled(client.Addr)
+	}
+
 	switch {
 	case !known:
 		refuse(c, fasthttp.StatusForbidden, "this address has no lease of a registered machine")
@@ -452,6 +460,14 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 		content []byte
 		err     error
 	)
+
+	if settled && !c.IsHead() { // no boot script was asked for that could have armed the run
+		if nonce, err = s.cfg.Booter.Arm(ctx, client.MAC, client.Addr); err != nil {
+			s.refuseSeed(c, client, err)
+
+			return
+		}
+	}
 
 	if nonce == "self" {
 		content, err = s.cfg.Booter.SeedOf(ctx, client.MAC, client.Addr, c.IsHead())
@@ -472,6 +488,26 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 		s.queue.leave(client.Addr) // boot programs load it last
 		s.witness(client, "seed", "", int64(len(content)), 0)
 	}
+}
+
+// settled is who for a machine whose agent was started from a medium and took the address
+// that is set apart for it, so that there is no lease: the operator's word takes its place.
+func (s *Server) settled(addr netip.Addr) (core.BootClient, core.BootDecision, bool) {
+	client := core.BootClient{Addr: addr, Kind: core.ClientAgent, Arch: -1}
+
+	if s.cfg.Settled == nil {
+		return client, core.BootDecision{Action: core.BootIgnore}, false
+	}
+
+	mac, ok := s.cfg.Settled(addr)
+	if !ok {
+		return client, core.BootDecision{Action: core.BootIgnore}, false
+	}
+
+	client.MAC = mac
+	decision := s.cfg.Booter.Decide(client)
+
+	return client, decision, decision.Action != core.BootIgnore
 }
 
 func (s *Server) refuseSeed(c *fasthttp.RequestCtx, client core.BootClient, err error) {

@@ -29,6 +29,7 @@ const (
 	vetted   = "127.0.0.2" // a run waits for it
 	idle     = "127.0.0.3" // registered, to start from its own disk
 	stranger = "127.0.0.4"
+	settled  = "127.0.0.5" // a run waits for it, and it has its address without a lease
 
 	vettedMAC = core.MAC("52:54:00:00:00:01")
 )
@@ -71,6 +72,11 @@ func (w *world) holder(addr netip.Addr) (core.BootClient, bool) {
 	default:
 		return core.BootClient{}, false
 	}
+}
+
+// settled knows the machine that has the address which is set apart for it.
+func (w *world) settled(addr netip.Addr) (core.MAC, bool) {
+	return vettedMAC, addr.String() == settled
 }
 
 func (w *world) Arm(context.Context, core.MAC, netip.Addr) (string, error) {
@@ -168,7 +174,7 @@ var loader = bytes.Repeat([]byte("0123456789"), 7000)
 // config is that of a server of the machines above.
 func config(w *world) httpboot.Config {
 	return httpboot.Config{
-		Self: netip.MustParseAddr("10.77.0.1"), Cmdline: []string{"ras=cec_disable"}, Holder: w.holder, Booter: w, Witness: w, Stub: ukitest.Stub(),
+		Self: netip.MustParseAddr("10.77.0.1"), Cmdline: []string{"ras=cec_disable"}, Holder: w.holder, Settled: w.settled, Booter: w, Witness: w, Stub: ukitest.Stub(),
 		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Files: map[string][]byte{
 			"vmlinuz": []byte("kernel"), "base.cpio.zst": []byte("base"), "modules.cpio": []byte("modu"), "snponly.efi": loader, "empty.img": {},
@@ -615,6 +621,34 @@ func TestASeedIsGivenOrTheReasonWhyNot(t *testing.T) {
 	// server we have granted none.
 	if r := w.ask(vetted, "GET", "/seed/self.cpio"); !strings.Contains(r.body, "of "+string(vettedMAC)) {
 		t.Errorf("for itself it got %q", r.body)
+	}
+}
+
+// A machine that has the address which is set apart for it gets its own seed without a
+// lease, armed anew each time, and nothing else.
+func TestASeedWithoutALease(t *testing.T) {
+	w := serve(t)
+
+	for i := range 2 {
+		if r := w.ask(settled, "GET", "/seed/self.cpio"); r.StatusCode != 200 || !strings.Contains(r.body, "for abcdef") || w.armed != i+1 {
+			t.Errorf("it is answered %d, armed %d times: %q", r.StatusCode, w.armed, r.body)
+		}
+	}
+
+	for _, path := range []string{"/seed/abcdef.cpio", "/boot/vmlinuz", "/ipxe/52:54:00:00:00:01"} {
+		if r := w.ask(settled, "GET", path); strings.Contains(r.body, "abcdef") || strings.Contains(r.body, "kernel") {
+			t.Errorf("it gets %s: %q", path, r.body)
+		}
+	}
+
+	if r := w.ask(stranger, "GET", "/seed/self.cpio"); r.StatusCode != 403 || w.armed != 2 {
+		t.Errorf("another one is answered %d", r.StatusCode)
+	}
+
+	w.fail(core.ErrConflict)
+
+	if r := w.ask(settled, "GET", "/seed/self.cpio"); r.StatusCode == 200 {
+		t.Error("it is given a seed for which there is no token")
 	}
 }
 
