@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -20,9 +21,9 @@ import (
 // begins anew.
 const mostLog = 4 << 20
 
-// Appliance runs the appliance's program from the stick until ctx ends, and hands on what
-// it says.
-func Appliance(ctx context.Context, job wire.KitJob, words chan<- wire.KitWord, log *slog.Logger) error {
+// Appliance runs the appliance's program from the stick until ctx ends, tells it the
+// orders, and hands on what it says. orders may be nil.
+func Appliance(ctx context.Context, job wire.KitJob, orders <-chan wire.KitOrder, words chan<- wire.KitWord, log *slog.Logger) error {
 	runtime.LockOSThread() // the program ends with the thread that started it
 	defer runtime.UnlockOSThread()
 
@@ -37,8 +38,15 @@ func Appliance(ctx context.Context, job wire.KitJob, words chan<- wire.KitWord, 
 	}
 	defer errs.Close() //nolint:errcheck // lines for whoever looks for a fault
 
-	program := exec.CommandContext(ctx, filepath.Join(BootDir, Program), "kit", "vet", "--data-dir", filepath.Join(DataDir, "appliance"))
-	program.Env = []string{"HOME=/root", "PATH=/bin", "GOMEMLIMIT=160MiB"}
+	verb, env := "vet", []string{"HOME=/root", "PATH=/bin"}
+	if job.Serve == "" {
+		env = append(env, "GOMEMLIMIT=160MiB") // the memory is what is to be tested
+	} else {
+		verb = "serve"
+	}
+
+	program := exec.CommandContext(ctx, filepath.Join(BootDir, Program), "kit", verb, "--data-dir", filepath.Join(DataDir, "appliance")) //nolint:gosec // the stick's own program
+	program.Env = env
 	program.Stderr = errs
 	program.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 
@@ -63,6 +71,8 @@ func Appliance(ctx context.Context, job wire.KitJob, words chan<- wire.KitWord, 
 		log.Warn("the appliance takes no job", slog.String("error", err.Error()))
 	}
 
+	go tell(ctx, in, orders)
+
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		var word wire.KitWord
@@ -79,6 +89,20 @@ func Appliance(ctx context.Context, job wire.KitJob, words chan<- wire.KitWord, 
 	}
 
 	return program.Wait()
+}
+
+// tell writes orders until ctx ends.
+func tell(ctx context.Context, in io.Writer, orders <-chan wire.KitOrder) {
+	out := json.NewEncoder(in)
+
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case order := <-orders:
+			_ = out.Encode(order) // a program that has ended is told of by Wait
+		}
+	}
 }
 
 func applianceLog() (*os.File, error) {

@@ -98,7 +98,7 @@ func TestFind(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
-	for text, want := range map[string]kit.Choice{"1": kit.Vet, "2": kit.Shell, "3": kit.PowerOff, "": kit.NoChoice, "11": kit.NoChoice} {
+	for text, want := range map[string]kit.Choice{"1": kit.Serve, "2": kit.Vet, "3": kit.Shell, "4": kit.PowerOff, "": kit.NoChoice, "11": kit.NoChoice} {
 		if got := kit.Chosen(text); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
@@ -111,6 +111,64 @@ func TestAnswers(t *testing.T) {
 	}
 
 	if got, ok := kit.Profile("4"); ok {
+		t.Error(got)
+	}
+}
+
+// TestPorts: the answer is a port that was shown, or back.
+func TestPorts(t *testing.T) {
+	links := []network.Link{{Name: "eth0", MAC: "52:54:00:00:00:01", Carrier: true}, {Name: "eth1", MAC: "52:54:00:00:00:02"}}
+
+	if got := kit.Ports(links); !strings.Contains(got, "1  eth0         52:54:00:00:00:01  link\n") || !strings.Contains(got, "2  eth1         52:54:00:00:00:02  no link\n") {
+		t.Error(got)
+	}
+
+	for text, want := range map[string]string{"1": "eth0", "2": "eth1", "0": "", "3": "?", "-1": "?", "": "?", "eth0": "?"} {
+		if got, ok := kit.Port(text, links); ok != (want != "?") || ok && got.Name != want {
+			t.Errorf("%q: %v %v", text, got, ok)
+		}
+	}
+}
+
+// TestServing: a number is that of a machine which stands on the screen, what a machine
+// calls itself stays text, and that hosts reach the console is said.
+func TestServing(t *testing.T) {
+	s := &wire.KitServing{Network: "10.77.0.1/24", Console: "https://192.0.2.7:8443", Link: "https://192.0.2.7:8443/setup?token=x"}
+	for range 20 {
+		s.Machines = append(s.Machines, wire.KitMachine{MAC: "52:54:00:00:00:01", Name: "a\x1b[2J", State: "Memory"})
+	}
+
+	got := kit.Serving("eth0", s, 25)
+	if strings.Contains(got, "\x1b") || !strings.Contains(got, s.Link) || !strings.Contains(got, "and 8 more") || strings.Contains(got, "ATTENTION") {
+		t.Error(got)
+	}
+
+	for text, want := range map[string]string{"1": "52:54:00:00:00:01", "12": "52:54:00:00:00:01", "13": "", "": "", "x": ""} {
+		if mac, stop := kit.Machine(text, s); mac != want || stop {
+			t.Errorf("%q: %q %v", text, mac, stop)
+		}
+	}
+
+	if mac, stop := kit.Machine("0", nil); mac != "" || !stop {
+		t.Error(mac, stop)
+	}
+
+	if mac, stop := kit.Machine("1", nil); mac != "" || stop {
+		t.Error(mac, stop)
+	}
+
+	// What needs more rows than the screen has is shown when it is asked for.
+	s.QR = []string{"██", "▀▀"}
+	if got := kit.Serving("eth0", s, 25); strings.Contains(got, "██") || !strings.Contains(kit.Serving("eth0", s, 50), "██\n▀▀\n") {
+		t.Error(got)
+	}
+
+	if got := kit.QR("q", s); !strings.Contains(got, "██\n▀▀\n  "+s.Link) || kit.QR("1", s)+kit.QR("q", nil)+kit.QR("q", &wire.KitServing{}) != "" {
+		t.Error(got)
+	}
+
+	s.Alone = true
+	if got := kit.Serving("eth0", s, 25); !strings.Contains(got, "ATTENTION") {
 		t.Error(got)
 	}
 }

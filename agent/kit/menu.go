@@ -14,6 +14,7 @@ type Choice int
 // The choices of the menu, as they are numbered; NoChoice is anything else.
 const (
 	NoChoice Choice = iota
+	Serve
 	Vet
 	Shell
 	PowerOff
@@ -25,9 +26,10 @@ func Menu(image string, s Stick, free, all int64) string {
   vetting field kit                                  image %.12s
   stick %s, %d of %d MiB free for reports
 
-    1  Vet this machine: needs no network; its disks are only read
-    2  Shell
-    3  Power off
+    1  Appliance: serve a network port, and vet the machines behind it
+    2  Vet this machine: needs no network; its disks are only read
+    3  Shell
+    4  Power off
 
   Type a number and press Enter.
 `, image, s.Disk, free>>20, all>>20)
@@ -37,10 +39,12 @@ func Menu(image string, s Stick, free, all int64) string {
 func Chosen(text string) Choice {
 	switch text {
 	case "1":
-		return Vet
+		return Serve
 	case "2":
-		return Shell
+		return Vet
 	case "3":
+		return Shell
+	case "4":
 		return PowerOff
 	default:
 		return NoChoice
@@ -93,7 +97,7 @@ func Result(v wire.KitVerdict) string {
 
 	for i, finding := range v.Findings {
 		if i == mostLines {
-			fmt.Fprintf(&out, "  … and %d more in the report\n", len(v.Findings)-i)
+			fmt.Fprintf(&out, "  ... and %d more in the report\n", len(v.Findings)-i)
 
 			break
 		}
@@ -119,7 +123,7 @@ const longestText = 240
 // move the cursor.
 func plain(text string) string {
 	if len(text) > longestText {
-		text = strings.ToValidUTF8(text[:longestText], "") + "…"
+		text = strings.ToValidUTF8(text[:longestText], "") + "..."
 	}
 
 	return strings.Map(func(r rune) rune {

@@ -104,6 +104,32 @@ func (d *Desk) Ask(ctx context.Context) (Line, error) {
 	return Line{}, errors.Join(errors.New("there is no terminal to answer at"), ctx.Err())
 }
 
+// Rows is how many rows the screen of the machine has; 0: there is none, or it does not
+// say.
+func (d *Desk) Rows() int {
+	tty := d.files["tty1"]
+	if tty == nil {
+		return 0
+	}
+
+	conn, err := tty.SyscallConn() // its Fd would have whoever reads there block
+	if err != nil {
+		return 0
+	}
+
+	rows := 0
+
+	if err := conn.Control(func(fd uintptr) {
+		if size, err := unix.IoctlGetWinsize(int(fd), unix.TIOCGWINSZ); err == nil { //nolint:gosec // a descriptor
+			rows = int(size.Row)
+		}
+	}); err != nil {
+		return 0
+	}
+
+	return rows
+}
+
 // Shell gives a person a shell on the terminal where a line was heard, until it ends.
 func (d *Desk) Shell(ctx context.Context, terminal string) error {
 	tty := d.files[terminal]

@@ -13,6 +13,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 
+	"vetting/agent/wire"
 	"vetting/core"
 )
 
@@ -89,6 +90,25 @@ func Connect(ctx context.Context, cfg Config) (*Connection, error) {
 
 		pause = min(2*pause, retryMost)
 	}
+}
+
+// Settle is Connect for a machine that was given its address: it waits for the port and
+// its carrier and takes the address, for which nobody is asked. cfg.Boot must be set.
+func Settle(ctx context.Context, cfg Config, given wire.Given) (*Connection, error) {
+	link, err := await(ctx, cfg, 0)
+	if err != nil {
+		return nil, err
+	}
+
+	conn := &Connection{log: cfg.Log, Lease: Lease{Interface: link.Name, MAC: link.MAC}}
+
+	err = conn.apply(Lease{Interface: link.Name, MAC: link.MAC, Addr: given.Addr, Server: given.Server}, nil)
+	if err == nil {
+		cfg.Log.Info("network is up", slog.String("interface", link.Name), slog.String("address", given.Addr.String()),
+			slog.String("server", given.Server.String()))
+	}
+
+	return conn, err
 }
 
 // await switches ports on as they appear and returns the chosen one. A chosen

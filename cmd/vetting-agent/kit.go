@@ -32,13 +32,17 @@ type bench struct {
 }
 
 // kit offers the menu of the field kit until the machine is switched off.
-func (m *machine) kit(ctx context.Context, kernel, id string) error {
+func (m *machine) kit(ctx context.Context, image initd.Manifest, id string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 
 	m.modules = kit.Modules()
 
-	go m.plug(ctx, kernel)
+	go m.plug(ctx, image.Kernel)
+
+	whole := make(chan error, 1)
+
+	go func() { whole <- initd.CheckContent(ctx, m.root, image) }() // meanwhile the stick settles
 
 	if err := wait(ctx, m.settled); err != nil {
 		return err
@@ -46,14 +50,21 @@ func (m *machine) kit(ctx context.Context, kernel, id string) error {
 
 	b := &bench{machine: m, screen: initd.OpenScreen(m.root), desk: kit.OpenDesk(initd.Terminals(m.root))}
 
-	var err error
-	if b.stick, err = kit.Find(ctx, m.root, id); err == nil {
+	// A stick that has worn out, or bad memory: what has changed on its way vets nobody.
+	err := <-whole
+	if err == nil {
+		b.stick, err = kit.Find(ctx, m.root, id)
+	}
+
+	if err == nil {
 		err = kit.Mount(b.stick)
 	}
 
 	if err != nil {
 		return b.without(ctx, err)
 	}
+
+	b.ownDisk = b.stick.Disk
 
 	if err := errors.Join(network.Tidy(network.Links(m.root)), network.SwitchOn(network.Links(m.root))); err != nil {
 		m.log.Warn("a network port stays off", slog.String("error", err.Error()))
@@ -80,7 +91,7 @@ func (b *bench) say(text string) {
 // without is what is left to do where the stick cannot be used.
 func (b *bench) without(ctx context.Context, why error) error {
 	for {
-		b.say(fmt.Sprintf("\n  The field kit cannot be used: %s\n\n    2  Shell\n    3  Power off\n\n", why))
+		b.say(fmt.Sprintf("\n  The field kit cannot be used: %s\n\n    3  Shell\n    4  Power off\n\n", why))
 
 		line, err := b.desk.Ask(ctx)
 		if err != nil {
@@ -92,7 +103,7 @@ func (b *bench) without(ctx context.Context, why error) error {
 			b.shell(ctx, line.Terminal)
 		case kit.PowerOff:
 			return initd.PowerOff()
-		case kit.NoChoice, kit.Vet:
+		case kit.NoChoice, kit.Serve, kit.Vet:
 		}
 	}
 }
@@ -112,6 +123,8 @@ func (b *bench) choose(ctx context.Context) error {
 	}
 
 	switch kit.Chosen(line.Text) {
+	case kit.Serve:
+		return b.serveHere(ctx)
 	case kit.Vet:
 		return b.vetThis(ctx)
 	case kit.Shell:
@@ -154,17 +167,26 @@ func (b *bench) vetThis(ctx context.Context) error {
 // scaleArgument shortens the tests of virtual hosts; the report says so.
 const scaleArgument = "vetting.scale="
 
+// scale is what the kernel's arguments say of it; 0: nothing.
+func (b *bench) scale() (scale float64, err error) {
+	for word := range strings.FieldsSeq(probe.Cmdline(b.root)) {
+		if text, ok := strings.CutPrefix(word, scaleArgument); ok {
+			if scale, err = strconv.ParseFloat(text, 64); err != nil {
+				return 0, fmt.Errorf("reading %s: %w", word, err)
+			}
+		}
+	}
+
+	return scale, nil
+}
+
 // job says what is to be vetted. A machine without a network port is known by an
 // address of its own making: locally administered, from its SMBIOS UUID.
 func (b *bench) job(profile string) (job wire.KitJob, err error) {
 	job.Profile = profile
 
-	for word := range strings.FieldsSeq(probe.Cmdline(b.root)) {
-		if text, ok := strings.CutPrefix(word, scaleArgument); ok {
-			if job.Scale, err = strconv.ParseFloat(text, 64); err != nil {
-				return job, fmt.Errorf("reading %s: %w", word, err)
-			}
-		}
+	if job.Scale, err = b.scale(); err != nil {
+		return job, err
 	}
 
 	tables, err := inventory.ReadSMBIOS(b.root)
@@ -225,12 +247,16 @@ func (b *bench) vetting(ctx context.Context, job wire.KitJob) error {
 // runJob has the appliance's program beside the agent until the run is over for both.
 func (b *bench) runJob(ctx context.Context, job wire.KitJob) (*wire.KitVerdict, error) {
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 
 	words := make(chan wire.KitWord)
 	ended := make(chan error, 1)
 
-	go func() { ended <- kit.Appliance(ctx, job, words, b.log) }()
+	go func() { ended <- kit.Appliance(ctx, job, nil, words, b.log) }()
+
+	defer func() { // the next one needs its ledger
+		stop()
+		<-ended
+	}()
 
 	agentEnded := make(chan error, 1)
 	begin := func(seed wire.Seed) { agentEnded <- b.agentOf(ctx, seed) }
@@ -251,6 +277,8 @@ func (b *bench) runJob(ctx context.Context, job wire.KitJob) (*wire.KitVerdict, 
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case err := <-ended:
+			ended <- err
+
 			return nil, errors.Join(errors.New("the appliance ended"), err)
 		case err := <-agentEnded:
 			if err != nil {

@@ -51,6 +51,7 @@ type machine struct {
 	early   chan struct{} // filesystems that come with modules are mounted
 	settled chan struct{} // every device was handled
 
+	ownDisk  string                        // the disk that the machine was started from, which is no part of it; empty: none
 	modules  []string                      // loaded besides those that every machine gets
 	watchers []func(context.Context) error // look after the machine until ctx ends
 }
@@ -91,7 +92,7 @@ func (m *machine) vet(ctx context.Context) error {
 	m.imageID = id
 
 	if stick, ok := kit.Asked(probe.Cmdline(m.root)); ok {
-		return m.kit(ctx, image.Kernel, stick)
+		return m.kit(ctx, image, stick)
 	}
 
 	ctx, stop := context.WithCancel(ctx)
@@ -105,15 +106,18 @@ func (m *machine) vet(ctx context.Context) error {
 
 	seed, seedErr := readSeed(m.root)
 
-	conn, err := network.Connect(ctx, network.Config{Root: m.root, Boot: m.bootMAC(seed), Log: m.log})
+	given, err := wire.GivenBy(probe.Cmdline(m.root))
 	if err != nil {
 		return err
 	}
 
-	go func() { _ = conn.Keep(ctx) }() // ends with ctx, and with nothing else
+	lease, err := m.connect(ctx, given, m.bootMAC(seed))
+	if err != nil {
+		return err
+	}
 
 	if seedErr != nil {
-		if seed, err = fetchSeed(ctx, conn.Lease); err != nil {
+		if seed, err = m.awaitSeed(ctx, lease, given); err != nil {
 			return errors.Join(seedErr, err)
 		}
 	}
@@ -127,7 +131,7 @@ func (m *machine) vet(ctx context.Context) error {
 		return err
 	}
 
-	config, err := m.config(seed, conn.Lease)
+	config, err := m.config(seed, lease)
 	if err != nil {
 		return err
 	}
@@ -137,6 +141,61 @@ func (m *machine) vet(ctx context.Context) error {
 	}
 
 	return agent.Run(ctx, config)
+}
+
+// connect brings the network up until ctx ends.
+func (m *machine) connect(ctx context.Context, given wire.Given, boot core.MAC) (network.Lease, error) {
+	config := network.Config{Root: m.root, Boot: boot, Log: m.log}
+
+	if given.Addr.IsValid() {
+		conn, err := network.Settle(ctx, config, given)
+		if err != nil {
+			return network.Lease{}, err
+		}
+
+		return conn.Lease, nil
+	}
+
+	conn, err := network.Connect(ctx, config)
+	if err != nil {
+		return network.Lease{}, err
+	}
+
+	go func() { _ = conn.Keep(ctx) }() // ends with ctx, and with nothing else
+
+	lease := conn.Lease
+	if given.Server.IsValid() {
+		lease.Server = given.Server
+	}
+
+	return lease, nil
+}
+
+// seedEvery is how often a machine that was started from a boot medium asks for a run.
+const seedEvery = 5 * time.Second
+
+// awaitSeed asks the appliance for the seed. A machine that was started by the appliance
+// has one waiting; who starts a machine from a medium may do so before the run is there.
+func (m *machine) awaitSeed(ctx context.Context, lease network.Lease, given wire.Given) (seed wire.Seed, err error) {
+	told := ""
+
+	for {
+		if seed, err = fetchSeed(ctx, lease); err == nil || !given.Server.IsValid() {
+			return seed, err
+		}
+
+		if told != err.Error() {
+			told = err.Error()
+
+			m.log.Warn("waiting for a run of this machine", slog.String("appliance", lease.Server.String()), slog.String("error", told))
+		}
+
+		select {
+		case <-ctx.Done():
+			return seed, ctx.Err()
+		case <-time.After(seedEvery):
+		}
+	}
 }
 
 // plug loads modules for what is there and what comes.
@@ -213,7 +272,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 	sensors := m.sensors()
 	m.watchers = append(m.watchers, faults.Run, sensors.Run)
 
-	look := probe.Machine{Root: m.root, Bus: disks(), Ports: probe.System{}, BMC: &ipmi.System{}, TPM: probe.SystemTPM{}}
+	look := probe.Machine{Root: m.root, Bus: disks(), Ports: probe.System{}, BMC: &ipmi.System{}, TPM: probe.SystemTPM{}, Except: m.ownDisk}
 	raid := smartctl.Find(m.root)
 	tools := gpu.Tools{Root: m.root, Log: m.log}
 	scripts := custom.New(m.root, custom.Fenced("/proc/self/exe", os.Args[0]))

@@ -34,7 +34,7 @@ const kitSubnet = "127.0.0.1/8"
 // kitCommand is what the agent starts on a machine that was booted from the field kit.
 // People do not call it.
 func (c *cli) kitCommand() *cobra.Command {
-	cmd := group("kit", "What the field kit's menu starts", c.kitVetCommand())
+	cmd := group("kit", "What the field kit's menu starts", c.kitVetCommand(), c.kitServeCommand())
 	cmd.Hidden = true
 
 	return cmd
@@ -165,12 +165,7 @@ func (k *kit) confess(context.Context) error {
 
 // complain tells a person what keeps the kit from working.
 func (k *kit) complain(err error) error {
-	text := err.Error()
-	if p, ok := errors.AsType[*core.Problem](err); ok {
-		text = p.Message
-	}
-
-	return errors.Join(err, k.out.Encode(wire.KitWord{Trouble: text}))
+	return errors.Join(err, k.out.Encode(wire.KitWord{Trouble: wordsOf(err)}))
 }
 
 func (k *kit) run(ctx context.Context) error {

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"vetting/agent/wire"
+	"vetting/core"
 	"vetting/initramfs"
 	"vetting/initramfs/stick"
 	"vetting/netboot"
@@ -24,10 +27,8 @@ const mebibyte = 1 << 20
 const leastData = 40 * mebibyte
 
 func (c *cli) usbCommand() *cobra.Command {
-	cmd := group("usb", "Make the field kit: a stick that boots a machine and vets it without a network", c.usbImageCommand())
-	cmd.Hidden = true // not offered yet; see docs/usb.md
-
-	return cmd
+	return group("usb", "Make the field kit: a stick that boots a machine and vets it without a network, or serves others from it",
+		c.usbImageCommand(), c.usbWriteCommand(), c.usbISOCommand())
 }
 
 func (c *cli) usbImageCommand() *cobra.Command {
@@ -63,6 +64,92 @@ func (c *cli) usbImageCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&kernel, "kernel-arg", nil, "an argument for the kernel; may be given again")
 
 	return cmd
+}
+
+// medium is what a boot medium for the virtual drive of a BMC is told of its appliance.
+type medium struct {
+	url, mac, address string
+	kernel            []string
+}
+
+func (c *cli) usbISOCommand() *cobra.Command {
+	m := medium{}
+
+	cmd := &cobra.Command{
+		Use: "iso FILE", Short: "Write an image for the virtual drive of a BMC: it boots straight into the agent of one appliance", Args: exactly("FILE"),
+		Long: "Write an image for the virtual drive of a BMC, CD or disk alike: it boots straight into the agent, by UEFI, with Secure Boot, and by BIOS.\n\n" +
+			"The machine must be registered and reach the appliance's test network. Without --address it asks for an address by DHCP.\n" +
+			"With --address nobody is asked: the appliance must have the address set apart for the machine's MAC (netboot.reservations).",
+		RunE: func(_ *cobra.Command, args []string) error {
+			words, err := m.arguments()
+			if err != nil {
+				return &usageError{err}
+			}
+
+			boot, err := initramfs.Open()
+			if err != nil {
+				return err
+			}
+
+			if err := boot.Verify(); err != nil {
+				return err
+			}
+
+			config := stick.Config{Now: time.Now(), Content: bootContent(boot, slices.Concat(netboot.DefaultCmdline(), m.kernel, words))}
+			if err := drawIDs(&config); err != nil {
+				return err
+			}
+
+			image, err := stick.Make(config)
+			if err != nil {
+				return err
+			}
+
+			if err := writeImage(args[0], image); err != nil {
+				return err
+			}
+
+			_, err = fmt.Fprintf(c.out, "%s: %d MiB; give it to the BMC as a virtual CD or disk\n", args[0], image.Size/mebibyte)
+
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&m.url, "url", "", "the appliance, by its address on the test network, as https://10.77.0.1; empty: the one that gives the address")
+	cmd.Flags().StringVar(&m.mac, "mac", "", "the machine's port on the test network, by its MAC; empty: the first that has a link")
+	cmd.Flags().StringVar(&m.address, "address", "", "the machine's own address there and the network's length, as 10.77.0.40/24; empty: by DHCP")
+	cmd.Flags().StringArrayVar(&m.kernel, "kernel-arg", nil, "an argument for the kernel; may be given again")
+
+	return cmd
+}
+
+// arguments are those of the kernel.
+func (m medium) arguments() (words []string, err error) {
+	if m.address != "" && m.mac == "" {
+		return nil, errors.New("--address: name the port that gets it with --mac")
+	}
+
+	if m.url != "" {
+		words = append(words, "vetting.url="+m.url)
+	}
+
+	if m.address != "" {
+		words = append(words, "vetting.address="+m.address)
+	}
+
+	if _, err := wire.GivenBy(strings.Join(words, " ")); err != nil {
+		return nil, err
+	}
+
+	if m.mac != "" {
+		mac, err := core.ParseMAC(m.mac)
+		if err != nil {
+			return nil, fmt.Errorf("--mac: %w", err)
+		}
+
+		words = append(words, "BOOTIF=01-"+strings.ReplaceAll(string(mac), ":", "-"))
+	}
+
+	return words, nil
 }
 
 // parseSize reads a size as in 512M or 8G; empty is 0.

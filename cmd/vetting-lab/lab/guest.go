@@ -213,6 +213,14 @@ func (g *Guest) SecondPortMoved() (bytes uint64, err error) {
 	return bytes, err
 }
 
+// Visit connects to port 8443 of a machine over its Office.
+func (g *Guest) Visit(ctx context.Context) (net.Conn, error) {
+	return g.segment.wire.Dial(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", visitPort))
+}
+
+// DiskFile is the image of the machine's i-th disk.
+func (g *Guest) DiskFile(i int) string { return diskPath(g.dir, i) }
+
 // PullSecond pulls the cable of the machine's second port, or plugs it in again.
 func (g *Guest) PullSecond(ctx context.Context, out bool) error {
 	return g.Monitor(ctx, "set_link", map[string]any{"name": "net1", "up": !out})

@@ -40,6 +40,16 @@ type Machine struct {
 	Second   string // MAC of a second port on the same segment; empty: none
 	Cable    bool   // two more ports (e1000e), which are one cable and lead nowhere else
 	RootPort bool   // a PCI Express port with nothing behind it, which the monitor calls "rootport"
+	Screen   bool   // a graphics card, whose picture Guest.Picture takes
+
+	// Medium is the image of a stick in a USB port, which the machine boots from and may
+	// write; empty: none. ROMedium has it as a CD drive instead, as a BMC's virtual medium.
+	Medium   string
+	ROMedium bool
+
+	// Office is a second network port, on a network of its own that has a DHCP server and
+	// nobody else; see Guest.Visit.
+	Office bool
 
 	Wire *Wire    // cable with a fault; nil: a sound one
 	BMC  *bmc.BMC // management controller behind a KCS interface; nil: none
@@ -62,7 +72,7 @@ func (m Machine) processors() string {
 // whose network port is tap, and the second one second.
 func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 	args := []string{
-		"-name", m.Name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+		"-name", m.Name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", m.graphics(),
 		"-machine", m.board(), "-accel", trial.Accelerator(), "-cpu", "max",
 		"-smp", m.processors(), "-m", strconv.Itoa(m.memory()),
 		"-boot", "menu=off,strict=on", "-device", "virtio-rng-pci",
@@ -101,6 +111,11 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 		}
 	}
 
+	if m.Office {
+		args = append(args, "-netdev", fmt.Sprintf("user,id=office,restrict=on,hostfwd=tcp:127.0.0.1:%d-:8443", visitPort),
+			"-device", "virtio-net-pci,netdev=office,romfile=")
+	}
+
 	if m.RootPort {
 		args = append(args, "-device", "pcie-root-port,id=rootport,bus=pcie.0,chassis=1")
 	}
@@ -113,9 +128,11 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 			"-device", "ipmi-bmc-extern,id=bmc0,chardev=bmc", "-device", "isa-ipmi-kcs,bmc=bmc0")
 	}
 
-	if slices.ContainsFunc(m.Disks, func(d Disk) bool { return d.Bus == USB }) {
+	if m.Medium != "" || slices.ContainsFunc(m.Disks, func(d Disk) bool { return d.Bus == USB }) {
 		args = append(args, "-device", "qemu-xhci,id=xhci")
 	}
+
+	args = append(args, m.medium()...)
 
 	for i, disk := range m.Disks {
 		args = append(args, disk.arguments(i, diskPath(dir, i))...)
@@ -141,11 +158,42 @@ func (m Machine) lead(dir, tap string) string {
 // board is the machine's type. The mode that the firmware keeps its variables safe in is
 // needed by Secure Boot alone.
 func (m Machine) board() string {
-	if m.Secure {
-		return "q35,graphics=off,smm=on"
+	board := "q35,graphics=off"
+	if m.Screen {
+		board = "q35"
 	}
 
-	return "q35,graphics=off"
+	if m.Secure {
+		board += ",smm=on"
+	}
+
+	return board
+}
+
+func (m Machine) graphics() string {
+	if m.Screen {
+		return "std"
+	}
+
+	return "none"
+}
+
+// medium is the stick or the CD, first in the boot order.
+func (m Machine) medium() []string {
+	switch {
+	case m.Medium == "":
+		return nil
+	case m.ROMedium:
+		return []string{
+			"-drive", "if=none,id=medium,format=raw,media=cdrom,readonly=on,file=" + m.Medium,
+			"-device", "usb-storage,id=cd,bus=xhci.0,drive=medium,bootindex=0",
+		}
+	default:
+		return []string{
+			"-drive", "if=none,id=medium,format=raw,file=" + m.Medium,
+			"-device", "usb-storage,id=stick,bus=xhci.0,drive=medium,removable=on,serial=LABSTICK,bootindex=0",
+		}
+	}
 }
 
 func (m Machine) code() string {
@@ -192,6 +240,10 @@ func (m Machine) card() string {
 		return card
 	}
 }
+
+// visitPort is where port 8443 of a machine with an Office is, in the namespace of the
+// segment.
+const visitPort = 18444
 
 // bmcPath is the socket at which a machine's management controller answers.
 func bmcPath(dir string) string { return filepath.Join(dir, "bmc") }

@@ -67,6 +67,11 @@ func (g *Guest) Memory(ctx context.Context, address, bytes uint64) ([]byte, erro
 	return os.ReadFile(file)
 }
 
+// Picture takes a picture of the running machine's screen into a file, as PPM.
+func (g *Guest) Picture(ctx context.Context, file string) error {
+	return g.Monitor(ctx, "screendump", map[string]any{"filename": file})
+}
+
 // order sends one command and reads up to its answer, past greeting and events.
 func order(in *json.Decoder, out *json.Encoder, command string, arguments any) error {
 	request := map[string]any{"execute": command}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vetting/agent/blockdev"
+	"vetting/core/diskguard"
+	"vetting/initramfs/stick"
+	uitext "vetting/ui/text"
+)
+
+// writing is what a person has said of a stick that is to be written.
+type writing struct {
+	device string
+	serial string // said beforehand; empty: it is asked for
+	fixed  string // serial number of a disk that is no stick and is meant all the same
+	kernel []string
+}
+
+func (c *cli) usbWriteCommand() *cobra.Command {
+	w := writing{}
+
+	cmd := &cobra.Command{
+		Use: "write --device /dev/sdX", Short: "Write the field kit to a stick, whole, and read it back; what was on the stick is lost",
+		Long: "Write the field kit to a stick, whole, and read it back. What was on the stick is lost.\n\n" +
+			"Only what is attached by USB is written, and only when its serial number is said: typed when it is asked for, or with --yes-serial.\n" +
+			"What is mounted, swapped to, a part of an array or opened by somebody else is never written. The data partition fills the stick.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if w.device == "" {
+				return &usageError{errors.New("name the stick, as in --device /dev/sdX; lsblk -o NAME,MODEL,SERIAL,SIZE,TRAN lists them")}
+			}
+
+			return c.writeStick(cmd.Context(), blockdev.Here(), kitImage, w, cmd.InOrStdin())
+		},
+	}
+	cmd.Flags().StringVar(&w.device, "device", "", "the stick")
+	cmd.Flags().StringVar(&w.serial, "yes-serial", "", "the stick's serial number (its model where it tells none): nothing is asked")
+	cmd.Flags().StringVar(&w.fixed, "not-usb", "", "the serial number of a disk that is not attached by USB and is meant all the same")
+	cmd.Flags().StringArrayVar(&w.kernel, "kernel-arg", nil, "an argument for the kernel; may be given again")
+
+	return cmd
+}
+
+// maker lays out an image of a size; see kitImage.
+type maker func(size int64, kernelArgs []string) (image *stick.Disk, done func(), err error)
+
+// writeStick asks, writes and reads back.
+func (c *cli) writeStick(ctx context.Context, layer blockdev.Layer, lay maker, w writing, in io.Reader) error {
+	node, err := filepath.EvalSymlinks(w.device) // as of /dev/disk/by-id
+	if err != nil {
+		return fmt.Errorf("looking for the stick: %w", err)
+	}
+
+	disk, others, err := blockdev.Look(layer, filepath.Base(node))
+	if errors.Is(err, blockdev.ErrAbsent) {
+		return fmt.Errorf("%s is no whole disk of this machine; name one as lsblk -d lists it, not a partition: %w", w.device, err)
+	}
+
+	if err != nil {
+		return err
+	}
+
+	image, done, err := lay(int64(disk.SizeBytes), w.kernel) //nolint:gosec // a disk
+	if err != nil {
+		return err
+	}
+	defer done()
+
+	wish := blockdev.Wish{Name: disk.Name, Said: nameOf(&disk), Fixed: w.fixed != "" && w.fixed == disk.Serial, Needs: image.Size}
+
+	// What nobody's word can mend is said before anybody is asked.
+	facts := diskguard.Replacement{Disk: disk, Others: others, Said: wish.Said, Fixed: wish.Fixed, Needs: uint64(image.Size)} //nolint:gosec // positive
+	if d := diskguard.MayReplace(&facts); !d.Allowed() {
+		return &blockdev.Refused{Disk: disk, Decision: d}
+	}
+
+	if wish.Said, err = c.meant(&disk, w, in); err != nil {
+		return err
+	}
+
+	medium, err := blockdev.Replace(layer, wish)
+	if err != nil {
+		return err
+	}
+
+	if err := errors.Join(c.fill(ctx, medium, image), medium.Close()); err != nil {
+		return err
+	}
+
+	_, err = fmt.Fprintf(c.out, "%s is a field kit now; it was read back and is good\n", w.device)
+
+	return err
+}
+
+// nameOf is what a disk is told from others by.
+func nameOf(disk *diskguard.Disk) string {
+	if disk.Serial != "" {
+		return disk.Serial
+	}
+
+	return disk.Model
+}
+
+// meant returns the serial number that a person says is that of the stick.
+func (c *cli) meant(disk *diskguard.Disk, w writing, in io.Reader) (string, error) {
+	switch {
+	case w.fixed != "":
+		return w.fixed, nil
+	case w.serial != "":
+		return w.serial, nil
+	}
+
+	word := "serial number"
+	if disk.Serial == "" {
+		word = "model"
+	}
+
+	fmt.Fprintf(c.out, "%s: %s, serial number %s, %.1f GB, %s\nAll that is on it will be lost. Type its %s to go on: ",
+		w.device, uitext.Line(disk.Model), orDash(uitext.Line(disk.Serial)), float64(disk.SizeBytes)/1e9, disk.Transport, word)
+
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && line == "" {
+		return "", errors.New("nobody answered; nothing was written")
+	}
+
+	return strings.TrimSpace(line), nil
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "–"
+	}
+
+	return text
+}
+
+// fill writes the image and reads it back.
+func (c *cli) fill(ctx context.Context, medium *blockdev.Medium, image *stick.Disk) error {
+	if err := image.WriteAt(medium, c.tellProgress(ctx, "writing")); err != nil {
+		return err
+	}
+
+	if err := medium.Flush(); err != nil {
+		return fmt.Errorf("writing the image out: %w", err)
+	}
+
+	return image.Compare(medium, c.tellProgress(ctx, "reading back"))
+}
+
+// tellProgress says every few seconds how much is done, and once that all is.
+func (c *cli) tellProgress(ctx context.Context, what string) func(done, all int64) error {
+	const every = 2 * time.Second
+
+	begin := time.Now()
+	next := begin.Add(every)
+
+	return func(done, all int64) error {
+		now := time.Now()
+
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case done == all:
+			seconds := now.Sub(begin).Seconds()
+			_, err := fmt.Fprintf(c.errs, "%s: %d MB in %.1f s, %.1f MB/s\n", what, all/1e6, seconds, float64(all)/1e6/max(seconds, 1e-3))
+
+			return err
+		case now.After(next):
+			next = now.Add(every)
+			_, err := fmt.Fprintf(c.errs, "%s: %d %% of %d MB\n", what, 100*done/all, all/1e6)
+
+			return err
+		default:
+			return nil
+		}
+	}
+}

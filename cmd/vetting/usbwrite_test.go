@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vetting/agent/blockdev"
+	"vetting/core/diskguard"
+	"vetting/initramfs/stick"
+)
+
+// pretend is a machine with one stick, which is memory.
+type pretend struct {
+	blockdev.Handle
+
+	disk    diskguard.Disk
+	content []byte
+	opened  int
+	worn    int // a byte that takes nothing; 0: none
+}
+
+func newPretend() *pretend {
+	const size = 96 << 20
+
+	return &pretend{
+		disk:    diskguard.Disk{Name: "sdb", Number: "8:16", Serial: "AA01", Model: "Maker Stick", SizeBytes: size, Block: 512, Transport: "usb"},
+		content: make([]byte, size),
+	}
+}
+
+func (p *pretend) Survey(time.Duration) ([]diskguard.Disk, error) {
+	return []diskguard.Disk{p.disk}, nil
+}
+func (p *pretend) Read(string) (blockdev.ReadHandle, error) { return p, nil }
+
+func (p *pretend) Write(name string, d diskguard.Decision) (blockdev.Handle, error) {
+	if !d.Allows(name) {
+		return nil, errors.New("without a decision")
+	}
+
+	p.opened++
+
+	return p, nil
+}
+
+func (p *pretend) Look() (diskguard.Opened, error) {
+	return diskguard.Opened{Exclusive: true, Number: p.disk.Number, Serial: p.disk.Serial, SizeBytes: p.disk.SizeBytes, Block: 512}, nil
+}
+
+func (p *pretend) WriteAt(b []byte, at int64) (int, error) {
+	old := p.content[p.worn]
+	n := copy(p.content[at:], b)
+
+	if p.worn > 0 {
+		p.content[p.worn] = old
+	}
+
+	return n, nil
+}
+
+func (p *pretend) ReadAt(b []byte, at int64) (int, error) { return copy(b, p.content[at:]), nil }
+func (p *pretend) Flush() error                           { return nil }
+func (p *pretend) Close() error                           { return nil }
+
+// small lays out an image of which nothing boots.
+func small(size int64, _ []string) (*stick.Disk, func(), error) {
+	image, err := stick.Make(stick.Config{
+		Content: stick.Content{Loaders: stick.Loaders{Sector: make([]byte, 432), ISOLINUX: bytes.Repeat([]byte{7}, 4096)}, Kernel: bytes.Repeat([]byte("kernel"), 9999), Segments: [][]byte{{1, 2, 3}}},
+		Disk:    stick.GUID{1}, Boot: stick.GUID{2}, Data: stick.GUID{3}, Room: 16 << 20, Size: size, Now: time.Unix(1e9, 0),
+	})
+
+	return image, func() {}, err
+}
+
+// write has a stick written to which a node of that name leads.
+func (p *pretend) write(t *testing.T, w writing, typed string) (said string, err error) {
+	t.Helper()
+
+	w.device = filepath.Join(t.TempDir(), p.disk.Name)
+	if err := os.WriteFile(w.device, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	var out, errs bytes.Buffer
+
+	c := &cli{out: &out, errs: &errs}
+	err = c.writeStick(t.Context(), p, small, w, strings.NewReader(typed))
+
+	return out.String() + errs.String(), err
+}
+
+// TestAStickIsWritten: the whole stick is the image, its data partition fills it, and it
+// was read back.
+func TestAStickIsWritten(t *testing.T) {
+	t.Parallel()
+
+	for name, c := range map[string]struct {
+		w     writing
+		typed string
+	}{"typed": {writing{}, "AA01\n"}, "named": {writing{serial: "AA01"}, ""}} {
+		p := newPretend()
+
+		said, err := p.write(t, c.w, c.typed)
+		if err != nil || !strings.Contains(said, "reading back: ") || strings.Contains(said, "Type its serial number") != (c.typed != "") {
+			t.Errorf("%s: %v\n%s", name, err, said)
+		}
+
+		image, _, err := small(int64(len(p.content)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		var want bytes.Buffer
+		if _, err := image.WriteTo(&want); err != nil || image.Size != int64(len(p.content)) || !bytes.Equal(want.Bytes(), p.content) {
+			t.Errorf("%s: the stick is not the image of %d bytes: %v", name, image.Size, err)
+		}
+	}
+}
+
+// TestAStickIsNotWritten: nobody said that it is meant, or it is none.
+func TestAStickIsNotWritten(t *testing.T) {
+	t.Parallel()
+
+	for name, c := range map[string]struct {
+		spoil func(*pretend)
+		w     writing
+		typed string
+		says  string
+		asks  bool
+	}{
+		"nobody answers":   {nil, writing{}, "", "nobody answered", true},
+		"another is typed": {nil, writing{}, "yes\n", "stick/not-meant", true},
+		"another is named": {nil, writing{serial: "AA02"}, "", "stick/not-meant", false},
+		"a disk":           {func(p *pretend) { p.disk.Transport = "sata" }, writing{serial: "AA01"}, "", "stick/not-usb", false},
+		"another disk":     {func(p *pretend) { p.disk.Transport = "sata" }, writing{fixed: "AA02"}, "", "stick/not-usb", false},
+		"mounted":          {func(p *pretend) { p.disk.Mounts = []string{"/"} }, writing{fixed: "AA01"}, "AA01\n", "mounted at /", false},
+		"too small":        {func(p *pretend) { p.disk.SizeBytes = 1 << 20 }, writing{serial: "AA01"}, "", "stick/too-small", false},
+		"no serial number": {func(p *pretend) { p.disk.Serial = "" }, writing{}, "AA01\n", "stick/not-meant", true},
+	} {
+		p := newPretend()
+		if c.spoil != nil {
+			c.spoil(p)
+		}
+
+		said, err := p.write(t, c.w, c.typed)
+		if err == nil || p.opened > 0 || !strings.Contains(err.Error(), c.says) || strings.Contains(said, "All that is on it will be lost") != c.asks {
+			t.Errorf("%s: %v\n%s", name, err, said)
+		}
+	}
+}
+
+// TestAPartitionIsNoStick: what is named must be one of the machine's disks.
+func TestAPartitionIsNoStick(t *testing.T) {
+	t.Parallel()
+
+	node := filepath.Join(t.TempDir(), "sdb1")
+	if err := os.WriteFile(node, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	var out bytes.Buffer
+
+	err := (&cli{out: &out, errs: &out}).writeStick(t.Context(), newPretend(), small, writing{device: node}, strings.NewReader("AA01\n"))
+	if err == nil || !strings.Contains(err.Error(), "is no whole disk") {
+		t.Error(err)
+	}
+}
+
+// TestAWornStickIsFound: what is read back is what counts.
+func TestAWornStickIsFound(t *testing.T) {
+	t.Parallel()
+
+	p := newPretend()
+
+	image, _, err := small(int64(len(p.content)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var whole bytes.Buffer
+	if _, err := image.WriteTo(&whole); err != nil {
+		t.Fatal(err)
+	}
+
+	for p.worn = 1 << 20; whole.Bytes()[p.worn] == 0; p.worn++ { // where the image has something
+	}
+
+	if _, err := p.write(t, writing{serial: "AA01"}, ""); err == nil || !strings.Contains(err.Error(), "the medium is bad") {
+		t.Error(err)
+	}
+}
+
+// TestADiskThatIsMeantIsWritten: whoever names its serial number for that has a disk
+// overwritten that is no stick.
+func TestADiskThatIsMeantIsWritten(t *testing.T) {
+	t.Parallel()
+
+	p := newPretend()
+	p.disk.Transport = "sata"
+
+	if said, err := p.write(t, writing{fixed: "AA01"}, ""); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
