@@ -24,6 +24,10 @@ type Finding struct {
 	Part     Part      `json:"part"`
 	Evidence string    `json:"evidence"` // what was seen, with the numbers
 	Next     string    `json:"next"`     // what a technician does now
+
+	Subject string  `json:"subject,omitempty"` // what of the part, where one code says several things: a rule and a key, a field
+	ID      string  `json:"id,omitempty"`      // Mark, where findings are shown
+	Waiver  *Waiver `json:"waiver,omitempty"`  // where findings are shown: who bears with it
 }
 
 // Part names a thing one can pull out of a machine.

@@ -41,6 +41,7 @@ const (
 	TablePeer       Table = "peer"       // class/MAC → Peer
 	TableBaseline   Table = "baseline"   // "current", "text/" and a SHA-256 → FirmwareBaseline
 	TableFirmware   Table = "firmware"   // "run/" and a RunID → FirmwareSnapshot; "host/" and a MAC, "passed/" model/MAC → which run
+	TableWaiver     Table = "waiver"     // WaiverKey: MAC/ID
 	TableRollup     Table = "rollup"     // RunID/number, zero-padded → RollupBatch; counts once Expiry says so
 )
 

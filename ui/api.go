@@ -40,7 +40,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"tokens.list": u.listTokens, "tokens.create": u.createToken, "tokens.delete": u.deleteToken,
 		"events": u.apiEvents, "profiles.list": u.listProfiles, "healthz": healthz, "readyz": u.readyz,
 		"openapi.yaml": u.openAPI, "openapi.json": u.openAPI, "docs": u.docsPage, "metrics": u.metrics,
-		"users.list": u.listUsers, "users.create": u.createUser, "users.update": u.updateUser, "users.invite": u.inviteUser,
+		"users.list": u.listUsers, "users.create": u.createUser, "users.update": u.updateUser, "users.invite": u.inviteUser, "users.reset-totp": u.resetFactor,
 		"hosts.trash": u.listTrash, "hosts.export": u.exportHosts, "classes.list": u.listClasses,
 		"users.delete": u.deleteUser, "audit.list": u.listAudit, "config.get": u.getConfig,
 		"runs.report-json": u.getReportJSON, "runs.report-html": u.getReportHTML,
@@ -56,6 +56,7 @@ func (u *UI) orderHandlers() map[string]fiber.Handler {
 	return map[string]fiber.Handler{
 		"hosts.undelete": u.undeleteHost, "hosts.secrets": u.putSecrets, "hosts.learn": u.learnSpec, "discovered.adopt": u.adoptHost,
 		"classes.put": u.putClass, "classes.delete": u.deleteClass, "runs.override-wipe": u.overrideWipe, "runs.hold-key": u.takeHoldKey,
+		"runs.waive": u.waive, "waivers.list": u.listWaivers, "waivers.withdraw": u.withdrawWaiver,
 		"firmware.set-baseline": u.putBaseline, "firmware.check-baseline": u.checkBaseline,
 		"hosts.power": u.powerHost, "hosts.import": u.importHosts, "host-keys.approve": u.approveKey, "host-keys.revoke": u.revokeKey,
 	}

@@ -59,7 +59,7 @@ func surf(t *testing.T, secret string) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(wait)) // its folder is its own: it writes to the last
 
-	all, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	all, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...) // which ends before the browser is told to
 	t.Cleanup(stop)
 
 	tab, leave := chromedp.NewContext(all, chromedp.WithErrorf(func(string, ...any) {}))

@@ -73,7 +73,9 @@ func sentences(err error) (list []string) {
 	return list
 }
 
-func (u *UI) showLogin(c *fiber.Ctx, why error) error {
+// showLogin shows the form that asks for a password, or where there is a ticket, for the
+// code of a second factor.
+func (u *UI) showLogin(c *fiber.Ctx, ticket string, why error) error {
 	frame, err := u.frame(c, "Sign in", "")
 	if err != nil {
 		return err
@@ -90,7 +92,7 @@ func (u *UI) showLogin(c *fiber.Ctx, why error) error {
 
 	next := c.FormValue("next", c.Query("next", "/"))
 
-	return draw(c, view.ShowLogin(&view.Login{Frame: frame, Name: c.FormValue("name"), Next: local(next), Peopled: peopled}))
+	return draw(c, view.ShowLogin(&view.Login{Frame: frame, Name: c.FormValue("name"), Next: local(next), Peopled: peopled, Ticket: ticket}))
 }
 
 // local keeps a path inside the console.
@@ -102,16 +104,42 @@ func local(path string) string {
 	return path
 }
 
-func (u *UI) loginPage(c *fiber.Ctx) error { return u.showLogin(c, nil) }
+func (u *UI) loginPage(c *fiber.Ctx) error { return u.showLogin(c, "", nil) }
 
 func (u *UI) login(c *fiber.Ctx) error {
 	if err := sameSite(c); err != nil {
 		return err
 	}
 
+	if ticket := c.FormValue("ticket"); ticket != "" {
+		return u.loginCode(c, ticket)
+	}
+
 	cookie, err := u.book.Login(c.UserContext(), c.FormValue("name"), c.FormValue("password"), addr(c))
-	if err != nil {
-		return u.showLogin(c, err)
+
+	var need *account.NeedCode
+
+	switch {
+	case errors.As(err, &need):
+		return u.showLogin(c, need.Ticket, nil)
+	case err != nil:
+		return u.showLogin(c, "", err)
+	}
+
+	u.setCookie(c, cookie)
+
+	return c.Redirect(local(c.FormValue("next", "/")), http.StatusSeeOther)
+}
+
+// loginCode ends a login with the code of a second factor.
+func (u *UI) loginCode(c *fiber.Ctx, ticket string) error {
+	cookie, err := u.book.LoginCode(c.UserContext(), ticket, c.FormValue("code"), addr(c))
+
+	switch late := problems(err); {
+	case len(late) > 0 && late[0].Code == "account/code-late":
+		return u.showLogin(c, "", err)
+	case err != nil:
+		return u.showLogin(c, ticket, err)
 	}
 
 	u.setCookie(c, cookie)
@@ -185,6 +213,10 @@ func (u *UI) setup(c *fiber.Ctx) error {
 		return u.showSetup(c, token, err)
 	}
 
+	if cookie == "" { // there is a second factor, which the link does not stand for
+		return c.Redirect("/login?done=reset", http.StatusSeeOther)
+	}
+
 	u.setCookie(c, cookie)
 
 	if !peopled { // whoever is the first has it all before them
@@ -213,6 +245,10 @@ func (u *UI) showSettings(c *fiber.Ctx, page *view.Settings, why error) error {
 	}
 
 	if page.Tokens, err = u.book.Tokens(c.UserContext()); err != nil {
+		return err
+	}
+
+	if err := u.readFactor(c, page); err != nil {
 		return err
 	}
 

@@ -56,7 +56,7 @@ func TestTheHandlersAnswerWhatTheDocumentSays(t *testing.T) {
 		}
 
 		got := b.ask(r.Method, filled(r.Path), bodyFor(r.Name), "Authorization", auth)
-		if r.Name != "tokens.delete" && r.Name != "runs.hold-tunnel" && got.status != r.OK.Status {
+		if (usedUp(r.Name) == 0 || r.Name == "users.create" || r.Name == "users.delete") && got.status != r.OK.Status {
 			t.Errorf("%s: status %d, want %d: %.200s", r.Name, got.status, r.OK.Status, got.body)
 		}
 

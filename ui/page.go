@@ -67,6 +67,8 @@ func (u *UI) pages() {
 	}
 
 	u.orderPages(operate)
+	u.app.Get("/runs/:id/terminal", operate, u.terminalPage)
+	u.app.Add(http.MethodGet, "/runs/:id/terminal/socket", u.guard(route.Operate, false), u.terminalSocket) // Get would answer HEAD, too
 	u.app.Get("/notifications", read, u.notificationsPage)
 	u.app.Post("/notifications/:name/test", operate, u.testOnPage)
 	u.app.Get("/retention", read, u.retentionPage)
@@ -75,7 +77,7 @@ func (u *UI) pages() {
 	u.app.Get("/audit", admin, u.auditPage)
 
 	for path, handler := range map[string]fiber.Handler{
-		"/people": u.addUser, "/people/:name/role": u.giveRole, "/people/:name/invite": u.linkUser, "/people/:name/delete": u.removeUser,
+		"/people": u.addUser, "/people/:name/role": u.giveRole, "/people/:name/invite": u.linkUser, "/people/:name/delete": u.removeUser, "/people/:name/reset-totp": u.removeFactor,
 	} {
 		u.app.Post(path, admin, handler)
 	}
@@ -84,6 +86,7 @@ func (u *UI) pages() {
 	u.app.Post("/settings/tokens/:id/delete", admin, u.dropToken)
 	u.app.Post("/settings/password", read, u.changePassword)
 	u.app.Post("/settings/theme", read, setTheme)
+	u.factorPages(read)
 	u.accountPages()
 }
 
@@ -94,6 +97,7 @@ func (u *UI) orderPages(operate fiber.Handler) {
 		"/firmware/baseline": u.saveBaseline, "/classes": u.saveClass, "/classes/:name/delete": u.removeClass,
 		"/hosts/:mac/power": u.switchHost, "/host-keys/:id/approve": u.letKey, "/host-keys/:id/revoke": u.dropKey,
 		"/runs/:id/override-wipe": u.passProbe, "/runs/:id/hold-key": u.showHoldKey,
+		"/runs/:id/waivers": u.waiveOnPage, "/runs/:id/waivers/:waiver/withdraw": u.withdrawOnPage,
 	} {
 		u.app.Post(path, operate, handler)
 	}
@@ -201,8 +205,10 @@ func done(word string) string {
 		"power-boot": "The host was told to boot from the network.", "power-is-on": "The host is on, says its controller.",
 		"power-is-off": "The host is off, says its controller.", "power-is-unknown": "Nobody can say whether the host is on.",
 		"trusted": "The quarantine is lifted. The next boot records the machine's identity anew.", "started": "The run is on its way.",
+		"waived": "The finding is waived. The verdict stays, and the report says who bears with it, why and how long.", "withdrawn": "The waiver is withdrawn.",
 		"tagged":    "The tags of the ticked hosts are saved.",
 		"cancelled": "The run is cancelled.", "released": "The host is released.", "retried": "The stage runs again.",
+		"totp-off": "The second factor is gone: the password alone opens.", "reset": "The password is set. Sign in with it and a code.",
 		"revoked": "The token is revoked.", "person-removed": "The user is removed; every session of theirs has ended.", "password": "The password is changed. Every other session has ended.",
 	}[word]
 }
@@ -362,7 +368,9 @@ func (u *UI) showRun(c *fiber.Ctx, why error, key *core.HoldKey) error {
 		return err
 	}
 
-	page := view.Run{Frame: frame, Key: key, Fresh: u.fresh(c), Reason: c.FormValue("reason")}
+	page := view.Run{Frame: frame, Terminal: u.cfg.TerminalKey != nil && u.cfg.Dial != nil, Key: key, Fresh: u.fresh(c), Reason: c.FormValue("reason"), Waive: view.WaiverForm{
+		Finding: c.FormValue("finding"), Reason: c.FormValue("waiver_reason"), Until: c.FormValue("until"),
+	}}
 
 	run, err := u.findRun(c, func(r core.Reader, run *core.Run) (err error) {
 		if page.Report, err = lookup.Report(r, run, u.cfg.Appliance, u.cfg.Now()); err != nil {

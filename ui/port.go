@@ -40,6 +40,10 @@ type Orders interface {
 	// OverrideWipe runs Storage again and lets it pass over foreign data on the
 	// disks with these serials, once. The report keeps the reason.
 	OverrideWipe(ctx context.Context, who string, run core.RunID, serials []string, reason string) (core.Run, error)
+	// WaiveFinding bears with a finding of a held run until a day; no verdict changes.
+	WaiveFinding(ctx context.Context, who string, run core.RunID, wish core.WaiverWish) (core.Waiver, error)
+	// WithdrawWaiver ends that before its day; ErrNotFound when it counts no more.
+	WithdrawWaiver(ctx context.Context, who string, host core.MAC, id string) (core.Waiver, error)
 	// HoldKey hands out the key of a held host, once.
 	HoldKey(ctx context.Context, who string, run core.RunID) (core.HoldKey, error)
 	// AdoptHost records a machine that was heard; ErrNotFound when it never was.

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -55,6 +56,11 @@ type Config struct {
 	// Dial reaches the SSH server of the host that a run holds. The console asks it
 	// only for a run that is held with its door open. Nil: there is no way.
 	Dial func(ctx context.Context, run core.RunID) (net.Conn, error)
+	// TerminalKey opens held hosts for the web terminal (core/engine.TerminalKey is its
+	// public half); nil: there is no terminal.
+	TerminalKey ed25519.PrivateKey
+	// Factor makes the secrets of second factors; see account.Config.
+	Factor []byte
 	// Settings is the configuration in force for /api/v1/config, by key and
 	// without secrets; nil shows none.
 	Settings func() []route.Setting
@@ -99,15 +105,16 @@ type UI struct {
 	hsts  bool         // the certificate is one that browsers trust by name
 	at    atomic.Value // string: the address listened on
 
-	tunnels *tunnels
-	courses lookup.Courses
-	shelf   lookup.Shelf
-	paces   lookup.Paces
-	badging sync.Mutex // held while badges of samples are made
-	manual  *view.Docs // the OpenAPI document to be read
-	started time.Time
-	answers tally
-	ledger  *lookup.Tally
+	tunnels   *tunnels
+	terminals *terminals
+	courses   lookup.Courses
+	shelf     lookup.Shelf
+	paces     lookup.Paces
+	badging   sync.Mutex // held while badges of samples are made
+	manual    *view.Docs // the OpenAPI document to be read
+	started   time.Time
+	answers   tally
+	ledger    *lookup.Tally
 }
 
 // New returns a console that does not listen yet. It refuses plain HTTP beyond
@@ -139,8 +146,8 @@ func New(cfg Config) (*UI, error) {
 
 	u := &UI{
 		cfg: cfg, files: files, docs: docs, manual: manual, hsts: cfg.TLS != nil && named(cfg.TLS.Leaf),
-		book: account.New(account.Config{Ledger: cfg.Ledger, Now: cfg.Now, Rand: cfg.Rand}),
-		hub:  sse.New(sse.Config{Ledger: cfg.Ledger, Bell: cfg.Bell, Logs: cfg.Logs}), tunnels: newTunnels(),
+		book: account.New(account.Config{Ledger: cfg.Ledger, Now: cfg.Now, Rand: cfg.Rand, Factor: cfg.Factor}),
+		hub:  sse.New(sse.Config{Ledger: cfg.Ledger, Bell: cfg.Bell, Logs: cfg.Logs}), tunnels: newTunnels(), terminals: newTerminals(),
 	}
 	u.ledger = &lookup.Tally{}
 	u.at.Store(cfg.Addr)
@@ -255,6 +262,14 @@ func (u *UI) SetupLink(ctx context.Context) (string, error) {
 
 // SetupURL writes the one-time link for a console at base.
 func SetupURL(base, secret string) string { return base + "/setup?token=" + url.QueryEscape(secret) }
+
+// ResetTOTP takes the second factor of a user away, for somebody at the appliance's
+// terminal.
+func (u *UI) ResetTOTP(ctx context.Context, name string) error {
+	_, err := u.book.ResetTOTP(ctx, "terminal", name)
+
+	return err
+}
 
 // CreateToken makes an API token with a scope ("read", "operate", "admin") for
 // somebody at the appliance's terminal, and returns its secret.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -24,6 +25,7 @@ import (
 	"vetting/core/profile"
 	"vetting/core/report"
 	"vetting/core/signal"
+	"vetting/core/sshkey"
 	"vetting/initramfs"
 	"vetting/initramfs/overlay"
 	"vetting/netboot"
@@ -55,9 +57,10 @@ type appliance struct {
 	self   netip.Prefix
 	gate   tls.Certificate
 
-	reportKeys *keyring
-	about      report.Appliance
-	bell       *signal.Bell
+	reportKeys  *keyring
+	terminalKey ed25519.PrivateKey // opens held hosts for the web terminal
+	about       report.Appliance
+	bell        *signal.Bell
 
 	agentSum  string // SHA-256 of the program for installed hosts, hex; empty: there is none
 	manager   supervisor
@@ -214,6 +217,14 @@ func (a *appliance) openEngine(context.Context) error {
 	a.warnOfTrust()
 
 	run := a.config.Run
+	// The web terminal's key lives in memory only, and no longer than the appliance runs.
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("drawing the terminal's key: %w", err)
+	}
+
+	a.terminalKey = private
+
 	a.engine, err = engine.New(engine.Config{
 		Ledger: a.store, Clock: wall{}, Tick: time.Tick(time.Second), Rand: rand.Reader, Bell: a.bell, Profiles: all,
 		Firmware: firmwareJudge{}, ParseSpec: parseSpec, Overlay: a.shelf.Get, SeedFile: seedFile(a.self.Addr(), gate.SPKI(leaf), a.image.ID),
@@ -222,7 +233,7 @@ func (a *appliance) openEngine(context.Context) error {
 		HeartbeatInterval: time.Duration(run.Heartbeat.Interval), Stale: time.Duration(run.Heartbeat.Stale), Lost: time.Duration(run.Heartbeat.Lost),
 		Hold: time.Duration(run.Hold), Patience: time.Duration(run.Patience), Trash: time.Duration(a.config.Hosts.Trash),
 		HostSilence: time.Duration(a.config.HostAPI.Silence), TrustLAN: a.config.HostAPI.TrustLAN, EnrolKey: enrol,
-		HoldSecret: hold, TokenSecret: token,
+		HoldSecret: hold, TokenSecret: token, TerminalKey: sshkey.Line(public, "vetting-terminal"),
 	})
 
 	return err

@@ -22,9 +22,14 @@ func (a *appliance) openConsole(context.Context) error {
 		return err
 	}
 
+	factor, err := lastingSecret(a.config.DataDir, totpSecret)
+	if err != nil {
+		return err
+	}
+
 	a.ui, err = ui.New(ui.Config{
 		Ledger: a.store, Commands: a.engine, Logs: a.logs, Artifacts: a.artifacts, Bell: a.bell, Appliance: a.about,
-		Addr: a.config.Console.Listen, TLS: console, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld,
+		Addr: a.config.Console.Listen, TLS: console, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld, TerminalKey: a.terminalKey, Factor: factor,
 		Base: a.config.Console.base(a.config.Netboot.Interface), Admit: a.admit(),
 		Installed: a.installed(console), Warnings: a.conditions,
 		Counts:     ui.Counts{Slots: func() int { return a.config.Dispatcher.MaxConcurrentRuns }},

@@ -27,6 +27,8 @@ const controlSocket = "control.sock"
 type keysmith interface {
 	SetupLink(ctx context.Context) (string, error)
 	CreateToken(ctx context.Context, name, scope string, life time.Duration) (string, error)
+	// ResetTOTP takes the second factor of a user away.
+	ResetTOTP(ctx context.Context, name string) error
 	// Backup writes a backup; see package backup.
 	Backup(ctx context.Context, w io.Writer, keys bool) error
 	// ImportReport takes over a signed report of another appliance, and says what came of it.
@@ -44,6 +46,8 @@ type controlRequest struct {
 	Reload bool   `json:"reload,omitempty"`
 	Report []byte `json:"report,omitempty"` // to be taken over, as it lies in its file
 	Trust  bool   `json:"trust,omitempty"`  // its key, too
+
+	ResetTOTP string `json:"reset_totp,omitempty"` // name of the user whose second factor goes
 }
 
 // mostControl bounds a request, in bytes: a report in base64.
@@ -61,6 +65,8 @@ func obey(ctx context.Context, smith keysmith, ask controlRequest) (string, erro
 		return smith.Reload(ctx)
 	case len(ask.Report) > 0:
 		return smith.ImportReport(ctx, ask.Report, ask.Trust)
+	case ask.ResetTOTP != "":
+		return "the second factor of " + ask.ResetTOTP + " is gone: the password alone opens", smith.ResetTOTP(ctx, ask.ResetTOTP)
 	case ask.Scope != "":
 		return smith.CreateToken(ctx, ask.Name, ask.Scope, time.Duration(ask.Life)*time.Second)
 	default:

@@ -51,6 +51,7 @@ func keyPair(dir, name string, now time.Time) (tls.Certificate, error) {
 const (
 	holdSecret  = "hold.secret"  // makes the keys of held hosts
 	tokenSecret = "token.secret" // makes the tokens of runs
+	totpSecret  = "totp.secret"  // makes the second factors of people
 )
 
 // lastingSecret loads the secret called name from dir, or draws and keeps one at

@@ -48,6 +48,13 @@ func (o offline) CreateToken(ctx context.Context, name, scope string, life time.
 	return secret, err
 }
 
+// ResetTOTP takes the second factor of a user away.
+func (o offline) ResetTOTP(ctx context.Context, name string) error {
+	_, err := o.book.ResetTOTP(ctx, "terminal", name)
+
+	return err
+}
+
 // Backup is made of the ledger itself where no appliance runs; see takeBackup.
 func (offline) Backup(context.Context, io.Writer, bool) error {
 	return errors.New("making a backup: no appliance runs on this data directory")
@@ -112,7 +119,17 @@ func (c *cli) adminCommand() *cobra.Command {
 	link := c.keyCommand("link", "Print a one-time link that sets the password of the first user, or resets that of any", &controlRequest{})
 	link.Aliases = []string{"create", "reset-password"}
 
-	return group("admin", "Let people into the console", link)
+	reset := &controlRequest{}
+	factor := c.keyCommand("reset-totp NAME", "Take the second factor of a user away, who has lost it", reset)
+	factor.Args = exactly("NAME")
+	ask := factor.RunE
+	factor.RunE = func(cmd *cobra.Command, args []string) error {
+		reset.ResetTOTP = args[0]
+
+		return ask(cmd, args)
+	}
+
+	return group("admin", "Let people into the console", link, factor)
 }
 
 func (c *cli) tokenCommand(over operator.Env) *cobra.Command {

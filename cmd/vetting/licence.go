@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"vetting/initramfs"
+	"vetting/ui/static"
 )
 
 func (c *cli) licensesCommand() *cobra.Command {
@@ -21,6 +24,13 @@ func (c *cli) licensesCommand() *cobra.Command {
 			all, err := image.Licences()
 			if err != nil {
 				return err
+			}
+
+			for _, name := range slices.Sorted(maps.Keys(static.Licences())) {
+				text := static.Licences()[name]
+				if _, err := fmt.Fprintf(c.out, "== %s\nin: the console\nlicence: %s\n%s\n\n", name, licenceName(text), text); err != nil {
+					return err
+				}
 			}
 
 			for _, l := range all {

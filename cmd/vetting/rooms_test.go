@@ -58,7 +58,7 @@ var rooms = map[string][]string{
 	"agent/partner": {"core", "agent/wire", "golang.org/x/sys"}, // the appliance's, and a machine's that another one measures
 	"store":         {"core", "github.com/dgraph-io/badger/v4", "golang.org/x/sys"},
 	"ui": {
-		"core", "core/signal", "github.com/gofiber/fiber/v2", "github.com/valyala/fasthttp", "github.com/a-h/templ", "github.com/nicholas-fedor/shoutrrr",
+		"core", "core/signal", "github.com/gofiber/fiber/v2", "github.com/valyala/fasthttp", "github.com/fasthttp/websocket", "github.com/a-h/templ", "github.com/nicholas-fedor/shoutrrr",
 		"golang.org/x/crypto", "golang.org/x/sync", "github.com/boombuler/barcode",
 	},
 	"cmd/vetting": {

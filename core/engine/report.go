@@ -25,6 +25,11 @@ func (c *change) writeReport(l *life) error {
 	}
 
 	in.Checks = firmware.Checks
+
+	if in.Waivers, err = c.waivers(l.run.Host); err != nil {
+		return err
+	}
+
 	full := report.Build(in)
 
 	err = c.Put(core.TableReport, string(l.run.ID), full)

@@ -254,6 +254,8 @@ func breachFindings(rules []core.Rule, stage core.StageName, broken []core.Evalu
 
 		f := problem.Finding(code, e.Severity, stage, partOf(e.Key),
 			fmt.Sprintf("%s is %.6g, must be %s (rule %s)", e.Key, e.Value, core.LimitWords(e.Limit), e.Rule))
+		f.Subject = clip(e.Rule+" "+e.Key, maxWord)
+
 		if code == problem.ThresholdBreach { // whose title would only say that there was a limit
 			f.Title = catalogue.Breach(e)
 		}

@@ -6,6 +6,10 @@ import "vetting/core"
 const (
 	HoldUnreached = "hold/unreached"
 	HoldTunnels   = "hold/too-many"
+	HoldTicket    = "hold/terminal-ticket"
+	HoldStranger  = "hold/terminal-refused"
+	HoldOtherKey  = "hold/other-host-key"
+	HoldNoShell   = "hold/no-shell"
 	BadKeyState   = "host/bad-key-state"
 	BadOverride   = "profile/bad-override"
 	AccountStale  = "account/password-needed"
@@ -21,6 +25,22 @@ func orders() []Entry {
 		{
 			HoldTunnels, "Too many tunnels", "The appliance carries only so many connections to held hosts at once.",
 			"Close some and try again.", core.Warning,
+		},
+		{
+			HoldTicket, "This terminal was opened before", "The page of a terminal opens it once, and within two minutes, so that no other page can.",
+			"Load the page of the terminal again.", core.Warning,
+		},
+		{
+			HoldStranger, "Held host does not let the terminal in", "The key of the web terminal is drawn anew when the appliance starts; a host that was held before does not know it.",
+			"Use ssh with the key of the hold, or run the stage again.", core.Warning,
+		},
+		{
+			HoldOtherKey, "Another machine answers at the held host's address", "The host key is not the one that the agent told over its pinned connection.",
+			"Do not type anything secret. Look at what is connected to the test network.", core.Critical,
+		},
+		{
+			HoldNoShell, "Held host opens no shell", "Its SSH server let the terminal in and then gave it no shell; it takes only a few at once.",
+			"Close other sessions and try again.", core.Warning,
 		},
 		{
 			AccountStale, "Type the password again", "What cannot be undone asks for a password that was typed within the last five minutes.",

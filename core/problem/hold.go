@@ -16,6 +16,12 @@ const (
 	RunNoOverride  = "run/nothing-to-override"
 	RunNoReason    = "run/no-reason"
 	RunOverridden  = "run/wipe-overridden"
+
+	WaiverNoReason  = "waiver/no-reason"
+	WaiverBadTime   = "waiver/bad-time"
+	WaiverNoFinding = "waiver/no-finding"
+	WaiverTwice     = "waiver/twice"
+	WaiverNone      = "waiver/none"
 )
 
 func holds() []Entry {
@@ -61,6 +67,32 @@ func holds() []Entry {
 		{
 			RunNoOverride, "Nothing to override", "Only a run that is held because of its Storage stage has a probe to pass over.",
 			"Look at the run's page for why it failed.", core.Warning,
+		},
+	}
+}
+
+// waivers lists the codes of findings that somebody bears with.
+func waivers() []Entry {
+	return []Entry{
+		{
+			WaiverNoReason, "No reason was given", "Whoever bears with a finding says why; every report that has it keeps the reason.",
+			"Say in a few words why it is borne with.", core.Warning,
+		},
+		{
+			WaiverBadTime, "A waiver that ends at no good time", "A waiver has an end, so that nobody forgets it.",
+			"Give a day between now and a year from now.", core.Warning,
+		},
+		{
+			WaiverNoFinding, "No such finding to waive", "A waiver names one critical or warning finding of a run that is held.",
+			"Look at the findings of the run; each has an id.", core.Warning,
+		},
+		{
+			WaiverTwice, "The finding is waived already", "One waiver of a finding counts at a time, so that it is clear who bears with it.",
+			"Withdraw the waiver that there is, then give another.", core.Warning,
+		},
+		{
+			WaiverNone, "No such waiver", "It may have been withdrawn or have run out.",
+			"Look at the waivers of the host.", core.Warning,
 		},
 	}
 }

@@ -22,6 +22,41 @@ func people() []Entry {
 			"Use the name that the page shows.", core.Warning,
 		},
 		{
+			"account/wrong-code", "The code is wrong",
+			"A code of an authenticator is good for half a minute and once; a recovery code once.",
+			"Wait for the next code. Where none is taken, compare the clocks of phone and appliance.", core.Warning,
+		},
+		{
+			"account/code-late", "Name and password are asked for again",
+			"A password counts for five minutes and five codes.",
+			"Sign in from the beginning.", core.Warning,
+		},
+		{
+			"account/no-enrolment", "No second factor is being set up",
+			"One that is drawn must be confirmed with a code within a quarter of an hour.",
+			"Begin again on the page Settings.", core.Warning,
+		},
+		{
+			"account/no-totp", "The user has no second factor",
+			"There is none to take away, and it has no recovery codes.",
+			"Nothing.", core.Info,
+		},
+		{
+			"account/totp-on", "A second factor was turned on",
+			"Kept for the audit trail.",
+			"Nothing, if you know of it.", core.Info,
+		},
+		{
+			"account/totp-off", "A second factor was taken away",
+			"Kept for the audit trail; the password alone opens.",
+			"Nothing, if you know of it.", core.Info,
+		},
+		{
+			"account/totp-codes", "Recovery codes were made anew",
+			"Kept for the audit trail; those before are void.",
+			"Nothing, if you know of it.", core.Info,
+		},
+		{
 			"account/user-changed", "A user got another role",
 			"Kept for the audit trail.",
 			"Nothing, if you know of it.", core.Info,

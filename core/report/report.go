@@ -25,6 +25,7 @@ type Input struct {
 	Run       core.Run
 	Inventory core.Inventory
 	Checks    []core.FirmwareCheck
+	Waivers   []core.Waiver // of the host, whether they count now or not
 	Appliance Appliance
 	Now       time.Time
 }
@@ -193,7 +194,7 @@ type Digest struct {
 
 // Build writes the report. It is pure: the same input gives the same report.
 func Build(in Input) Report {
-	findings := gatherFindings(&in.Run)
+	findings := Findings(&in.Run, in.Waivers, in.Now)
 
 	r := Report{
 		Schema:      Schema,
@@ -306,6 +307,27 @@ func runOf(in *Input) Run {
 		CreatedAt: stamp(run.CreatedAt), StartedAt: stamp(run.StartedAt), EndedAt: stamp(run.EndedAt),
 		DurationS: seconds(run.StartedAt, run.EndedAt, in.Now), RulesCount: len(run.Rules),
 	}
+}
+
+// Findings returns the findings of a run as its report lists them, each with its id and
+// with the waiver that counts for it at a moment.
+func Findings(run *core.Run, waivers []core.Waiver, at time.Time) []Finding {
+	all := gatherFindings(run)
+
+	for i := range all {
+		f := &all[i]
+		f.ID, f.Waiver = f.Mark(), nil
+
+		for k := range waivers {
+			if w := &waivers[k]; w.Finding == f.ID && f.Waivable() && w.Holds(at) {
+				given := *w
+				given.At, given.Until = stamp(w.At), stamp(w.Until)
+				f.Waiver = &given
+			}
+		}
+	}
+
+	return all
 }
 
 // gatherFindings returns the findings of the run and of its stages, the worst

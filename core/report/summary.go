@@ -10,6 +10,19 @@ import (
 
 // summaryOf says in one sentence what came of the run.
 func summaryOf(in *Input, r *Report) string {
+	return resultOf(in, r) + waivedWords(&r.Verdict)
+}
+
+// waivedWords says how many findings somebody bears with.
+func waivedWords(v *Verdict) string {
+	if v.Waived == 0 {
+		return ""
+	}
+
+	return fmt.Sprintf(" Waived by an operator: %d of %s; a waiver changes no verdict.", v.Waived, count(v.Criticals+v.Warnings, "finding", "findings"))
+}
+
+func resultOf(in *Input, r *Report) string {
 	switch r.Verdict.Kind {
 	case core.Pass:
 		return passSummary(in, r)

@@ -13,6 +13,7 @@ type Verdict struct {
 	Kind      core.Verdict `json:"kind,omitempty"`     // pass, fail, error, cancelled; empty while the run is not decided
 	Warnings  int          `json:"warnings"`           // findings of severity warning
 	Criticals int          `json:"criticals"`          // findings of severity critical
+	Waived    int          `json:"waived,omitempty"`   // of both, those that somebody bears with; it changes no verdict
 	Doubt     string       `json:"doubt,omitempty"`    // why a run recorded as passed does not read as pass
 	Conflict  bool         `json:"conflict,omitempty"` // Doubt is set: record and stages disagree
 }
@@ -27,6 +28,10 @@ func verdictOf(run *core.Run, findings []Finding) Verdict {
 	v := Verdict{Kind: run.Verdict}
 
 	for _, f := range findings {
+		if f.Waiver != nil {
+			v.Waived++
+		}
+
 		switch f.Severity {
 		case core.Critical:
 			v.Criticals++

@@ -129,6 +129,25 @@ type WipeOverride struct {
 	Password string `json:"password,omitempty"`
 }
 
+// WaiverCreate names what is to be borne with, why, and how long.
+type WaiverCreate struct {
+	Finding string `json:"finding"` // its id, or its code where the run has one finding of it
+	Reason  string `json:"reason"`  // it stands on the report
+	Until   string `json:"until"`   // a time, a day ("2026-12-31", to its end in UTC), or how long from now ("30d", "12h")
+}
+
+// WaiverList is all waivers of a host.
+type WaiverList struct {
+	Waivers []Waiver `json:"waivers"`
+}
+
+// Waiver is core.Waiver, and whether it counts now.
+type Waiver struct {
+	core.Waiver
+
+	Holds bool `json:"holds"`
+}
+
 // ImportResult says what came of each row of a list of hosts. Where one cannot be
 // taken, none is, and the rows are those that are wrong.
 type ImportResult struct {
@@ -426,7 +445,7 @@ func Position(run *core.Run) (at int, done float64) {
 func NewRun(run *core.Run) Run {
 	return Run{
 		RunSummary: NewRunSummary(run), Stages: NewStages(run),
-		Findings: append([]core.Finding{}, run.Findings...), Armed: append([]string{}, run.Armed...),
+		Findings: marked(run.Findings, ""), Armed: append([]string{}, run.Armed...),
 		Boots: run.Epoch, Deadline: run.Deadline, LastBeat: run.LastBeat, Agent: run.Agent, Hold: run.Hold, Overlays: run.Overlays,
 	}
 }
@@ -441,7 +460,7 @@ func NewStages(run *core.Run) []Stage {
 		row := Stage{
 			Name: st.Name, Phase: st.Phase, Verdict: st.Verdict, SkipReason: st.SkipReason, Attempt: st.Attempt,
 			StartedAt: st.StartedAt, EndedAt: st.EndedAt, Progress: st.Progress, SubStep: st.SubStep, ETA: st.ETA.Seconds(),
-			Coverage: st.Coverage, Findings: append([]core.Finding{}, st.Findings...),
+			Coverage: st.Coverage, Findings: marked(st.Findings, st.Name),
 			SubSteps: append([]core.SubStep{}, st.SubSteps...), Measurements: []Sample{},
 		}
 
@@ -450,6 +469,21 @@ func NewStages(run *core.Run) []Stage {
 		}
 
 		list = append(list, row)
+	}
+
+	return list
+}
+
+// marked shows findings with their ids; those of a stage are of that stage.
+func marked(findings []core.Finding, stage core.StageName) []core.Finding {
+	list := append([]core.Finding{}, findings...)
+
+	for i := range list {
+		if list[i].Stage == "" {
+			list[i].Stage = stage
+		}
+
+		list[i].ID = list[i].Mark()
 	}
 
 	return list

@@ -13,6 +13,9 @@ type User struct {
 	Active    bool      `json:"active"` // has set a password
 	CreatedAt time.Time `json:"created_at"`
 	ChangedAt time.Time `json:"changed_at,omitzero"` // of the password
+
+	TOTP       bool `json:"totp"`                     // a code of an authenticator is asked for, too
+	SpareCodes int  `json:"recovery_codes,omitempty"` // that are left
 }
 
 // UserList is everybody who may sign in.

@@ -85,6 +85,14 @@ func hostOrderRoutes() []Route {
 			Summary: "Bring a deleted host back as it was", OK: ok(core.Host{}, "the host"), Errors: []int{404, 409, 422, 507},
 		},
 		{
+			Name: "waivers.list", Tag: "hosts", Method: "GET", Path: mac + "/waivers", Scope: Read,
+			Summary: "List the findings of a host that somebody bears with, the oldest first, and those that count no more", OK: ok(WaiverList{}, "the waivers"), Errors: []int{404, 422},
+		},
+		{
+			Name: "waivers.withdraw", Tag: "hosts", Method: "DELETE", Path: mac + "/waivers/{id}", Scope: Operate,
+			Summary: "End a waiver before its day; reports of runs that are over keep it", OK: Answer{Status: 204, Summary: "withdrawn"}, Errors: []int{404, 422, 507},
+		},
+		{
 			Name: "hosts.secrets", Tag: "hosts", Method: "PUT", Path: mac + "/power-secrets", Scope: Operate,
 			Summary: "Set the passwords of a host's power methods; they are never shown again", ReqType: JSON, Req: HostSecrets{},
 			OK: ok(core.Host{}, "the host"), Errors: []int{400, 404, 422, 507},
@@ -165,6 +173,11 @@ func runRoutes() []Route {
 			Name: "runs.override-wipe", Tag: "runs", Method: "POST", Path: run + "/override-wipe", Scope: Operate,
 			Summary: "Run Storage again and let it overwrite foreign data on the named armed disks, once and within 15 minutes",
 			ReqType: JSON, Req: WipeOverride{}, OK: ok(Run{}, "the run"), Errors: []int{400, 404, 409, 422, 507},
+		},
+		{
+			Name: "runs.waive", Tag: "runs", Method: "POST", Path: run + "/waivers", Scope: Operate,
+			Summary: "Bear with one finding of a held run until a day; no verdict changes, and every report of the host that has the finding says so",
+			ReqType: JSON, Req: WaiverCreate{}, OK: Answer{Status: 201, Type: JSON, Value: core.Waiver{}, Summary: "the waiver"}, Errors: []int{400, 404, 409, 422, 507},
 		},
 		{
 			Name: "runs.hold-key", Tag: "runs", Method: "POST", Path: run + "/hold-key", Scope: Operate,
@@ -311,6 +324,10 @@ func userRoutes() []Route {
 		{
 			Name: "users.invite", Tag: "users", Method: "POST", Path: user + "/invite", Scope: Admin,
 			Summary: "Make a one-time link that sets the user's password anew", OK: ok(UserInvited{}, "the user and the link"), Errors: []int{404, 507},
+		},
+		{
+			Name: "users.reset-totp", Tag: "users", Method: "POST", Path: user + "/reset-totp", Scope: Admin,
+			Summary: "Take the second factor of a user away, who has lost it; their password alone opens then", OK: ok(User{}, "the user"), Errors: []int{404, 409, 507},
 		},
 		{
 			Name: "users.delete", Tag: "users", Method: "DELETE", Path: user, Scope: Admin,

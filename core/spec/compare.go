@@ -172,6 +172,7 @@ func (r *Result) differ(f field) {
 
 	r.Diffs = append(r.Diffs, d)
 	r.find(f.code, d.Severity, d.Part, evidence)
+	r.Findings[len(r.Findings)-1].Subject = f.path
 }
 
 // find records a finding in the words of the problem catalogue.

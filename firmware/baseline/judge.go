@@ -247,7 +247,7 @@ func (j *judge) find(r *Rule, from, code string, severity core.Severity, part co
 	}
 
 	f := problem.Finding(code, severity, core.Firmware, part, evidence)
-	f.Next = cmp.Or(r.Next, f.Next)
+	f.Next, f.Subject = cmp.Or(r.Next, f.Next), r.ID
 	j.out.Findings = append(j.out.Findings, f)
 }
 

@@ -6,6 +6,7 @@ package account
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -42,6 +43,10 @@ type Config struct {
 	// Uptime grows evenly whatever is done to the clock. Default: the monotonic part
 	// of what Now tells.
 	Uptime func() time.Duration
+	// Factor makes the secrets of second factors, which are kept nowhere: 32 bytes or
+	// more that only the appliance knows, the same after a restart, and not kept in the
+	// ledger. Default: drawn now, so that after a restart only recovery codes count.
+	Factor []byte
 }
 
 // Book keeps accounts in the ledger. Safe for concurrent use.
@@ -53,13 +58,18 @@ type Book struct {
 	hashing  chan struct{} // holds a place for each password being hashed
 	throttle *Throttle
 	pulses   *pulses
+	factor   []byte
 }
 
 // New returns a Book.
 func New(cfg Config) *Book {
 	b := &Book{
 		ledger: cfg.Ledger, now: cfg.Now, uptime: cfg.Uptime, rand: cfg.Rand,
-		hashing: make(chan struct{}, hashesAtOnce), throttle: NewThrottle(), pulses: newPulses(),
+		hashing: make(chan struct{}, hashesAtOnce), throttle: NewThrottle(), pulses: newPulses(), factor: cfg.Factor,
+	}
+
+	if len(b.factor) == 0 {
+		b.factor = []byte(rand.Text()) // 130 bits
 	}
 
 	if b.uptime == nil && cfg.Now != nil {

@@ -16,6 +16,9 @@ import (
 	"vetting/ui/account"
 )
 
+// factor makes the secrets of second factors.
+const factor = "a secret of thirty-two bytes, 789"
+
 const good = "a fine long password"
 
 var home = netip.MustParseAddr("192.0.2.7")
@@ -32,7 +35,7 @@ func setUp(t *testing.T) bench {
 
 	clock, ledger := coretest.NewClock(), coretest.NewLedger()
 
-	return bench{account.New(account.Config{Ledger: ledger, Now: clock.Now, Rand: rand.Reader}), clock, ledger}
+	return bench{account.New(account.Config{Ledger: ledger, Now: clock.Now, Rand: rand.Reader, Factor: []byte(factor)}), clock, ledger}
 }
 
 // withAdmin has a user "ada" with the password good.

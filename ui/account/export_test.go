@@ -7,3 +7,6 @@ func (t *Throttle) Size() int {
 
 	return len(t.tries)
 }
+
+// Code is code.
+func Code(key []byte, step int64) string { return code(key, step) }

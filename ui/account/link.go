@@ -107,7 +107,8 @@ func (b *Book) checkLink(r core.Reader, secret string) (name string, err error) 
 
 // Redeem uses a link up: the user called name gets the password, every session
 // of theirs ends, and a fresh one begins. The terminal's link makes a user that
-// does not exist an administrator; an invitation is for the one it names.
+// does not exist an administrator; an invitation is for the one it names. Of a user
+// with a second factor no session begins, and cookie is empty: they sign in.
 func (b *Book) Redeem(ctx context.Context, secret, name, password string) (cookie string, err error) {
 	if name, err = cleanName(name); err != nil {
 		return "", err
@@ -139,7 +140,15 @@ func (b *Book) Redeem(ctx context.Context, secret, name, password string) (cooki
 			return err
 		}
 
-		if err := b.open(txn, name, cookie); err != nil {
+		var u user
+
+		if err := txn.Get(core.TableUser, name, &u); err != nil {
+			return err
+		}
+
+		if u.TOTP.on() {
+			cookie = "" // a link that fell into other hands is one factor
+		} else if err := b.open(txn, name, cookie); err != nil {
 			return err
 		}
 
@@ -151,7 +160,10 @@ func (b *Book) Redeem(ctx context.Context, secret, name, password string) (cooki
 
 	b.throttle.Forgive(accountKey(name))
 	b.dropSpare(func(_ string, s session) bool { return s.User == name })
-	b.begin(digest(cookie))
+
+	if cookie != "" {
+		b.begin(digest(cookie))
+	}
 
 	return cookie, nil
 }

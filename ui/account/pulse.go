@@ -30,10 +30,13 @@ type pulses struct {
 	byKey map[string]pulse
 	spare map[string]session       // the ledger was too full to take them
 	ends  map[string]time.Duration // of one-time links, by their hash
+
+	tickets map[string]passwordTicket // of passwords that were right, by the hash of what stands for them
+	steps   map[string]int64          // of second factors, the last that was used, by name
 }
 
 func newPulses() *pulses {
-	return &pulses{byKey: map[string]pulse{}, spare: map[string]session{}, ends: map[string]time.Duration{}}
+	return &pulses{byKey: map[string]pulse{}, spare: map[string]session{}, ends: map[string]time.Duration{}, tickets: map[string]passwordTicket{}, steps: map[string]int64{}}
 }
 
 // mostSpare bounds what exists only in memory.

@@ -27,7 +27,8 @@ func errNobody() error {
 }
 
 // Login checks name and password of somebody at addr and opens a session.
-// *TooSoon when there were too many tries.
+// *TooSoon when there were too many tries. *NeedCode when the password is right and the
+// user has a second factor: LoginCode opens the session then.
 func (b *Book) Login(ctx context.Context, name, password string, addr netip.Addr) (cookie string, err error) {
 	name = strings.ToLower(strings.TrimSpace(name))
 	keys := []string{accountKey(name[:min(len(name), 32)]), network(addr)}
@@ -36,27 +37,27 @@ func (b *Book) Login(ctx context.Context, name, password string, addr netip.Addr
 		return "", &TooSoon{Wait: wait}
 	}
 
-	if err := b.verify(ctx, name, password); err != nil {
+	u, err := b.verify(ctx, name, password)
+	if err != nil {
 		return "", err
 	}
 
 	b.throttle.Forgive(keys...)
 
+	if u.TOTP.on() {
+		ticket, err := b.passwordTicket(name)
+		if err != nil {
+			return "", err
+		}
+
+		return "", &NeedCode{Ticket: ticket}
+	}
+
 	if cookie, err = b.secret(); err != nil {
 		return "", err
 	}
 
-	_, err = b.ledger.Update(ctx, func(txn core.Txn) error {
-		if err := endSessions(txn, func(key string, s session) bool { return !b.live(key, &s) }); err != nil {
-			return err
-		}
-
-		if err := b.open(txn, name, cookie); err != nil {
-			return err
-		}
-
-		return b.emit(txn, deed{"account/login", name, "session.create", "user/" + name, "signed in from " + addr.Unmap().String()})
-	})
+	_, err = b.ledger.Update(ctx, func(txn core.Txn) error { return b.signIn(txn, name, cookie, addr, "") })
 
 	switch {
 	case errors.Is(err, core.ErrFull): // a full disk must not lock people out
@@ -68,6 +69,19 @@ func (b *Book) Login(ctx context.Context, name, password string, addr netip.Addr
 	b.begin(digest(cookie))
 
 	return cookie, nil
+}
+
+// signIn opens a session of somebody at addr, and clears those that have ended away.
+func (b *Book) signIn(txn core.Txn, name, cookie string, addr netip.Addr, how string) error {
+	if err := endSessions(txn, func(key string, s session) bool { return !b.live(key, &s) }); err != nil {
+		return err
+	}
+
+	if err := b.open(txn, name, cookie); err != nil {
+		return err
+	}
+
+	return b.emit(txn, deed{"account/login", name, "session.create", "user/" + name, "signed in from " + addr.Unmap().String() + how})
 }
 
 // Renew checks the password of whoever a session is of again, and gives the
@@ -84,7 +98,7 @@ func (b *Book) Renew(ctx context.Context, cookie, password string, addr netip.Ad
 		return "", &TooSoon{Wait: wait}
 	}
 
-	if err := b.verify(ctx, who.Name, password); err != nil {
+	if _, err := b.verify(ctx, who.Name, password); err != nil {
 		return "", err
 	}
 
@@ -122,28 +136,26 @@ func (b *Book) Renew(ctx context.Context, cookie, password string, addr netip.Ad
 	return fresh, nil
 }
 
-// verify checks a password; a wrong name and a wrong password look and cost the
-// same.
-func (b *Book) verify(ctx context.Context, name, password string) error {
-	var u user
-
+// verify checks a password and returns whose it is; a wrong name and a wrong password
+// look and cost the same.
+func (b *Book) verify(ctx context.Context, name, password string) (u user, err error) {
 	if clean, err := cleanName(name); err == nil {
 		err := b.ledger.View(ctx, func(r core.Reader) error { return r.Get(core.TableUser, clean, &u) })
 		if err != nil && !isMissing(err) {
-			return fmt.Errorf("reading user: %w", err)
+			return u, fmt.Errorf("reading user: %w", err)
 		}
 	}
 
 	good, err := b.matches(ctx, password[:min(len(password), MaxPassword)], u.Hash)
 	if err != nil {
-		return err
+		return u, err
 	}
 
 	if !good {
-		return core.NewProblem(core.ErrUnauthorized, "account/wrong-password", "Name or password is wrong.")
+		return u, core.NewProblem(core.ErrUnauthorized, "account/wrong-password", "Name or password is wrong.")
 	}
 
-	return nil
+	return u, nil
 }
 
 // ChangePassword sets another password for name, who knows the old one, ends
@@ -153,7 +165,7 @@ func (b *Book) ChangePassword(ctx context.Context, name, old, fresh string) (coo
 		return "", &TooSoon{Wait: wait}
 	}
 
-	if err := b.verify(ctx, name, old); err != nil {
+	if _, err := b.verify(ctx, name, old); err != nil {
 		return "", err
 	}
 

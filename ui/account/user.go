@@ -20,6 +20,8 @@ type user struct {
 	Role      route.Role `json:"role,omitempty"`
 	CreatedAt time.Time  `json:"created_at"`
 	ChangedAt time.Time  `json:"changed_at"` // of the password
+	TOTP      *totp      `json:"totp,omitempty"`
+	NextTOTP  *totp      `json:"next_totp,omitempty"` // drawn and not confirmed yet
 }
 
 // role is the user's. A record from before there were roles is of an
@@ -33,7 +35,11 @@ func (u *user) role() route.Role {
 }
 
 func (u *user) shown() route.User {
-	shown := route.User{Name: u.Name, Role: u.role(), CreatedAt: u.CreatedAt, Active: u.Hash != ""}
+	shown := route.User{Name: u.Name, Role: u.role(), CreatedAt: u.CreatedAt, Active: u.Hash != "", TOTP: u.TOTP.on()}
+	if shown.TOTP {
+		shown.SpareCodes = len(u.TOTP.Spare)
+	}
+
 	if shown.Active {
 		shown.ChangedAt = u.ChangedAt
 	}

@@ -89,6 +89,12 @@ func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
 			if err := txn.Put(core.TableLease, string(lease.MAC), lease); err != nil {
 				return err
 			}
+
+			if scene == Hostile || scene == Failed && i == len(rows)-1 {
+				if err := waived(txn, &rows[i], scene); err != nil {
+					return err
+				}
+			}
 		}
 
 		if err := shared(txn, scene); err != nil {

@@ -23,6 +23,20 @@ func (c *Commands) OverrideWipe(_ context.Context, who string, run core.RunID, s
 	return c.order(who, word, run)
 }
 
+// WaiveFinding is of ui.Commands.
+func (c *Commands) WaiveFinding(_ context.Context, who string, run core.RunID, wish core.WaiverWish) (core.Waiver, error) {
+	_, err := c.order(who, "waive "+wish.Finding+" until "+wish.Until.Format("2006-01-02")+": "+wish.Reason, run)
+
+	return core.Waiver{ID: string(Run), Host: Host, Run: run, Finding: wish.Finding, Reason: wish.Reason, By: who, At: Now(), Until: wish.Until}, err
+}
+
+// WithdrawWaiver is of ui.Commands.
+func (c *Commands) WithdrawWaiver(_ context.Context, who string, host core.MAC, id string) (core.Waiver, error) {
+	_, err := c.order(who, "withdraw "+id+" of "+string(host), "")
+
+	return core.Waiver{ID: id, Host: host}, err
+}
+
 // HoldKey is of ui.Commands.
 func (c *Commands) HoldKey(_ context.Context, who string, run core.RunID) (core.HoldKey, error) {
 	if _, err := c.order(who, "hold-key", run); err != nil {

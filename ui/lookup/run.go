@@ -157,11 +157,35 @@ func Report(r core.Reader, run *core.Run, appliance report.Appliance, now time.T
 
 	in.Checks = firmware.Checks
 
+	if in.Waivers, err = Waivers(r, run.Host); err != nil {
+		return report.Report{}, err
+	}
+
 	if in.Host, err = Host(r, run.Host); err != nil && !errors.Is(err, core.ErrNotFound) {
 		return report.Report{}, fmt.Errorf("reading host %s: %w", run.Host, err)
 	}
 
 	return attached(r, run, report.Build(in))
+}
+
+// Waivers lists those of a host, the oldest first, whether they count or not.
+func Waivers(r core.Reader, host core.MAC) (list []core.Waiver, err error) {
+	err = r.Scan(core.TableWaiver, core.Query{Prefix: core.WaiverKey(host, "")}, func(_ string, decode func(any) error) error {
+		var w core.Waiver
+
+		if err := decode(&w); err != nil {
+			return err
+		}
+
+		list = append(list, w)
+
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the waivers of %s: %w", host, err)
+	}
+
+	return list, nil
 }
 
 // attached gives a report the series that the rules of its run saw.

@@ -51,3 +51,28 @@ func Lines(text string) ([]string, error) {
 
 	return lines, nil
 }
+
+// Path draws a QR code as the data of an SVG path of its dark modules, one unit each,
+// in a square of size by size units with the quiet zone.
+func Path(text string) (data string, size int, err error) {
+	const quiet = 4
+
+	code, err := qr.Encode(text, qr.M, qr.Unicode)
+	if err != nil {
+		return "", 0, fmt.Errorf("drawing a QR code: %w", err)
+	}
+
+	side := code.Bounds().Dx()
+
+	var path strings.Builder
+
+	for y := range side {
+		for x := range side {
+			if code.At(x, y) != color.White {
+				fmt.Fprintf(&path, "M%d %dh1v1h-1z", x+quiet, y+quiet)
+			}
+		}
+	}
+
+	return path.String(), side + 2*quiet, nil
+}

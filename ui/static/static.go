@@ -25,6 +25,20 @@ var appJS []byte
 //go:embed favicon.svg
 var favicon []byte
 
+// The terminal, which only its own page loads: xterm.js and what ties it to a host.
+var (
+	//go:embed xterm/xterm.js
+	xtermJS []byte
+	//go:embed xterm/addon-fit.js
+	xtermFit []byte
+	//go:embed xterm/xterm.css
+	xtermCSS []byte
+	//go:embed xterm/LICENSE
+	xtermLicence string
+	//go:embed terminal.js
+	terminalJS []byte
+)
+
 // File is one file.
 type File struct {
 	Path string // "/static/console.1a2b3c4d.css"
@@ -36,7 +50,12 @@ type File struct {
 // Set is the files by what they are for.
 type Set struct {
 	CSS, JS, Icon File
+
+	Xterm, XtermCSS, Terminal File // of the page with the terminal
 }
+
+// Licences are the notices of what others have written here, by name and version.
+func Licences() map[string]string { return map[string]string{"xterm.js 6.0.0": xtermLicence} }
 
 // Load returns the files.
 func Load() (Set, error) {
@@ -53,13 +72,25 @@ func Load() (Set, error) {
 		return Set{}, err
 	}
 
-	s.Icon, err = file("favicon.svg", "image/svg+xml", favicon)
+	if s.Icon, err = file("favicon.svg", "image/svg+xml", favicon); err != nil {
+		return Set{}, err
+	}
+
+	if s.Xterm, err = file("xterm.js", "text/javascript; charset=utf-8", bytes.Join([][]byte{xtermJS, xtermFit}, []byte("\n"))); err != nil {
+		return Set{}, err
+	}
+
+	if s.XtermCSS, err = file("xterm.css", "text/css; charset=utf-8", xtermCSS); err != nil {
+		return Set{}, err
+	}
+
+	s.Terminal, err = file("terminal.js", "text/javascript; charset=utf-8", terminalJS)
 
 	return s, err
 }
 
 // All returns the files in any order.
-func (s Set) All() []File { return []File{s.CSS, s.JS, s.Icon} }
+func (s Set) All() []File { return []File{s.CSS, s.JS, s.Icon, s.Xterm, s.XtermCSS, s.Terminal} }
 
 // Base is the style that the console shares with the report.
 func Base() string { return string(baseCSS) }

@@ -86,5 +86,9 @@ func inWord(f *core.Finding) string {
 		return "no"
 	}
 
+	if f.Waiver != nil {
+		return "yes, waived"
+	}
+
 	return "yes"
 }

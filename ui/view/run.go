@@ -29,6 +29,9 @@ type Run struct {
 	Key    *core.HoldKey // of the hold, just handed out
 	Fresh  bool          // who looks need not type the password again
 	Reason string        // as it was typed
+	Waive  WaiverForm    // likewise
+
+	Terminal bool // a held host can be opened in the browser
 	// Diagnosis is what is in the way of the boot that it waits for; nil: nothing.
 	Diagnosis *bootdoctor.Diagnosis
 }

@@ -65,6 +65,8 @@ func (e *Env) hostCommand() *cobra.Command {
 		}},
 		{use: "adopt SEEN NAME", short: "Register a machine that was heard on the test network", route: "discovered.adopt", flags: describing(), sheet: hostSheet()},
 		{use: "trust HOST", short: "Trust a quarantined host again; its next claim records its identity anew", route: "hosts.clear-quarantine", sheet: hostSheet()},
+		{use: "waivers HOST", short: "List the findings of a host that somebody bears with, and those that count no more", route: "waivers.list", sheet: waiverSheet("waivers")},
+		{use: "withdraw-waiver HOST WAIVER", short: "End a waiver before its day", route: "waivers.withdraw", done: "withdrawn"},
 		{use: "trace MACHINE", short: "Show what was seen of a machine's last boot", route: "boot-trace.get", sheet: sheet{
 			columns: "mac loader worked cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
 		}},

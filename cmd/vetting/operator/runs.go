@@ -11,7 +11,11 @@ func stageSheet() sheet {
 }
 
 func findingSheet(at string) sheet {
-	return sheet{list: at, columns: "severity code stage title part=part.slot serial=part.serial evidence next", name: "code"}
+	return sheet{list: at, columns: "severity code stage title part=part.slot serial=part.serial evidence next id", name: "code"}
+}
+
+func waiverSheet(at string) sheet {
+	return sheet{list: at, columns: "id code stage title part=part.slot serial=part.serial by until=until|time holds reason", name: "id"}
 }
 
 func runSheet() sheet {
@@ -44,6 +48,16 @@ func (e *Env) runCommand() *cobra.Command {
 				{"disk", "serials", list, "serial of an armed disk"},
 				{"reason", "reason", text, "why the data may go; it stands on the report"},
 			},
+		},
+		{
+			use: "waive RUN FINDING", route: "runs.waive",
+			short:   "Bear with one finding of a held run until a day; no verdict changes, and every report that has the finding says so",
+			example: "  vetting run waive rack3-u17 smart/old-disk --reason 'goes to the test bench' --until 30d",
+			flags: []field{
+				{"reason", "reason", text, "why it is borne with; it stands on the report"},
+				{"until", "until", text, "a day (2026-12-31, to its end in UTC), a time, or how long from now (30d, 12h)"},
+			},
+			sheet: waiverSheet(""),
 		},
 		{use: "stages RUN", short: "Show the stages of a run", route: "runs.stages", sheet: stageSheet()},
 		{use: "diffs RUN", short: "Show where expected spec and machine differ", route: "runs.spec-diffs", sheet: sheet{

@@ -31,16 +31,17 @@ func (e *Env) notifyCommand() *cobra.Command {
 }
 
 func (e *Env) userCommand() *cobra.Command {
-	one := sheet{columns: "name role active created=created_at|time changed=changed_at|time link=setup_url", name: "name"}
+	one := sheet{columns: "name role active totp created=created_at|time changed=changed_at|time link=setup_url", name: "name"}
 	role := []field{{"role", "role", text, "viewer, operator or admin"}}
 
 	return e.group("user", "The people who may sign in",
 		verb{use: "list", aliases: []string{"ls"}, short: "List them", route: "users.list", sheet: sheet{
-			list: "users", columns: "name role active created=created_at|time changed=changed_at|time", name: "name",
+			list: "users", columns: "name role active totp created=created_at|time changed=changed_at|time", name: "name",
 		}},
 		verb{use: "add NAME", short: "Make a user; they set their password by the one-time link", route: "users.create", flags: role, sheet: one},
 		verb{use: "set USER", short: "Give a user another role; it counts at once", route: "users.update", flags: role, sheet: one},
 		verb{use: "invite USER", short: "Make a one-time link that sets the user's password anew", route: "users.invite", sheet: one},
+		verb{use: "reset-totp USER", short: "Take the second factor of a user away, who has lost it", route: "users.reset-totp", sheet: one},
 		verb{use: "rm USER…", short: "Remove users; their sessions end", route: "users.delete", done: "removed"},
 	)
 }

@@ -207,8 +207,13 @@ func readme(r *report.Report, said []string) []byte {
 
 		say("\n%s: %s [%s]", strings.ToUpper(text.Line(f.Severity)), text.Line(f.Title), text.Line(f.Code))
 
+		waived := ""
+		if f.Waiver != nil {
+			waived = f.Waiver.Words()
+		}
+
 		for _, row := range [][2]string{
-			{"part", f.Part.Kind}, {"slot", f.Part.Slot}, {"model", f.Part.Model}, {"serial", f.Part.Serial}, {"evidence", f.Evidence}, {"next", f.Next},
+			{"part", f.Part.Kind}, {"slot", f.Part.Slot}, {"model", f.Part.Model}, {"serial", f.Part.Serial}, {"evidence", f.Evidence}, {"next", f.Next}, {"waived", waived},
 		} {
 			if value := text.Line(text.Block(row[1])); value != "" {
 				say("  %-9s%s", row[0], value)

@@ -35,7 +35,7 @@ type line struct {
 }
 
 // CSV writes the report as one table: a row for the verdict, each thing that was not
-// tested, each stage and its steps, finding, part, firmware, difference from the spec,
+// tested, each stage and its steps, finding, waiver, part, firmware, difference from the spec,
 // series and piece of software. A cell that a spreadsheet would compute gets a quote.
 func CSV(w io.Writer, r *report.Report) error {
 	out := csv.NewWriter(w)
@@ -82,6 +82,10 @@ func linesOf(r *report.Report) []line {
 		all = append(all, line{
 			record: "finding", stage: string(f.Stage), name: f.Code, part: f.Part, severity: string(f.Severity), text: f.Title + ": " + f.Evidence, next: f.Next,
 		})
+
+		if f.Waiver != nil {
+			all = append(all, line{record: "waiver", stage: string(f.Stage), name: f.Code, part: f.Part, severity: string(f.Severity), text: f.Waiver.Words()})
+		}
 	}
 
 	for i := range r.Stages {

@@ -41,5 +41,9 @@ func sentence(f *core.Finding) string {
 		said += " Next: " + text.Block(f.Next)
 	}
 
+	if f.Waiver != nil {
+		said += " Waived " + text.Block(f.Waiver.Words())
+	}
+
 	return said
 }

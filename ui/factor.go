@@ -1,0 +1,148 @@
+package ui
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"vetting/core"
+	"vetting/ui/qr"
+	"vetting/ui/view"
+)
+
+// factorPages registers what people do with their own second factor.
+func (u *UI) factorPages(read fiber.Handler) {
+	u.app.Post("/settings/totp", read, u.beginFactor)
+	u.app.Post("/settings/totp/confirm", read, u.confirmFactor)
+	u.app.Post("/settings/totp/codes", read, u.spareCodes)
+	u.app.Post("/settings/totp/off", read, u.dropFactor)
+}
+
+// issuer is what an authenticator shows beside the name.
+func (u *UI) issuer() string {
+	if u.cfg.Appliance.Name == "" {
+		return "vetting"
+	}
+
+	return "vetting " + u.cfg.Appliance.Name
+}
+
+// readFactor looks how the second factor of whoever asks stands.
+func (u *UI) readFactor(c *fiber.Ctx, page *view.Settings) error {
+	page.Fresh = u.fresh(c)
+
+	if caller(c).Session == "" {
+		return nil
+	}
+
+	known, err := u.user(c, caller(c).Name)
+	if err != nil {
+		return err
+	}
+
+	page.Factor.On, page.Factor.Left = known.TOTP, known.SpareCodes
+
+	return nil
+}
+
+// mayFactor refuses programs, and people whose password was typed too long ago.
+func (u *UI) mayFactor(c *fiber.Ctx) error {
+	if caller(c).Session == "" {
+		return core.NewProblem(core.ErrRefused, "account/no-session", "Sign in with a password to set up a second factor.")
+	}
+
+	return u.mustBeFresh(c, c.FormValue("password"))
+}
+
+// beginFactor draws a second factor and shows it, to be confirmed with a code.
+func (u *UI) beginFactor(c *fiber.Ctx) error {
+	if err := u.mayFactor(c); err != nil {
+		return u.refusedFactor(c, err)
+	}
+
+	if _, err := u.book.BeginTOTP(c.UserContext(), caller(c).Name, u.issuer()); err != nil {
+		return u.refusedFactor(c, err)
+	}
+
+	return u.showEnrolment(c, nil)
+}
+
+// showEnrolment shows the second factor that waits for a code.
+func (u *UI) showEnrolment(c *fiber.Ctx, why error) error {
+	page := &view.Settings{}
+
+	e, waits, err := u.book.PendingTOTP(c.UserContext(), caller(c).Name, u.issuer())
+	if err != nil {
+		return err
+	}
+
+	if waits {
+		page.Factor.Secret = e.Secret
+		if page.Factor.Path, page.Factor.Size, err = qr.Path(e.URI); err != nil {
+			return err
+		}
+	}
+
+	return u.showSettings(c, page, why)
+}
+
+func (u *UI) confirmFactor(c *fiber.Ctx) error {
+	if caller(c).Session == "" {
+		return u.mayFactor(c)
+	}
+
+	codes, err := u.book.ConfirmTOTP(c.UserContext(), caller(c).Name, c.FormValue("code"))
+	if err != nil {
+		return u.showEnrolment(c, err)
+	}
+
+	return u.showSettings(c, &view.Settings{Factor: view.Factor{Codes: codes}}, nil)
+}
+
+func (u *UI) spareCodes(c *fiber.Ctx) error {
+	if err := u.mayFactor(c); err != nil {
+		return u.refusedFactor(c, err)
+	}
+
+	codes, err := u.book.NewSpareCodes(c.UserContext(), caller(c).Name)
+	if err != nil {
+		return u.refusedFactor(c, err)
+	}
+
+	return u.showSettings(c, &view.Settings{Factor: view.Factor{Codes: codes}}, nil)
+}
+
+func (u *UI) dropFactor(c *fiber.Ctx) error {
+	if err := u.mayFactor(c); err != nil {
+		return u.refusedFactor(c, err)
+	}
+
+	if _, err := u.book.ResetTOTP(c.UserContext(), caller(c).Name, caller(c).Name); err != nil {
+		return u.refusedFactor(c, err)
+	}
+
+	return c.Redirect("/settings?done=totp-off", http.StatusSeeOther)
+}
+
+// refusedFactor explains on the page what cannot be done.
+func (u *UI) refusedFactor(c *fiber.Ctx, err error) error {
+	if errors.Is(err, core.ErrRefused) || errors.Is(err, core.ErrConflict) {
+		return u.showSettings(c, &view.Settings{}, err)
+	}
+
+	return err
+}
+
+// removeFactor takes the second factor of somebody else away, on the page of people.
+func (u *UI) removeFactor(c *fiber.Ctx) error {
+	_, err := u.book.ResetTOTP(c.UserContext(), caller(c).Name, param(c, "name"))
+
+	return u.afterPeople(c, "saved", err)
+}
+
+func (u *UI) resetFactor(c *fiber.Ctx) error {
+	changed, err := u.book.ResetTOTP(c.UserContext(), caller(c).Name, param(c, "name"))
+
+	return shown(c, http.StatusOK, changed, err)
+}

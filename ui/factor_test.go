@@ -1,0 +1,132 @@
+package ui_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"vetting/core/route"
+	"vetting/ui"
+	"vetting/ui/canned"
+)
+
+// authenticator makes codes as a phone does.
+type authenticator []byte
+
+func (a authenticator) at(moment time.Time) string {
+	mac := hmac.New(sha1.New, a)
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(moment.Unix()/30)))
+	sum := mac.Sum(nil)
+	low := sum[19] & 15
+
+	return fmt.Sprintf("%06d", (binary.BigEndian.Uint32(sum[low:])&0x7fffffff)%1000000)
+}
+
+var (
+	typedIn  = regexp.MustCompile(`Or type it in: <span class="mono">([A-Z2-7 ]+)</span>`)
+	spareOf  = regexp.MustCompile(`[A-Z2-7]{4}(-[A-Z2-7]{4}){3}`)
+	ticketOf = regexp.MustCompile(`name="ticket" value="([^"]+)"`)
+)
+
+// From the page Settings to a login that asks for a code, and to an administrator who
+// takes it away.
+func TestASecondFactorFromSettingsToLogin(t *testing.T) {
+	t.Parallel()
+
+	now := canned.Now()
+	b := open(t, canned.Full, func(cfg *ui.Config) { random(cfg); cfg.Now = func() time.Time { return now } })
+	admin := b.signIn()
+	cookie := b.member("otto", route.Viewer)
+	post := func(path, cookie string, pairs ...string) answer {
+		now = now.Add(time.Second)
+
+		return b.ask("POST", path, form(pairs...), "Cookie", cookie, "Sec-Fetch-Site", ours)
+	}
+
+	now = now.Add(10 * time.Minute)
+
+	if got := post("/settings/totp", cookie); got.status != http.StatusForbidden || strings.Contains(got.body, "<svg class=\"qr\"") {
+		t.Errorf("without a fresh password: %d", got.status)
+	}
+
+	began := post("/settings/totp", cookie, "password", password)
+	if began.status != http.StatusOK || !strings.Contains(began.body, `<svg class="qr"`) {
+		t.Fatalf("setting it up: %d %s", began.status, began.body)
+	}
+
+	cookie, _, _ = strings.Cut(began.header.Get("Set-Cookie"), ";")
+
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(typedIn.FindStringSubmatch(began.body)[1], " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	phone := authenticator(key)
+
+	if got := post("/settings/totp/confirm", cookie, "code", "000000"); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, `<svg class="qr"`) {
+		t.Errorf("a wrong code: %d, and the QR code is gone", got.status)
+	}
+
+	on := post("/settings/totp/confirm", cookie, "code", phone.at(now.Add(time.Second)))
+
+	spare := spareOf.FindAllStringSubmatch(on.body, -1)
+	if on.status != http.StatusOK || len(spare) != 10 || !strings.Contains(on.body, "10 recovery codes are left") {
+		t.Fatalf("turning it on: %d, %d codes", on.status, len(spare))
+	}
+
+	now = now.Add(time.Minute)
+
+	asked := post("/login", "", "name", "otto", "password", password, "next", "/hosts")
+	if asked.status != http.StatusOK || asked.header.Get("Set-Cookie") != "" || !strings.Contains(asked.body, `autocomplete="one-time-code"`) {
+		t.Fatalf("the password alone: %d %q", asked.status, asked.header.Get("Set-Cookie"))
+	}
+
+	ticket := ticketOf.FindStringSubmatch(asked.body)[1]
+	if got := post("/login", "", "ticket", ticket, "name", "otto", "code", "000000", "next", "/hosts"); got.status != http.StatusUnauthorized || !strings.Contains(got.body, ticket) {
+		t.Errorf("a wrong code: %d", got.status)
+	}
+
+	code := phone.at(now.Add(time.Second))
+
+	in := post("/login", "", "ticket", ticket, "name", "otto", "code", code, "next", "/hosts")
+	if in.status != http.StatusSeeOther || in.header.Get("Location") != "/hosts" || in.header.Get("Set-Cookie") == "" {
+		t.Fatalf("the right code: %d", in.status)
+	}
+
+	asked = post("/login", "", "name", "otto", "password", password)
+	if got := post("/login", "", "ticket", ticketOf.FindStringSubmatch(asked.body)[1], "code", code); got.status != http.StatusUnauthorized {
+		t.Errorf("the same code again: %d", got.status)
+	}
+
+	if got := post("/login", "", "ticket", "nonsense", "name", "otto", "code", code); got.status != http.StatusUnauthorized || !strings.Contains(got.body, `type="password"`) {
+		t.Errorf("a ticket of nobody: %d", got.status)
+	}
+
+	// Only an administrator takes it away, and that is written down.
+	if got := post("/people/otto/reset-totp", cookie); got.status != http.StatusForbidden {
+		t.Errorf("a viewer takes a second factor away: %d", got.status)
+	}
+
+	if got := b.ask("GET", "/people", "", "Cookie", admin); !strings.Contains(got.body, "/people/otto/reset-totp") {
+		t.Error("the page of people does not show it")
+	}
+
+	if got := b.ask("POST", "/api/v1/users/otto/reset-totp", "", "Authorization", "Bearer "+b.token("admin")); got.status != http.StatusOK || !strings.Contains(got.body, `"totp":false`) {
+		t.Errorf("by the API: %d %s", got.status, got.body)
+	}
+
+	if got := post("/login", "", "name", "otto", "password", password); got.status != http.StatusSeeOther {
+		t.Errorf("afterwards the password alone: %d", got.status)
+	}
+
+	if got := b.ask("GET", "/api/v1/audit?action=user.totp", "", "Authorization", "Bearer "+b.token("admin")); !strings.Contains(got.body, "took the second factor of otto away") || !strings.Contains(got.body, "turned the second factor of otto on") {
+		t.Errorf("the audit trail: %s", got.body)
+	}
+}
