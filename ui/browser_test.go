@@ -158,10 +158,6 @@ func TestEveryPageOnAPhone(t *testing.T) {
 // phonePages are those that people open, in all the looks that they have.
 func phonePages() map[string]string {
 	all := pages()
-	for _, paper := range []string{"batch", "compare"} { // made for paper and wide screens
-		delete(all, paper)
-	}
-
 	all["list"], all["elevation"], all["groups"], all["nothing fits"] = "/?look=list", "/?look=elevation", "/?group=model", "/?q=nowhere"
 
 	return all

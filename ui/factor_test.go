@@ -12,6 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
 	"vetting/core/route"
 	"vetting/ui"
 	"vetting/ui/canned"
@@ -129,4 +133,56 @@ func TestASecondFactorFromSettingsToLogin(t *testing.T) {
 	if got := b.ask("GET", "/api/v1/audit?action=user.totp", "", "Authorization", "Bearer "+b.token("admin")); !strings.Contains(got.body, "took the second factor of otto away") || !strings.Contains(got.body, "turned the second factor of otto on") {
 		t.Errorf("the audit trail: %s", got.body)
 	}
+}
+
+// The pages of a second factor on the narrowest phone, in light and dark: nothing has to
+// be scrolled sideways, nobody is kept out, and the policy keeps nothing from working.
+func TestASecondFactorInTheBrowser(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, func(cfg *ui.Config) { random(cfg); cfg.Now = time.Now })
+	b.signIn()
+	name, value, _ := strings.Cut(b.member("otto", route.Viewer), "=")
+	base, _ := b.listen()
+	tab := surf(t, "")
+
+	fits := func(page string) {
+		t.Helper()
+
+		for _, scheme := range []string{"light", "dark"} {
+			do(t, tab, dressed(scheme))
+			look(t, tab, page+" in "+scheme, `{resultTypes: ["violations"], preload: false}`)
+		}
+
+		if wide := told[int](t, tab, "document.documentElement.scrollWidth"); wide > 360 {
+			t.Errorf("%s is %d pixels wide: %s", page, wide, told[string](t, tab, widest))
+		}
+
+		if all := told[[]string](t, tab, "window.__noted"); len(all) > 0 {
+			t.Errorf("%s: %v", page, all)
+		}
+	}
+
+	do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), network.SetCookie(name, value).WithURL(base), emulation.SetDeviceMetricsOverride(360, 740, 2, true),
+		chromedp.Navigate(base+"/settings"), chromedp.Click("#factor button.pri"))
+	become(t, tab, "the QR code", `document.querySelector("svg.qr")`)
+	fits("the enrolment")
+
+	secret := strings.ReplaceAll(told[string](t, tab, `document.querySelector("#factor .mut .mono").textContent`), " ", "")
+
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	do(t, tab, chromedp.SendKeys("#totp-code", authenticator(key).at(time.Now())), chromedp.Click("#factor button.pri"))
+	become(t, tab, "the recovery codes", `document.querySelector("#factor .secret")`)
+	fits("the recovery codes")
+
+	do(t, tab, network.ClearBrowserCookies(), chromedp.Navigate(base+"/login"), chromedp.SendKeys("#name", "otto"), chromedp.SendKeys("#password", password), chromedp.Click("button.pri"))
+	become(t, tab, "the question for a code", `document.activeElement.id === "code"`)
+	fits("the question for a code")
+
+	do(t, tab, chromedp.SendKeys("#code", authenticator(key).at(time.Now().Add(30*time.Second))), chromedp.Click("button.pri"))
+	become(t, tab, "the rack", `location.pathname === "/" && document.querySelector("header.top")`)
 }

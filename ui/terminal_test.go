@@ -361,7 +361,7 @@ func TestATerminalInTheBrowser(t *testing.T) {
 
 	do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), network.SetCookie(name, value).WithURL(c.base),
 		emulation.SetDeviceMetricsOverride(1200, 900, 1, false), chromedp.Navigate(c.base+"/runs/"+string(held)), chromedp.Click("#open-terminal"))
-	become(t, tab, "the terminal", `document.querySelector("#terminal-state")?.textContent.startsWith("connected: what you type")`)
+	become(t, tab, "the terminal", `document.querySelector("#terminal-state")?.textContent.startsWith("connected: what you type") && !document.querySelector("#terminal-again").checkVisibility()`)
 	do(t, tab, strokes("echo seen$((40+2))\r"))
 	become(t, tab, "the answer of the host", `document.querySelector(".xterm-rows").textContent.includes("seen42")`)
 	look(t, tab, "terminal", `{resultTypes: ["violations"], preload: false}`)
@@ -378,5 +378,5 @@ func TestATerminalInTheBrowser(t *testing.T) {
 	}
 
 	c.alter(func(run *core.Run) { run.State = core.StateReleased })
-	become(t, tab, "the end of the hold", `document.querySelector("#terminal-state").textContent === "closed: the run is in Released" && !document.querySelector("#terminal-again").hidden`)
+	become(t, tab, "the end of the hold", `document.querySelector("#terminal-state").textContent === "closed: the run is in Released" && document.querySelector("#terminal-again").checkVisibility()`)
 }

@@ -24,7 +24,14 @@
   const fit = new FitAddon.FitAddon();
   term.loadAddon(fit);
   term.open(box);
-  fit.fit();
+
+  // For a moment a box can be nearly nothing wide, and what stands in the cursor's line
+  // beyond the new edge is lost: a size that nobody could read is none.
+  const adapt = () => {
+    const now = fit.proposeDimensions();
+    if (now && now.cols >= 20 && now.rows >= 4) fit.fit();
+  };
+  adapt();
 
   const scheme = location.protocol === "https:" ? "wss://" : "ws://";
   const line = new WebSocket(scheme + location.host + box.dataset.socket + "&cols=" + term.cols + "&rows=" + term.rows);
@@ -57,5 +64,5 @@
   term.onData(typed => { if (open() && types) pieces(text.encode(typed)); });
   term.onBinary(typed => { if (open() && types) pieces(Uint8Array.from(typed, c => c.charCodeAt(0))); });
   term.onResize(size);
-  new ResizeObserver(() => fit.fit()).observe(box);
+  new ResizeObserver(adapt).observe(box);
 })();
