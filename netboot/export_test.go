@@ -12,6 +12,7 @@ import (
 	"vetting/core"
 	"vetting/netboot/nic"
 	"vetting/netboot/rogue"
+	"vetting/netboot/tftp"
 )
 
 // SearchWith makes s search with another's search, and ask after addresses with
@@ -61,6 +62,19 @@ func (s *Server) AnswerDHCP(packet []byte, now time.Time) []byte {
 
 // AnswerHTTP answers a boot HTTP request.
 func (s *Server) AnswerHTTP(ctx context.Context, c *fasthttp.RequestCtx) { s.http.Answer(ctx, c) }
+
+// Load reads the leases.
+func (s *Server) Load(ctx context.Context) error { return s.dhcp.Load(ctx) }
+
+// ServeTFTP answers what arrives on conn; transfers go over what dial opens.
+func (s *Server) ServeTFTP(ctx context.Context, conn tftp.Socket, dial func(ctx context.Context, to netip.AddrPort) (net.Conn, error)) error {
+	return tftp.New(tftp.Config{
+		Self: s.cfg.Prefix.Addr(), Lookup: s.loader, Dial: dial, Witness: s.cfg.Witness, Log: s.cfg.Log,
+	}).Serve(ctx, conn)
+}
+
+// ServeHTTP answers boot HTTP on a listener.
+func (s *Server) ServeHTTP(ctx context.Context, ln net.Listener) error { return s.http.Serve(ctx, ln) }
 
 // LookupTFTP finds a file for the machine at addr, and has it begun.
 func (s *Server) LookupTFTP(ctx context.Context, addr netip.Addr, name string) (content []byte, known bool, err error) {

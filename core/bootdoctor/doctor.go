@@ -47,6 +47,7 @@ type visit struct {
 	file               string         // of the image, that moved last
 	kinds              map[core.ClientKind]bool
 	loader             string
+	started            bool // it has asked for a script beside itself
 	after              bool // the firmware asked again right after the boot program was sent
 
 	home, own, over, rival bool
@@ -191,12 +192,23 @@ func (v *visit) choice(s *core.BootStep) {
 	}
 }
 
+// autoexec is the script that an EFI iPXE looks for beside itself, before it asks for an
+// address of its own.
+const autoexec = "autoexec.ipxe"
+
 // boots is a boot program on its way.
 func (v *visit) boots(s *core.BootStep) {
 	v.fetched = s.Time
 
+	if strings.HasPrefix(s.Detail, autoexec) { // asked for by iPXE, which runs then
+		v.loaded, v.started, v.after = s.Time, true, false
+
+		return
+	}
+
 	if s.Share == 100 || s.Kind == "tftp" {
-		v.loaded, v.loader, v.broken, v.probes = s.Time, s.Detail, 0, 0
+		v.loaded, v.broken, v.probes, v.after = s.Time, 0, 0, false // another one may be what it takes
+		v.loader, _, _ = strings.Cut(s.Detail, " ")
 	}
 }
 
@@ -280,11 +292,15 @@ func (v *visit) fetching(now time.Time) (code, evidence string) {
 	case v.after:
 		return problem.DoctorLoaderRefused, fmt.Sprintf("%s was sent until %s; the firmware asked for an address again at %s", v.loader, clock(v.loaded), clock(v.asked))
 	case !v.loaded.IsZero() && now.Sub(v.loaded) > loaderTime:
+		if v.started {
+			return problem.DoctorLoaderSilent, fmt.Sprintf("%s was sent, started and asked for %s at %s, and was not heard since", v.loader, autoexec, clock(v.loaded))
+		}
+
 		return problem.DoctorLoaderSilent, fmt.Sprintf("%s was sent until %s", v.loader, clock(v.loaded))
 	case !v.loaded.IsZero():
 		return "", passed
-	case v.broken > 1:
-		return problem.DoctorTransferFails, fmt.Sprintf("%d transfers broke off, the last: %s", v.broken, v.failed)
+	case v.broken > 1, v.broken > 0 && now.Sub(v.last.Time) > fetchTime: // EDK2 tries once, and goes on to its next way
+		return problem.DoctorTransferFails, fmt.Sprintf("transfers that broke off: %d, the last: %s", v.broken, v.failed)
 	case v.probes > 0 && now.Sub(v.last.Time) > fetchTime:
 		return problem.DoctorProbeOnly, fmt.Sprintf("it asked %d times, last at %s", v.probes, clock(v.last.Time))
 	}

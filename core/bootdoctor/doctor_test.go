@@ -109,6 +109,7 @@ func TestEachStandstillHasItsCause(t *testing.T) {
 		"an address and no file":              {lease("0s", "uefi"), "16s", problem.DoctorNothingFetched, ""},
 		"a question for the size alone":       {join(lease("0s", "uefi"), []string{"1s uefi tftp-probe snponly.efi"}), "16s", problem.DoctorProbeOnly, ""},
 		"transfers that break off":            {join(lease("0s", "bios"), []string{"6s bios tftp-failed undionly.kpxe after 5s: no answer to block 1", "12s bios tftp-failed undionly.kpxe after 5s: no answer to block 1"}), "1s", problem.DoctorTransferFails, "block 1"},
+		"a transfer that breaks off once":     {join(lease("0s", "uefi"), []string{"1s uefi tftp-probe snponly.efi", "8s uefi tftp-failed snponly.efi after 6s: the client fell silent"}), "16s", problem.DoctorTransferFails, "broke off: 1"},
 		"a boot program that freezes":         {uefi, "61s", problem.DoctorLoaderSilent, "snponly.efi"},
 		"a boot program that is refused":      {join(uefi, []string{"4s http discover", "4s http offer"}), "1s", problem.DoctorLoaderRefused, "snponly.efi"},
 		"a boot program without an address":   {join(uefi, []string{"5s ipxe discover", "6s ipxe discover", "8s ipxe discover", "12s ipxe discover"}), "1s", problem.DoctorLoaderUnheard, "4 times"},

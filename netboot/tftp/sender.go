@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,7 @@ var errProbe = errors.New("size probe")
 // sender sends one file to one client, on a socket of its own (the server's TID).
 // It is used by one goroutine.
 type sender struct {
-	conn  *net.UDPConn // connected: hears the client alone
+	conn  net.Conn // hears the client alone
 	file  *File
 	terms terms
 	stuck func() // told once when the first block is not acknowledged for a while; may be nil
@@ -47,7 +48,7 @@ type sender struct {
 	pace   pacer
 }
 
-func newSender(conn *net.UDPConn, file *File, t terms) *sender {
+func newSender(conn net.Conn, file *File, t terms) *sender {
 	size := 4 + t.block
 	s := &sender{
 		conn: conn, file: file, terms: t, last: int(file.Size)/t.block + 1, nudged: -1, pace: pacer{wait: firstWait},
@@ -61,7 +62,12 @@ func newSender(conn *net.UDPConn, file *File, t terms) *sender {
 // cut has the kernel cut what is sent into datagrams of size bytes (UDP_SEGMENT,
 // udp(7)), so that a window costs one system call; 0: no more.
 func (s *sender) cut(size int) {
-	raw, err := s.conn.SyscallConn()
+	conn, ok := s.conn.(syscall.Conn)
+	if !ok {
+		return
+	}
+
+	raw, err := conn.SyscallConn()
 	if err == nil {
 		err = nic.Set(raw, unix.SOL_UDP, unix.UDP_SEGMENT, size)
 	}

@@ -64,9 +64,18 @@ type Config struct {
 	// Lookup returns the file that the machine at addr may have under a canonical
 	// name; nil: it is not found. known is false when nothing at all may be said to
 	// that address.
-	Lookup  func(addr netip.Addr, name string) (file *File, client core.BootClient, known bool)
+	Lookup func(addr netip.Addr, name string) (file *File, client core.BootClient, known bool)
+	// Dial opens what a transfer goes over; nil: a socket on the server's card.
+	Dial    func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	Witness Witness
 	Log     *slog.Logger
+}
+
+// Socket is where requests arrive: a *net.UDPConn, or what stands in for one.
+type Socket interface {
+	net.PacketConn
+	ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error)
+	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (n int, err error)
 }
 
 // Server sends files. Safe for concurrent use.
@@ -101,7 +110,7 @@ func (s *Server) Listen(ctx context.Context) (*net.UDPConn, error) {
 }
 
 // Serve answers what arrives on conn until ctx ends, and closes conn.
-func (s *Server) Serve(ctx context.Context, conn *net.UDPConn) error {
+func (s *Server) Serve(ctx context.Context, conn Socket) error {
 	group, ctx := errgroup.WithContext(ctx)
 	text := newText(conn)
 	slow := s.pinServer(text)
@@ -128,7 +137,7 @@ func (s *Server) Serve(ctx context.Context, conn *net.UDPConn) error {
 	return err
 }
 
-func (s *Server) receive(ctx context.Context, conn *net.UDPConn, text *text, group *errgroup.Group) error {
+func (s *Server) receive(ctx context.Context, conn Socket, text *text, group *errgroup.Group) error {
 	buf := make([]byte, 2048)
 
 	for {
@@ -154,7 +163,7 @@ func (s *Server) guarded(packet []byte, do func()) {
 }
 
 // request answers one packet on port 69. Strangers hear nothing.
-func (s *Server) request(ctx context.Context, conn *net.UDPConn, text *text, group *errgroup.Group, packet []byte, from netip.AddrPort) {
+func (s *Server) request(ctx context.Context, conn Socket, text *text, group *errgroup.Group, packet []byte, from netip.AddrPort) {
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	reply := s.open(packet, from, func(job job) {
 		if job.request.Text {
@@ -284,6 +293,37 @@ func (s *Server) transfer(ctx context.Context, j job) {
 
 // deliver sends the file on a socket of its own and says by which terms.
 func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
+	dial := s.cfg.Dial
+	if dial == nil {
+		dial = s.dial
+	}
+
+	conn, err := dial(ctx, j.from)
+	if err != nil {
+		return "", fmt.Errorf("opening a socket for %s: %w", j.from, err)
+	}
+
+	if j.file.Begin != nil {
+		if err := j.file.Begin(ctx); err != nil {
+			_, _ = conn.Write(refusal(errUndefined, "this file cannot be given now"))
+
+			return "", errors.Join(err, ended(conn.Close()))
+		}
+	}
+
+	sender := newSender(conn, j.file, agree(j.request.Options, int(j.file.Size), s.most(j.from.Addr())))
+	sender.stuck = func() { s.narrower(j.from.Addr(), sender.terms.block) }
+	err = errors.Join(sender.run(ctx), ended(conn.Close()))
+
+	if err == nil {
+		s.through(j.from.Addr(), sender.terms.block)
+	}
+
+	return fmt.Sprintf("block size %d, window %d, %d packets", sender.terms.block, sender.terms.window, sender.sent), err
+}
+
+// dial opens a socket on the server's card that hears one client alone.
+func (s *Server) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	dialer := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.cfg.Self, 0))}
 	if s.cfg.Interface != "" {
 		dialer.Control = nic.Bind(s.cfg.Interface)
@@ -294,33 +334,7 @@ func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
 		network = "udp6"
 	}
 
-	conn, err := dialer.DialContext(ctx, network, j.from.String())
-	if err != nil {
-		return "", fmt.Errorf("opening a socket for %s: %w", j.from, err)
-	}
-
-	udp, ok := conn.(*net.UDPConn)
-	if !ok {
-		return "", errors.Join(fmt.Errorf("opening a socket for %s: got a %T", j.from, conn), conn.Close())
-	}
-
-	if j.file.Begin != nil {
-		if err := j.file.Begin(ctx); err != nil {
-			_, _ = udp.Write(refusal(errUndefined, "this file cannot be given now"))
-
-			return "", errors.Join(err, ended(udp.Close()))
-		}
-	}
-
-	sender := newSender(udp, j.file, agree(j.request.Options, int(j.file.Size), s.most(j.from.Addr())))
-	sender.stuck = func() { s.narrower(j.from.Addr(), sender.terms.block) }
-	err = errors.Join(sender.run(ctx), ended(conn.Close()))
-
-	if err == nil {
-		s.through(j.from.Addr(), sender.terms.block)
-	}
-
-	return fmt.Sprintf("block size %d, window %d, %d packets", sender.terms.block, sender.terms.window, sender.sent), err
+	return dialer.DialContext(ctx, network, to.String())
 }
 
 // widths are the block sizes tried in turn where the first block of a larger size

@@ -9,7 +9,7 @@ import (
 // text is the connection that pin/tftp reads from: granted text-mode requests
 // in place of what arrives on the socket. Safe for concurrent use.
 type text struct {
-	*net.UDPConn
+	Socket
 
 	queue chan netip.AddrPort
 
@@ -17,8 +17,8 @@ type text struct {
 	jobs map[netip.AddrPort]job
 }
 
-func newText(conn *net.UDPConn) *text {
-	return &text{UDPConn: conn, queue: make(chan netip.AddrPort, total), jobs: map[netip.AddrPort]job{}}
+func newText(conn Socket) *text {
+	return &text{Socket: conn, queue: make(chan netip.AddrPort, total), jobs: map[netip.AddrPort]job{}}
 }
 
 // pass hands a granted job over. There is room: no more jobs are granted at once.

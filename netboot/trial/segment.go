@@ -105,7 +105,10 @@ func build(home int) error {
 	}
 
 	for _, link := range []netlink.Link{hub, cable, machine} {
-		if err := netlink.LinkAdd(link); err != nil {
+		switch err := netlink.LinkAdd(link); {
+		case link == machine && errors.Is(err, os.ErrPermission):
+			return fmt.Errorf("opening /dev/net/tun for the machine, which takes root here: %w", err)
+		case err != nil:
 			return fmt.Errorf("adding %s: %w", link.Attrs().Name, err)
 		}
 	}

@@ -67,10 +67,14 @@ func (r Recorder) sizes() error {
 	}
 	defer file.Close() //nolint:errcheck // every write is looked at
 
-	for name, source := range map[string]string{
-		"vmlinuz": "kernel", "base.cpio.zst": "base.cpio.zst", "modules.cpio": "modules.cpio", "undionly.kpxe": "undionly.kpxe", "ipxe.pxe": "ipxe.pxe",
-		"snponly.efi": "snponly.efi", "ipxe.efi": "ipxe.efi", "shimx64.efi": "shimx64.efi", "grubx64.efi": "grubx64.efi",
+	for _, name := range []string{
+		"base.cpio.zst", "grubx64.efi", "ipxe.efi", "ipxe.pxe", "modules.cpio", "shimx64.efi", "snponly.efi", "undionly.kpxe", "vmlinuz",
 	} {
+		source := name
+		if name == "vmlinuz" {
+			source = "kernel"
+		}
+
 		info, err := os.Stat(filepath.Join(r.Blobs, source))
 		if err == nil {
 			_, err = fmt.Fprintln(file, name, info.Size())
