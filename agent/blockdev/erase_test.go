@@ -38,6 +38,8 @@ type drive struct {
 	ends   int                // polls until a sanitize ends
 	status uint16             // … with this status
 	takes  time.Duration      // how long a format takes
+	notes  []blockdev.Erasure // what was kept of it
+	asked  int                // how often it was asked how a format stands
 }
 
 func (d *drive) controller() []byte {
@@ -173,7 +175,9 @@ func erase(t *testing.T, change func(w *erasing)) (d *drive, how string, told []
 
 	change(w)
 
-	how, err = device.Erase(t.Context(), func(done float64) { told = append(told, done) })
+	how, err = device.Erase(t.Context(), blockdev.Progress{
+		Note: func(e blockdev.Erasure) { d.notes = append(d.notes, e) }, Told: func(done float64) { told = append(told, done) },
+	})
 
 	return d, how, told, err
 }
@@ -305,7 +309,7 @@ func TestASanitizeThatIsLeft(t *testing.T) {
 
 		ctx, stop := context.WithCancel(t.Context())
 
-		if _, err := device.Erase(ctx, func(float64) { stop() }); !errors.Is(err, context.Canceled) || !errors.Is(err, blockdev.ErrErase) {
+		if _, err := device.Erase(ctx, blockdev.Progress{Note: func(blockdev.Erasure) {}, Told: func(float64) { stop() }}); !errors.Is(err, context.Canceled) || !errors.Is(err, blockdev.ErrErase) {
 			t.Error(err)
 		}
 	})

@@ -20,6 +20,14 @@ type Layer interface {
 	Write(name string, decision diskguard.Decision) (Handle, error)
 }
 
+// Asker is a Layer whose disks can be asked in their own words.
+type Asker interface {
+	Layer
+	// Ask opens an NVMe disk, by its kernel name, for questions alone: commands that change
+	// nothing on a medium.
+	Ask(name string) (disk.NVMe, error)
+}
+
 // ReadHandle is an open disk.
 type ReadHandle interface {
 	io.ReaderAt

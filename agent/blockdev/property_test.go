@@ -187,6 +187,16 @@ func (w *world) open(name string) (*handle, error) {
 
 func (w *world) Read(name string) (blockdev.ReadHandle, error) { return w.open(name) }
 
+// Ask reaches whatever has the name, with questions.
+func (w *world) Ask(name string) (disk.NVMe, error) {
+	h, err := w.open(name)
+	if err != nil || h.m.nvme == nil {
+		return nil, errUnplugged
+	}
+
+	return &drive{subsystem: h.m.nvme, erase: func(bool) { w.faults = append(w.faults, name+" was erased by a question") }}, nil
+}
+
 func (w *world) Write(name string, decision diskguard.Decision) (blockdev.Handle, error) {
 	if !decision.Allows(name) {
 		w.faults = append(w.faults, name+" was opened for writing without a decision")
@@ -311,6 +321,13 @@ func (w *world) use(tally map[string]int) {
 
 	tally["opened"]++
 
+	// Waiting for what another process began tells nobody to begin.
+	if _, err := blockdev.Await(w.t.Context(), w, r.Serial, device.Disk().WWN, blockdev.Erasure{Name: "Sanitize", Action: 2}, blockdev.Progress{
+		Note: func(blockdev.Erasure) {}, Told: func(float64) {},
+	}, func(io.ReaderAt) error { return nil }); err == nil {
+		w.t.Error("an erasure that nobody began is done")
+	}
+
 	for range w.chance.IntN(12) {
 		w.happen()
 
@@ -321,7 +338,7 @@ func (w *world) use(tally map[string]int) {
 		case 0:
 			err = device.Discard(offset, length, true)
 		case 1:
-			if _, err = device.Erase(w.t.Context(), func(float64) { w.happen() }); err == nil {
+			if _, err = device.Erase(w.t.Context(), blockdev.Progress{Note: func(blockdev.Erasure) { w.happen() }, Told: func(float64) { w.happen() }}); err == nil {
 				tally["erased"]++
 			}
 		default:
@@ -350,7 +367,7 @@ func (w *world) use(tally map[string]int) {
 		w.t.Error("a closed device was written")
 	}
 
-	if _, err := device.Erase(w.t.Context(), func(float64) {}); err == nil {
+	if _, err := device.Erase(w.t.Context(), blockdev.Progress{}); err == nil {
 		w.t.Error("a closed device was erased")
 	}
 }

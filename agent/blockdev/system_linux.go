@@ -56,6 +56,9 @@ func (s *System) Read(name string) (ReadHandle, error) {
 	return &reading{file}, nil
 }
 
+// Ask opens an NVMe disk for questions.
+func (s *System) Ask(name string) (disk.NVMe, error) { return s.Machine.Bus.NVMe(name) }
+
 func (s *System) node(name string) string {
 	if s.Dev != "" {
 		return filepath.Join(s.Dev, name)

@@ -121,10 +121,10 @@ func (x *storageExam) configure() (test storage.Test, err error) {
 	x.last, x.told = map[string]storage.Tally{}, map[string]told{}
 	x.seed = rand.Uint64() //nolint:gosec // contents are no secret
 
-	seed, marks, resumed := storage.Load(x.env.Resume)
+	seed, earlier, resumed := storage.Load(x.env.Resume)
 	if resumed {
 		x.seed = seed
-		x.env.Log.Info("the disks were tested before", slog.Int("disks", len(marks)))
+		x.env.Log.Info("the disks were tested before", slog.Int("disks", len(earlier)))
 	}
 
 	job := storage.Job{
@@ -139,7 +139,7 @@ func (x *storageExam) configure() (test storage.Test, err error) {
 			continue
 		}
 
-		job.Disks = append(job.Disks, x.target(i, marks))
+		job.Disks = append(job.Disks, x.target(i, earlier))
 	}
 
 	return storage.Test{
@@ -240,15 +240,16 @@ func (x *storageExam) leaveOut(d probe.Drive) (why aside, out bool) {
 	}
 }
 
-func (x *storageExam) target(number int, marks map[string]storage.Mark) storage.Disk {
+func (x *storageExam) target(number int, earlier map[string]storage.Tally) storage.Disk {
 	d := x.drives[number]
 	t := storage.Disk{
-		ID: x.keys[number], Name: d.Name, Serial: d.Serial, Bytes: int64(d.SizeBytes), Block: d.LogicalBlock, Spins: d.Rotational, Depth: x.depth(d), Group: controller(d.Path),
+		ID: x.keys[number], Name: d.Name, Serial: d.Serial, WWN: d.WWN, Bytes: int64(d.SizeBytes), Block: d.LogicalBlock, Spins: d.Rotational, Depth: x.depth(d), Group: controller(d.Path),
 		Write: x.write && x.armed(d.Disk), Override: d.Serial != "" && slices.Contains(x.env.Overrides, core.WipeFlag(d.Serial)),
 	}
 
-	if m, known := marks[t.ID]; known {
-		t.Resume = &m
+	// Another disk may be there under the same name.
+	if was, known := earlier[t.ID]; known && was.Serial == d.Serial && strings.EqualFold(was.WWN, d.WWN) {
+		t.Resume = &was
 	}
 
 	return t
@@ -337,11 +338,13 @@ func linkBandwidth(root fs.FS, address string) float64 {
 	return rate * 1000 / 8 * coding * float64(lanes)
 }
 
-// hear takes in how a disk stands.
-func (x *storageExam) hear(t storage.Tally) {
+// hear takes in how a disk stands, and reports whether that is kept.
+func (x *storageExam) hear(t storage.Tally) (kept bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 
+	// What may not be done twice is kept before it is done, and that a disk is done, too.
+	atOnce := t.Note > 0 || t.Over && !x.last[t.Key()].Over
 	x.last[t.Key()] = t
 
 	done, total := int64(0), int64(0)
@@ -357,13 +360,20 @@ func (x *storageExam) hear(t storage.Tally) {
 
 	x.env.Sensor(x.rates(t)...)
 
-	if time.Since(x.saved) >= checkpointEvery {
-		x.saved = time.Now()
-
-		if raw := storage.Save(x.seed, x.last, MaxCheckpoint); raw != nil {
-			x.env.Checkpoint(raw)
-		}
+	if !atOnce && time.Since(x.saved) < checkpointEvery {
+		return false
 	}
+
+	x.saved = time.Now()
+	raw := storage.Save(x.seed, x.last, MaxCheckpoint)
+
+	if raw == nil {
+		return false
+	}
+
+	x.env.Checkpoint(raw)
+
+	return true
 }
 
 func eta(begun time.Time, done, total int64) time.Duration {

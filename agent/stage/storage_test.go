@@ -1,6 +1,7 @@
 package stage_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -47,7 +48,7 @@ type storageBench struct {
 	files   fstest.MapFS
 	change  func(tallies map[string]storage.Tally)
 	exit    worker.Exit
-	hear    func(told func(storage.Tally))
+	hear    func(told func(storage.Tally) bool)
 	asked   storage.Test
 	calls   int
 	states  [][]byte
@@ -68,7 +69,7 @@ func newStorageBench(t *testing.T, name string, armed ...string) *storageBench {
 
 	b := &storageBench{
 		bench: newBench(config), machine: machines.Open(t, storageHost), files: fstest.MapFS{}, change: func(map[string]storage.Tally) {},
-		exit: worker.Exit{Reason: worker.Done}, hear: func(func(storage.Tally)) {}, kept: map[string][]byte{},
+		exit: worker.Exit{Reason: worker.Done}, hear: func(func(storage.Tally) bool) {}, kept: map[string][]byte{},
 	}
 	b.Checkpoint = func(state []byte) { b.states = append(b.states, state) }
 	b.Keep = func(name string, content []byte) { b.kept[name] = content }
@@ -810,18 +811,32 @@ func TestAStorageThatIsStopped(t *testing.T) {
 // from what was kept.
 func TestStorageTellsAndGoesOn(t *testing.T) {
 	b := newStorageBench(t, "deep", turning)
-	b.hear = func(told func(storage.Tally)) {
-		tally := storage.Tally{ID: turning, Name: "sda", Serial: turning, Wrote: true, Step: "write", Done: 25, Total: 100, Mark: storage.Mark{Step: 2, Piece: 7}}
+	b.hear = func(told func(storage.Tally) bool) {
+		tally := storage.Tally{ID: turning, Name: "sda", Serial: turning, WWN: "50014ee2bc10a2f4", Wrote: true, Step: "write", Done: 25, Total: 100, Mark: storage.Mark{Step: 2, Piece: 7}}
 		told(tally)
 
 		tally.Bytes.Written = 512 << 20
 		time.Sleep(time.Millisecond)
-		told(tally)
+
+		if told(tally) {
+			t.Error("each tally is kept")
+		}
+
+		// What must outlive us is kept at once, and that a disk is done, too, once.
+		tally.Note = 1
+
+		if kept := told(tally); !kept || len(b.states) != 2 {
+			t.Errorf("kept: %v, %d states", kept, len(b.states))
+		}
+
+		for _, tally := range []storage.Tally{{ID: flash, Serial: flash, Over: true}, {ID: flash, Serial: flash, Over: true}} {
+			told(tally)
+		}
 	}
 
 	b.run(t)
 
-	if len(b.states) == 0 || b.done[0] != 0.25 {
+	if len(b.states) != 3 || b.done[0] != 0.25 {
 		t.Fatalf("%d states, progress %v", len(b.states), b.done)
 	}
 
@@ -838,8 +853,17 @@ func TestStorageTellsAndGoesOn(t *testing.T) {
 	job := later.asked.Job
 	i := slices.IndexFunc(job.Disks, func(d storage.Disk) bool { return d.Serial == turning })
 
-	if job.Seed != b.asked.Job.Seed || job.Disks[i].Resume == nil || job.Disks[i].Resume.Piece != 7 || job.Disks[1-i].Resume != nil {
+	if job.Seed != b.asked.Job.Seed || job.Disks[i].Resume == nil || job.Disks[i].Resume.Mark.Piece != 7 || job.Disks[1-i].Resume != nil {
 		t.Errorf("%+v", job)
+	}
+
+	// Another disk with the serial number begins at its beginning.
+	other := newStorageBench(t, "deep", turning)
+	other.Resume = bytes.ReplaceAll(b.states[0], []byte("50014ee2bc10a2f4"), []byte("50014ee2bc10a2f5"))
+	other.run(t)
+
+	if slices.ContainsFunc(other.asked.Job.Disks, func(d storage.Disk) bool { return d.Resume != nil }) {
+		t.Errorf("%+v", other.asked.Job.Disks)
 	}
 }
 

@@ -39,7 +39,7 @@ func (d direct) WriteTimed(p []byte, offset int64) (n int, took time.Duration, e
 
 func (d direct) Flush() error                     { return unix.Fdatasync(d.fd) }
 func (d direct) Discard(int64, int64, bool) error { return errors.ErrUnsupported }
-func (d direct) Erase(context.Context, func(float64)) (string, error) {
+func (d direct) Erase(context.Context, blockdev.Progress) (string, error) {
 	return "", errors.ErrUnsupported
 }
 

@@ -16,14 +16,20 @@ import (
 	"vetting/core/problem"
 )
 
-// tellEach is how often it is told how a disk is.
-const tellEach = 2 * time.Second
+const (
+	// tellEach is how often it is told how a disk is.
+	tellEach = 2 * time.Second
+	// keepPatience is how long it is waited until that is kept, and keepPoll how often it
+	// is looked.
+	keepPatience = 30 * time.Second
+	keepPoll     = 50 * time.Millisecond
+)
 
 // crew tests all the disks of a job. Its fields are set before it begins.
 type crew struct {
 	Job
 
-	layer   blockdev.Layer
+	layer   blockdev.Asker
 	reader  func(d Disk) (r reader, inUse bool, err error)
 	live    bool // the system runs in memory
 	look    Look // nil: nothing is written
@@ -35,6 +41,31 @@ type crew struct {
 	tell    func(Tally)
 
 	lease atomic.Int64
+	notes atomic.Uint64 // tallies that were to be kept at once
+	kept  atomic.Uint64 // the Note of the latest that was
+}
+
+// obey takes in what the worker is told.
+func (c *crew) obey(o Order) {
+	c.lease.Store(o.Lease)
+	c.kept.Store(max(c.kept.Load(), o.Kept))
+}
+
+// keep tells how the test of a disk stands, and returns when that is kept where a later
+// process finds it; or cannot be, for whatever reason: then such a process takes what the
+// disk holds for somebody's, and does not touch it.
+func (c *crew) keep(ctx context.Context, x *exam) {
+	t := x.told(false)
+	t.Note = c.notes.Add(1)
+	c.tell(t)
+
+	for waited := time.Duration(0); c.kept.Load() < t.Note && waited < keepPatience; waited += keepPoll {
+		x.moved()
+
+		if !pause(ctx, keepPoll) {
+			return
+		}
+	}
 }
 
 type reader interface {
@@ -84,8 +115,8 @@ func (c *crew) run(ctx context.Context) {
 	places := c.places()
 
 	for _, x := range exams {
-		if x.reader == nil {
-			continue // it could not be opened, and says so
+		if x.reader == nil && !x.awaits() {
+			continue // it could not be opened, and says so, or was tested before
 		}
 
 		work.Go(func() {
@@ -102,7 +133,8 @@ func (c *crew) run(ctx context.Context) {
 			defer l.End()
 
 			x.moved = l.Tick
-			x.run(ctx)
+
+			c.test(ctx, x.exam)
 		})
 	}
 
@@ -112,6 +144,15 @@ func (c *crew) run(ctx context.Context) {
 
 	for _, x := range exams {
 		c.tell(x.told(true))
+	}
+}
+
+// test tests one disk, or waits for what a worker before this one has told it to do.
+func (c *crew) test(ctx context.Context, x *exam) {
+	if x.awaits() {
+		c.await(ctx, x)
+	} else {
+		x.run(ctx)
 	}
 }
 
@@ -166,7 +207,14 @@ func (c *crew) openOne(ctx context.Context, d Disk, l lane) (o opened, refused b
 		Disk: d, plan: c.Plan, seed: c.Seed, pattern: c.pattern, buffer: c.buffer, free: c.free, moved: l.Tick,
 		stop: func() {}, // replaced when it runs
 	}
+	x.keep = func(ctx context.Context) { c.keep(ctx, x) }
 	o = opened{x, func() {}}
+
+	if x.tested() || x.awaits() {
+		x.begin()
+
+		return o, false
+	}
 
 	if !d.Write {
 		r, inUse, err := c.reader(d)
@@ -201,6 +249,70 @@ func (c *crew) openOne(ctx context.Context, d Disk, l lane) (o opened, refused b
 	o.close = func() { _ = device.Close() } // what was written was flushed, and verified
 
 	return o, false
+}
+
+// await waits for a disk that a worker before this one has told to erase itself: nothing is
+// begun a second time. Only where the disk was never told, which its own log says, its
+// test goes on as that of any other.
+func (c *crew) await(ctx context.Context, x *exam) {
+	told := *x.tally.Mark.Erasing // nobody else has it yet
+
+	a, err := blockdev.Await(ctx, c.layer, x.Serial, x.WWN, told, x.progress(ctx), x.readable)
+
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, blockdev.ErrNeverBegun):
+		c.goOn(ctx, x)
+	case err != nil:
+		x.over("NOT discarded: " + told.Name + ": " + err.Error())
+	default:
+		x.over(c.gone(ctx, x, a))
+	}
+}
+
+// goOn opens the disk for what is left to do.
+func (c *crew) goOn(ctx context.Context, x *exam) {
+	device, err := c.openPatiently(ctx, x.Disk, x.moved)
+	if err != nil {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+
+		x.tally.Refused = reasons(err)
+
+		return
+	}
+
+	defer device.Close() //nolint:errcheck // what was written was flushed, and verified
+
+	x.mu.Lock()
+	x.reader, x.writer, x.tally.Mark.Erasing = device, device, nil
+	x.adopt(device.Disk())
+	x.mu.Unlock()
+
+	x.run(ctx)
+}
+
+// gone looks whether what was written to a disk is gone, and says what came of its
+// erasure.
+func (c *crew) gone(ctx context.Context, x *exam, a blockdev.Awaited) (outcome string) {
+	name := x.tally.Mark.Erasing.Name
+
+	r, err := c.layer.Read(a.Name)
+	if err != nil {
+		return "NOT discarded: " + name + ": " + err.Error()
+	}
+	defer r.Close() //nolint:errcheck // nothing was written
+
+	x.reader = r
+
+	switch why := x.remains(ctx, x.plan.steps(x.Bytes, true)); {
+	case why == "":
+		return "erased: " + name + ", which an agent began that was started again meanwhile"
+	case a.Begun:
+		return "NOT discarded, although the disk says so (" + name + "): " + why
+	default:
+		return "NOT discarded: nobody knows whether the disk was told (" + name + "), and " + why
+	}
 }
 
 // openPatience is how long a disk is waited for that somebody has open.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vetting/agent/blockdev"
+	"vetting/agent/disk"
 	"vetting/agent/storage"
 	"vetting/core"
 	"vetting/core/diskguard"
@@ -59,6 +60,15 @@ func (s shelf) find(name string) (*numbered, error) {
 }
 
 func (s shelf) Read(name string) (blockdev.ReadHandle, error) { return s.find(name) }
+
+func (s shelf) Ask(name string) (disk.NVMe, error) {
+	n, err := s.find(name)
+	if err != nil || n.controller == nil {
+		return nil, errors.New("no NVMe disk")
+	}
+
+	return asking{n.controller}, nil
+}
 
 func (s shelf) Write(name string, decision diskguard.Decision) (blockdev.Handle, error) {
 	if !decision.Allows(name) {
@@ -573,7 +583,7 @@ func TestCheckpointsComeBack(t *testing.T) {
 	raw := storage.Save(42, tallies, 1<<16)
 
 	n, marks, ok := storage.Load(raw)
-	if m := marks["S1"]; !ok || n != 42 || m.Step != 3 || m.Piece != 77 || m.Wrongs != 9 || len(m.Wrong) == 0 || len(m.Wrong) > 4 {
+	if m := marks["S1"].Mark; !ok || n != 42 || m.Step != 3 || m.Piece != 77 || m.Wrongs != 9 || len(m.Wrong) == 0 || len(m.Wrong) > 4 {
 		t.Errorf("%d %+v %v", n, marks, ok)
 	}
 

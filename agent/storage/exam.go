@@ -43,7 +43,7 @@ type medium interface {
 	Discard(offset, length int64, secure bool) error
 	// Erase has the disk make all of itself unreadable, and says how.
 	// errors.ErrUnsupported where it cannot, or not without hitting others.
-	Erase(ctx context.Context, told func(done float64)) (how string, err error)
+	Erase(ctx context.Context, p blockdev.Progress) (how string, err error)
 }
 
 // exam is the test of one disk. Its fields up to mu are set before it begins and do not
@@ -58,7 +58,8 @@ type exam struct {
 	writer  medium // nil: it is only read
 	buffer  func(size int) ([]byte, error)
 	free    func([]byte)
-	moved   func() // something was done: it does not hang
+	moved   func()                    // something was done: it does not hang
+	keep    func(ctx context.Context) // returns when what it tells is kept for a later process; nil: nobody keeps it
 
 	mu     sync.Mutex // guards the rest
 	tally  Tally
@@ -70,15 +71,28 @@ type exam struct {
 	stop   context.CancelFunc
 }
 
+// tested reports whether a worker before this one has brought the test to its end.
+func (e *exam) tested() bool { return e.Resume != nil && e.Resume.Over }
+
+// awaits reports whether a worker before this one has told the disk to erase itself.
+func (e *exam) awaits() bool {
+	return e.Resume != nil && !e.Resume.Over && e.Resume.Mark.Erasing != nil
+}
+
 // begin makes what changes.
 func (e *exam) begin() {
-	e.tally.ID, e.tally.Name, e.tally.Serial, e.tally.Wrote = e.ID, e.Name, e.Serial, e.writer != nil
-	e.tally.Total = bytesOf(e.plan.steps(e.Bytes, e.writer != nil))
+	if e.Resume != nil {
+		e.tally = *e.Resume
+		e.tally.Refused = nil
+	}
+
+	e.tally.ID, e.tally.Name, e.tally.Serial, e.tally.WWN = e.ID, e.Name, e.Serial, e.WWN
 	e.curves = map[act]*curve{actRead: newCurve(e.Bytes), actWrite: newCurve(e.Bytes)}
 	e.failed = map[int64]bool{}
 
-	if e.Resume != nil {
-		e.tally.Mark = *e.Resume
+	if !e.tested() && !e.awaits() {
+		e.tally.Wrote = e.writer != nil
+		e.tally.Total = bytesOf(e.plan.steps(e.Bytes, e.writer != nil))
 	}
 }
 
@@ -116,7 +130,8 @@ func (e *exam) run(ctx context.Context) {
 		}
 	}
 
-	if !e.random(ctx, steps[len(steps)-1]) {
+	// What is being given up cannot be verified any more.
+	if mark.Step < len(steps) && !e.random(ctx, steps[len(steps)-1]) {
 		return
 	}
 
@@ -659,32 +674,42 @@ func (e *exam) random(ctx context.Context, last step) bool {
 func (e *exam) finish(ctx context.Context, steps []step) {
 	e.mu.Lock()
 	e.tally.Step = "finish"
+	e.tally.Mark.Step, e.tally.Mark.Piece, e.tally.Done = len(steps), 0, e.tally.Total
 	clean := e.tally.Mark.Wrongs == 0
 	e.mu.Unlock()
 
+	outcome := ""
+
 	// What is wrong stays where it is, for who looks into it.
 	if e.writer != nil && clean && e.plan.Discard != "" && ctx.Err() == nil {
-		e.discard(ctx, steps)
+		e.keeping(ctx) // a worker after this one must not look for what is gone
+
+		outcome = e.giveAllUp(ctx, steps)
 	}
 
+	// One that was left in the midst of it is not over.
+	if ctx.Err() == nil {
+		e.over(outcome)
+	}
+}
+
+// keeping returns when how the test stands is kept, if somebody does.
+func (e *exam) keeping(ctx context.Context) {
+	if e.keep != nil {
+		e.keep(ctx)
+	}
+}
+
+// over ends the test, with what came of giving up what was written.
+func (e *exam) over(outcome string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
-	e.tally.Mark.Step, e.tally.Mark.Piece = len(steps), 0
-	e.tally.Over = true
+	e.tally.Discard, e.tally.Over = outcome, true
 }
 
 // CannotDiscard is the outcome where a disk knows no discards.
 const CannotDiscard = "not discarded: the disk cannot"
-
-func (e *exam) discard(ctx context.Context, steps []step) {
-	outcome := e.giveAllUp(ctx, steps)
-
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	e.tally.Discard = outcome
-}
 
 // giveAllUp gives up what was written, and says what came of it. A disk that can erase
 // itself does so where the data is to be unreadable, whole: all of it was armed.
@@ -715,22 +740,40 @@ func (e *exam) giveAllUp(ctx context.Context, steps []step) (outcome string) {
 	return outcome
 }
 
+// progress hears how the erasing of the disk stands.
+func (e *exam) progress(ctx context.Context) blockdev.Progress {
+	return blockdev.Progress{
+		Note: func(n blockdev.Erasure) {
+			e.mu.Lock()
+			e.tally.Mark.Erasing = &n
+			e.mu.Unlock()
+
+			e.keeping(ctx)
+		},
+		Told: func(done float64) {
+			e.moved()
+
+			e.mu.Lock()
+			defer e.mu.Unlock()
+
+			e.tally.Step = "erase"
+			if done > 0 {
+				e.tally.Step = fmt.Sprintf("erase, %.0f %% done", 100*done)
+			}
+		},
+	}
+}
+
 // erase has the disk erase itself, and waits for the lease where there is none.
 func (e *exam) erase(ctx context.Context) (how string, err error) {
-	told := func(done float64) {
-		e.moved()
-
-		e.mu.Lock()
-		defer e.mu.Unlock()
-
-		e.tally.Step = "erase"
-		if done > 0 {
-			e.tally.Step = fmt.Sprintf("erase, %.0f %% done", 100*done)
-		}
-	}
-
 	for waited := time.Duration(0); ; waited += leasePoll {
-		how, err = e.writer.Erase(ctx, told)
+		how, err = e.writer.Erase(ctx, e.progress(ctx))
+		if err != nil && !errors.Is(err, blockdev.ErrErase) {
+			e.mu.Lock()
+			e.tally.Mark.Erasing = nil // it was told nothing, or has refused
+			e.mu.Unlock()
+		}
+
 		if !errors.Is(err, blockdev.ErrNoLease) || waited >= leasePatience {
 			return how, err
 		}
@@ -741,6 +784,19 @@ func (e *exam) erase(ctx context.Context) (how string, err error) {
 			return how, err
 		}
 	}
+}
+
+// readable reads the first block.
+func (e *exam) readable(r io.ReaderAt) error {
+	buffer, err := e.buffer(BlockSize)
+	if err != nil {
+		return err
+	}
+	defer e.free(buffer)
+
+	_, err = r.ReadAt(buffer, 0)
+
+	return err
 }
 
 // remains looks here and there whether what was written can still be read. It returns
@@ -829,7 +885,10 @@ func (e *exam) told(end bool) Tally {
 		return t
 	}
 
-	t.Curves, t.Slow = map[string][]Point{}, map[string][]Point{}
+	t.Curves = map[string][]Point{}
+	if t.Slow == nil {
+		t.Slow = map[string][]Point{}
+	}
 
 	for a, c := range e.curves {
 		points := c.points(max(e.Depth, 1))

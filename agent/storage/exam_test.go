@@ -391,7 +391,7 @@ func TestReadingBackwards(t *testing.T) {
 		}
 	}
 
-	rest := examine(t, f, plan, func(d *storage.Disk) { d.Resume = &mark })
+	rest := examine(t, f, plan, func(d *storage.Disk) { d.Resume = &storage.Tally{Mark: mark} })
 	if kinds(rest)[storage.Corrupt] != 1 || rest.Bytes.Read != 4*mib || rest.Bytes.Written != 0 {
 		t.Errorf("the rest: %+v", rest)
 	}
@@ -427,7 +427,7 @@ func TestATestGoesOnWhereItWas(t *testing.T) {
 	wrongs := first.Mark.Wrongs
 	before := f.requests
 
-	second = examine(t, f, plan, func(d *storage.Disk) { d.Resume = &first.Mark })
+	second = examine(t, f, plan, func(d *storage.Disk) { d.Resume = &storage.Tally{Mark: first.Mark} })
 	if !second.Over || second.Mark.Wrongs <= 0 || second.Mark.Wrongs < wrongs || second.Done != second.Total {
 		t.Errorf("%+v", second)
 	}

@@ -96,12 +96,17 @@ func (noLane) Tick() {}
 func (noLane) End()  {}
 
 // Crew runs a job over a layer; disks that are read come from readers.
-func Crew(ctx context.Context, job Job, layer blockdev.Layer, readers func(Disk) (io.ReaderAt, error), look Look, now func() time.Time, orders <-chan Order) map[string]Tally {
+func Crew(ctx context.Context, job Job, layer blockdev.Asker, readers func(Disk) (io.ReaderAt, error), look Look, now func() time.Time, orders <-chan Order) map[string]Tally {
+	return CrewHeard(ctx, job, layer, readers, look, now, orders, func(Tally) {})
+}
+
+// CrewHeard is Crew with somebody who hears what is told.
+func CrewHeard(ctx context.Context, job Job, layer blockdev.Asker, readers func(Disk) (io.ReaderAt, error), look Look, now func() time.Time, orders <-chan Order, heard func(Tally)) map[string]Tally {
 	last := map[string]Tally{}
 	told := make(chan Tally)
 	c := &crew{
 		Job: job, layer: layer, live: true, look: look, now: now, pattern: newPattern(), lane: func(string) lane { return noLane{} },
-		tell: func(t Tally) { told <- t },
+		tell: func(t Tally) { told <- t }, // and it is kept, see below
 		reader: func(d Disk) (reader, bool, error) {
 			r, err := readers(d)
 
@@ -112,7 +117,7 @@ func Crew(ctx context.Context, job Job, layer blockdev.Layer, readers func(Disk)
 
 	go func() {
 		for o := range orders {
-			c.lease.Store(o.Lease)
+			c.obey(o)
 		}
 	}()
 
@@ -123,6 +128,8 @@ func Crew(ctx context.Context, job Job, layer blockdev.Layer, readers func(Disk)
 
 	for t := range told {
 		last[t.Key()] = t
+		heard(t)
+		c.kept.Store(max(c.kept.Load(), t.Note))
 	}
 
 	return last

@@ -38,6 +38,9 @@ type fake struct {
 	erases    func() error  // what comes of erasing itself; nil: it cannot
 	secures   bool          // it knows secure discards
 	keeps     bool          // what it gives up is still there
+	discarded func()        // called in the midst of it; nil: nobody waits
+
+	controller *controller // nil: it is no NVMe disk
 
 	mu       sync.Mutex // guards the rest
 	data     []byte
@@ -157,12 +160,156 @@ func (f *fake) Flush() error {
 	return nil
 }
 
-func (f *fake) Erasable(time.Duration) (disk.NVMe, error) { return nil, errors.ErrUnsupported }
+func (f *fake) Erasable(time.Duration) (disk.NVMe, error) {
+	if f.controller == nil {
+		return nil, errors.ErrUnsupported
+	}
+
+	return f.controller, nil
+}
+
+// controller is that of an NVMe disk, which can erase itself in a way that takes time.
+// Meanwhile nothing can be read.
+type controller struct {
+	f       *fake
+	formats bool // by Format NVM, else by Sanitize
+	silent  bool // it does not tell of formats
+	takes   time.Duration
+	sent    func() // called when it was told to
+
+	mu     sync.Mutex // guards the rest
+	orders int        // that change something
+	asked  int
+	ends   time.Time
+	action byte
+	fails  bool
+}
+
+// inhabit makes a disk one of such a controller.
+func (c *controller) inhabit(f *fake) *controller {
+	c.f, f.controller = f, c
+	f.readFails = func(int64) bool { return c.busy() }
+
+	return c
+}
+
+// busy reports whether it erases itself now. f.mu is held, or nobody uses f.
+func (c *controller) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	if c.ends.IsZero() || time.Now().Before(c.ends) {
+		return !c.ends.IsZero()
+	}
+
+	if !c.f.keeps && c.orders > 0 {
+		clear(c.f.data)
+	}
+
+	return false
+}
+
+// begin begins to erase.
+func (c *controller) begin(action byte) {
+	c.mu.Lock()
+	c.orders++
+	c.action, c.ends = action, time.Now().Add(c.takes)
+	c.mu.Unlock()
+
+	if c.sent != nil {
+		c.sent()
+	}
+}
+
+// Admin answers as NVMe 2.0 says.
+func (c *controller) Admin(req disk.NVMeRequest) (reply disk.NVMeReply, err error) {
+	const getLog, identify, format, sanitize = 0x02, 0x06, 0x80, 0x84
+
+	reply.Data = make([]byte, max(req.In, 4096))
+
+	switch req.Opcode {
+	case sanitize:
+		c.begin(byte(req.CDW10 & 7))
+	case format:
+		c.begin(0)
+		time.Sleep(c.takes)
+	case getLog:
+		reply.Data = c.log()
+	case identify:
+		c.identify(req, reply.Data)
+	default:
+		reply.Status = 1
+	}
+
+	return reply, nil
+}
+
+func (c *controller) identify(req disk.NVMeRequest, b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	switch {
+	case req.CDW10 == 1 && c.formats:
+		b[256] = 2
+	case req.CDW10 == 1:
+		b[328] = 2
+	case req.CDW10 == 2:
+		b[0] = 1
+	case req.Namespaced:
+		c.asked++
+
+		if left := time.Until(c.ends); !c.silent && left > 0 {
+			b[32] = 0x80 | byte(1+99*left/c.takes)
+		} else if !c.silent {
+			b[32] = 0x80
+		}
+	}
+}
+
+// log is page 81h.
+func (c *controller) log() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.asked++
+
+	b := make([]byte, 512)
+	b[4] = c.action
+
+	switch {
+	case c.ends.IsZero():
+	case time.Now().Before(c.ends):
+		b[2] = 2
+	case c.fails:
+		b[2] = 3
+	default:
+		b[2] = 1
+	}
+
+	return b
+}
+
+// Close does nothing.
+func (*controller) Close() error { return nil }
+
+// asking lets questions pass alone.
+type asking struct{ *controller }
+
+// Admin answers questions.
+func (a asking) Admin(req disk.NVMeRequest) (disk.NVMeReply, error) {
+	if req.Opcode != 0x02 && req.Opcode != 0x06 {
+		return disk.NVMeReply{}, errors.New("no question")
+	}
+
+	return a.controller.Admin(req)
+}
 
 // Erase erases itself in two steps.
-func (f *fake) Erase(_ context.Context, told func(done float64)) (how string, err error) {
+func (f *fake) Erase(_ context.Context, p blockdev.Progress) (how string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
+	p.Note(blockdev.Erasure{Name: "Format NVM"})
 
 	if f.refuses > 0 {
 		f.refuses--
@@ -174,8 +321,8 @@ func (f *fake) Erase(_ context.Context, told func(done float64)) (how string, er
 		return "", fmt.Errorf("it has no Format NVM: %w", errors.ErrUnsupported)
 	}
 
-	told(0)
-	told(0.5)
+	p.Told(0)
+	p.Told(0.5)
 
 	if !f.keeps {
 		clear(f.data)
@@ -202,6 +349,10 @@ func (f *fake) Discard(offset, length int64, secure bool) error {
 
 	if !f.keeps {
 		clear(f.data[offset : offset+length])
+	}
+
+	if f.discarded != nil {
+		f.discarded()
 	}
 
 	return nil

@@ -74,6 +74,14 @@ func (h *Histogram) Over(limit time.Duration) (n uint64) {
 	return n
 }
 
+// longer is a histogram of which only the classes above a time are left.
+func (h *Histogram) longer(than time.Duration) Histogram {
+	l := Histogram{Counts: slices.Clone(h.Counts), Total: h.Total, Most: h.Most}
+	clear(l.Counts[:min(class(than), len(l.Counts))])
+
+	return l
+}
+
 // Point is how fast a part of the disk was.
 type Point struct {
 	Offset int64   `json:"offset"` // of its beginning

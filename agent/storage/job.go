@@ -3,6 +3,7 @@ package storage
 import (
 	"time"
 
+	"vetting/agent/blockdev"
 	"vetting/core"
 )
 
@@ -16,6 +17,7 @@ type Disk struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"` // "sda"
 	Serial string `json:"serial"`
+	WWN    string `json:"wwn,omitempty"`
 	Bytes  int64  `json:"bytes"`
 	Block  int    `json:"block"` // bytes of a logical block
 	Spins  bool   `json:"spins"`
@@ -27,8 +29,8 @@ type Disk struct {
 	Write bool `json:"write"`
 	// Override says that an operator lets the data on it go.
 	Override bool `json:"override"`
-	// Resume is where a worker that ended in the midst of the test was.
-	Resume *Mark `json:"resume,omitempty"`
+	// Resume is how far a worker was that ended in the midst of the job.
+	Resume *Tally `json:"resume,omitempty"`
 }
 
 // Job is what a worker is to do.
@@ -52,6 +54,8 @@ type Job struct {
 // Order is what a worker is told while it works.
 type Order struct {
 	Lease int64 `json:"lease"` // as in Job
+	// Kept is the Note of the latest tally that outlives the worker.
+	Kept uint64 `json:"kept,omitempty"`
 }
 
 // Mark is how far the test of a disk is.
@@ -64,6 +68,8 @@ type Mark struct {
 	Compared int64   `json:"compared"`
 	Wrong    []Wrong `json:"wrong,omitempty"`
 	Wrongs   int     `json:"wrongs,omitempty"`
+	// Erasing is what the disk was told to do to erase itself; nil: nothing yet.
+	Erasing *blockdev.Erasure `json:"erasing,omitempty"`
 }
 
 // EventTally is the kind of event that a worker tells: a Tally.
@@ -74,6 +80,7 @@ type Tally struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Serial string `json:"serial"`
+	WWN    string `json:"wwn,omitempty"`
 	Wrote  bool   `json:"wrote"` // it is, or was, tested by writing
 	Step   string `json:"step"`
 	Done   int64  `json:"done"`  // bytes moved, of
@@ -81,13 +88,16 @@ type Tally struct {
 	Mark   Mark   `json:"mark"`
 	Over   bool   `json:"over"` // the test has come to its end, good or bad
 	InUse  bool   `json:"in_use"`
+	// Note numbers the tallies of a worker that are to outlive it at once; 0: this one need
+	// not.
+	Note uint64 `json:"note,omitempty"`
 
 	Reads   Histogram     `json:"reads"`
 	Writes  Histogram     `json:"writes"`
 	Random  Histogram     `json:"random"`
 	Reading time.Duration `json:"reading"` // how long the disk was read, other than backwards, and written
 	Writing time.Duration `json:"writing"`
-	Bytes   struct {      // by this worker
+	Bytes   struct {      // by this worker and those before it
 		Read, Written int64
 		Backwards     int64 // of those that were read
 	} `json:"bytes"`

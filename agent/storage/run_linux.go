@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vetting/agent/worker"
@@ -32,8 +33,9 @@ type Test struct {
 	Lease         func() time.Time
 	OverrideUntil time.Time
 	// Told gets how a disk stands, every few seconds. It is called from one goroutine
-	// and must not block.
-	Told func(Tally)
+	// and must not block for long. It returns whether the tally was kept, so that a later
+	// process finds it; one with a Note is to be kept at once.
+	Told func(Tally) (kept bool)
 }
 
 // Report is what came of it.
@@ -48,7 +50,11 @@ func (t *Tally) Key() string { return cmp.Or(t.ID, t.Serial, t.Name) }
 
 // Run tests disks until all are done, or ctx ends.
 func Run(ctx context.Context, t Test) Report {
-	var mu sync.Mutex // guards r while the worker lives
+	var (
+		mu   sync.Mutex // guards r while the worker lives
+		kept atomic.Uint64
+		news = make(chan struct{}, 1)
+	)
 
 	r := Report{Tallies: map[string]Tally{}}
 	begin := time.Now()
@@ -68,8 +74,15 @@ func Run(ctx context.Context, t Test) Report {
 		r.Tallies[tally.Key()] = tally
 		mu.Unlock()
 
-		if t.Told != nil {
-			t.Told(tally)
+		if t.Told == nil || !t.Told(tally) || tally.Note <= kept.Load() {
+			return
+		}
+
+		kept.Store(tally.Note)
+
+		select {
+		case news <- struct{}{}:
+		default:
 		}
 	})
 
@@ -84,8 +97,10 @@ func Run(ctx context.Context, t Test) Report {
 			case <-p.Over():
 				return
 			case <-ticker.C:
-				_ = p.Send(Order{Lease: boot(t.Lease())}) // one that is over is waited for below
+			case <-news:
 			}
+
+			_ = p.Send(Order{Lease: boot(t.Lease()), Kept: kept.Load()}) // one that is over is waited for below
 		}
 	})
 
@@ -107,32 +122,58 @@ func boot(at time.Time) int64 {
 	return boottime() + int64(time.Until(at))
 }
 
-// Save is a checkpoint of marks, as long as it fits.
+// Save is a checkpoint, as long as it fits: of how all disks stand, or at least of how far
+// each is.
 func Save(seed uint64, tallies map[string]Tally, room int) []byte {
-	kept := checkpoint{Seed: seed, Disks: map[string]Mark{}}
+	for _, shorten := range []func(*Tally){short, bare} {
+		kept := checkpoint{Seed: seed, Disks: map[string]Tally{}}
 
-	for key := range tallies {
-		t := tallies[key]
-		m := t.Mark
-		m.Wrong = m.Wrong[:min(4, len(m.Wrong))]
-		kept.Disks[key] = m
+		for key := range tallies {
+			t := tallies[key]
+			t.Note, t.Curves = 0, nil
+			t.Mark.Wrong = t.Mark.Wrong[:min(4, len(t.Mark.Wrong))]
+			shorten(&t)
+			kept.Disks[key] = t
+		}
+
+		if raw, err := json.Marshal(kept); err == nil && len(raw) <= room {
+			return raw
+		}
 	}
 
-	raw, err := json.Marshal(kept)
-	if err != nil || len(raw) > room {
-		return nil
+	return nil
+}
+
+// short leaves of a tally what its figures and findings are made of.
+func short(t *Tally) {
+	const (
+		points   = 8
+		shortest = time.Second // that anybody is told of
+	)
+
+	t.Reads, t.Writes = t.Reads.longer(shortest), t.Writes.longer(shortest)
+	slow := map[string][]Point{}
+
+	for what, list := range t.Slow {
+		slow[what] = thin(list, points)
 	}
 
-	return raw
+	t.Slow = slow
+}
+
+// bare leaves how far the test is, and the slowest requests.
+func bare(t *Tally) {
+	t.Slow = nil
+	t.Reads, t.Writes, t.Random = Histogram{Most: t.Reads.Most}, Histogram{Most: t.Writes.Most}, Histogram{Most: t.Random.Most}
 }
 
 type checkpoint struct {
-	Seed  uint64          `json:"seed"`
-	Disks map[string]Mark `json:"disks"`
+	Seed  uint64           `json:"seed"`
+	Disks map[string]Tally `json:"disks"`
 }
 
 // Load reads a checkpoint.
-func Load(raw []byte) (seed uint64, marks map[string]Mark, ok bool) {
+func Load(raw []byte) (seed uint64, tallies map[string]Tally, ok bool) {
 	var kept checkpoint
 	if len(raw) == 0 || json.Unmarshal(raw, &kept) != nil {
 		return 0, nil, false

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -21,10 +22,57 @@ import (
 // TestMain makes this program the worker that the tests start.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == worker.Word {
-		os.Exit(worker.Main(context.Background(), map[string]worker.Func{storage.WorkerKind: storage.Work(disk.System{}, storage.Wiped)}, os.Args[2:]))
+		os.Exit(worker.Main(context.Background(), map[string]worker.Func{storage.WorkerKind: keeper}, os.Args[2:]))
 	}
 
 	os.Exit(m.Run())
+}
+
+// keeperSeed makes of the worker one that only wants a tally to be kept.
+const keeperSeed = 4711
+
+// keeper is the worker of the product, or one that asks for a tally to be kept, and tells of
+// its end when it hears that it was.
+func keeper(ctx context.Context, child *worker.Child) error {
+	var job storage.Job
+	if err := child.Config(&job); err != nil || job.Seed != keeperSeed {
+		return errors.Join(err, storage.Work(disk.System{}, storage.Wiped)(ctx, child))
+	}
+
+	child.Ready("a tally")
+	child.Canary(true, "nothing")
+	child.Say(storage.EventTally, storage.Tally{ID: "K1", Note: 7})
+
+	for raw := range child.Commands() {
+		var o storage.Order
+		if err := json.Unmarshal(raw, &o); err == nil && o.Kept == 7 {
+			child.Say(storage.EventTally, storage.Tally{ID: "K1", Over: true})
+
+			return nil
+		}
+	}
+
+	return errors.New("nobody kept it")
+}
+
+// A worker hears at once that what it told is kept.
+func TestAWorkerHearsWhatIsKept(t *testing.T) {
+	var told []storage.Tally
+
+	begin := time.Now()
+	r := storage.Run(t.Context(), storage.Test{
+		Workers: worker.Self(slog.New(slog.NewTextHandler(t.Output(), nil))), Job: storage.Job{Seed: keeperSeed},
+		Lease: time.Now,
+		Told: func(tally storage.Tally) bool {
+			told = append(told, tally)
+
+			return tally.Note > 0
+		},
+	})
+
+	if r.Exit.Reason != worker.Done || len(told) != 2 || !r.Tallies["K1"].Over || time.Since(begin) > 20*time.Second {
+		t.Errorf("after %v: %+v, told %+v", time.Since(begin), r, told)
+	}
 }
 
 // image makes a file that is read as a disk is. Its name leads there from /dev.

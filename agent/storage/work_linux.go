@@ -39,7 +39,7 @@ func Work(bus disk.Bus, look Look) worker.Func {
 			for raw := range child.Commands() {
 				var o Order
 				if json.Unmarshal(raw, &o) == nil {
-					c.lease.Store(o.Lease)
+					c.obey(o)
 				}
 			}
 		}()
