@@ -285,19 +285,63 @@ func opened(bus disk.Bus, file *os.File) disk.Bus {
 	return disk.Opened{File: file}
 }
 
+// hugePage is the size of the kernel's large pages on the machines that the agent is for.
+const hugePage = 2 << 20
+
 // Buffer returns memory that a disk can write into and read from: whole pages, that
-// no garbage collector moves or looks through.
+// no garbage collector moves or looks through. Where there is room for them they are
+// large ones: a request around the page cache has the kernel look up each page that it
+// touches, which costs as much as all else it does for it.
 func Buffer(size int) ([]byte, error) {
-	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
-	if err != nil {
-		return nil, fmt.Errorf("making room for %d bytes: %w", size, err)
+	fault := func(err error) error { return fmt.Errorf("making room for %d bytes: %w", size, err) }
+	if size <= 0 {
+		return nil, fault(os.ErrInvalid)
 	}
 
-	return b, nil
+	slack := 0
+	if size >= hugePage {
+		slack = hugePage
+	}
+
+	whole, err := unix.MmapPtr(-1, 0, nil, uintptr(size+slack), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, fault(err)
+	}
+
+	if slack == 0 {
+		return unsafe.Slice((*byte)(whole), size), nil
+	}
+
+	// What is before the first large page, and behind the end, is given back.
+	pages := (size + os.Getpagesize() - 1) / os.Getpagesize() * os.Getpagesize()
+	before := int(-uintptr(whole) % hugePage)
+	start := unsafe.Add(whole, before)
+	after := size + slack - before - pages
+
+	if before > 0 {
+		err = unix.MunmapPtr(whole, uintptr(before))
+	}
+
+	if after > 0 {
+		err = errors.Join(err, unix.MunmapPtr(unsafe.Add(start, pages), uintptr(after)))
+	}
+
+	if err != nil {
+		return nil, fault(err)
+	}
+
+	buffer := unsafe.Slice((*byte)(start), size)
+	_ = unix.Madvise(buffer, unix.MADV_HUGEPAGE) // small ones do as well
+
+	return buffer, nil
 }
 
-// Free gives a buffer back.
-func Free(buffer []byte) { _ = unix.Munmap(buffer) } // it is ours, or there is none
+// Free gives a whole buffer back.
+func Free(buffer []byte) {
+	if len(buffer) > 0 {
+		_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(buffer)), uintptr(len(buffer))) // it is ours, or there is none
+	}
+}
 
 // Reader is a disk that is open for reading alone.
 type Reader struct {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -187,4 +188,28 @@ func TestAReaderGoesBesideOthers(t *testing.T) {
 	if n, err := second.ReadAt(buffer(t, 4096, 1), 0); n != 4096 || err != nil {
 		t.Errorf("read %d: %v", n, err)
 	}
+}
+
+// Buffers are whole pages that can be used to their ends, however large they are, and can
+// be given back.
+func TestBuffers(t *testing.T) {
+	for _, size := range []int{1, 4096, 1 << 20, 2<<20 - 1, 2 << 20, 2<<20 + 1, 3 << 20, 16 << 20} {
+		for range 20 {
+			b, err := blockdev.Buffer(size)
+			if err != nil || len(b) != size || uintptr(unsafe.Pointer(&b[0]))%4096 != 0 || size >= 2<<20 && uintptr(unsafe.Pointer(&b[0]))%(2<<20) != 0 {
+				t.Fatalf("%d: %d bytes at %p, %v", size, len(b), b, err)
+			}
+
+			b[0], b[size-1], b[size/2] = 1, 2, 3
+			blockdev.Free(b)
+		}
+	}
+
+	for _, size := range []int{0, -1} {
+		if _, err := blockdev.Buffer(size); err == nil {
+			t.Errorf("a buffer of %d bytes", size)
+		}
+	}
+
+	blockdev.Free(nil)
 }

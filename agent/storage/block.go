@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"crypto/subtle"
 	"encoding/binary"
 	"hash/crc32"
 	"math/bits"
@@ -33,20 +34,66 @@ type Stamp struct {
 }
 
 // pattern makes blocks. Safe for concurrent use: it does not change.
+//
+// The checksum of a block that is made is not taken over its bytes: CRC-32C is linear, and
+// so that of a block is that of the noise, of its key and of its head together. What is
+// read is always gone through byte by byte.
 type pattern struct {
-	noise [BlockSize / 8]uint64
 	table *crc32.Table
+	noise [BlockSize]byte // from atBody to the last four bytes before the checksum
+	plain uint32          // checksum of a block of noise alone
+	keys  [8][256]uint32  // what each byte of a key adds to it
+	heads [4][256]uint32  // what each byte of a head's checksum adds to that of a head before zeros
+	none  uint32          // that of the head whose checksum is 0
 }
 
 func newPattern() *pattern {
 	p := &pattern{table: crc32.MakeTable(crc32.Castagnoli)}
 	source := rand.New(rand.NewPCG(0x76657474, 0x696e67)) //nolint:gosec // contents are no secret
 
-	for i := range p.noise {
-		p.noise[i] = source.Uint64()
+	for i := 0; i < BlockSize; i += 8 {
+		if n := source.Uint64(); i >= atBody && i < atSum-4 {
+			binary.LittleEndian.PutUint64(p.noise[i:], n)
+		}
 	}
 
+	var block [BlockSize]byte // zeros
+
+	rest := block[:atSum-atBody]
+	empty := crc32.Checksum(block[:atSum], p.table)
+	p.plain, p.none = crc32.Checksum(p.noise[:atSum], p.table), crc32.Update(0, p.table, rest)
+
+	for i := range p.heads {
+		p.heads[i] = combinations(func(bit byte) uint32 { return crc32.Update(uint32(bit)<<(8*i), p.table, rest) ^ p.none })
+	}
+
+	for i := range p.keys {
+		p.keys[i] = combinations(func(bit byte) uint32 {
+			repeat(block[atBody:atSum], uint64(bit)<<(8*i))
+
+			return crc32.Checksum(block[:atSum], p.table) ^ empty
+		})
+	}
+
+	// A block is three parts on one another, two of them with zeros around: with an odd
+	// number of them what a checksum begins and ends with is there once.
+	p.plain ^= empty
+
 	return p
+}
+
+// combinations is a linear function of a byte, by what it makes of each bit.
+func combinations(of func(bit byte) uint32) (all [256]uint32) {
+	for v := 1; v < len(all); v++ {
+		low := v & -v
+		if all[v] = all[v&(v-1)]; v == low {
+			all[v] = of(byte(v))
+		} else {
+			all[v] ^= all[low]
+		}
+	}
+
+	return all
 }
 
 // fill writes blocks into b, whose first is at the stamp's offset. b is whole blocks
@@ -65,13 +112,33 @@ func (p *pattern) fill(b []byte, s Stamp) {
 func (p *pattern) block(b []byte, s Stamp) {
 	s.head(b)
 
-	key := s.key()
-	for i := atBody; i < atSum-4; i += 8 {
-		binary.LittleEndian.PutUint64(b[i:], p.noise[i/8]^key)
+	key, body := s.key(), b[atBody:atSum]
+	repeat(body, key)
+	subtle.XORBytes(body, body, p.noise[atBody:atSum])
+
+	sum, head := p.plain^p.none, crc32.Checksum(b[:atBody], p.table)
+	for i := range p.heads {
+		sum ^= p.heads[i][byte(head>>(8*i))]
 	}
 
-	binary.LittleEndian.PutUint32(b[atSum-4:], uint32(key))
-	binary.LittleEndian.PutUint32(b[atSum:], crc32.Checksum(b[:atSum], p.table))
+	for i := range p.keys {
+		sum ^= p.keys[i][byte(key>>(8*i))]
+	}
+
+	binary.LittleEndian.PutUint32(b[atSum:], sum)
+}
+
+// repeat fills b, of 64 bytes at least, with a key over and over.
+func repeat(b []byte, key uint64) {
+	const first = 64
+
+	for i := 0; i < first; i += 8 {
+		binary.LittleEndian.PutUint64(b[i:], key)
+	}
+
+	for n := first; n < len(b); n *= 2 {
+		copy(b[n:], b[:n])
+	}
 }
 
 func (s Stamp) head(b []byte) {

@@ -163,18 +163,18 @@ func (e *exam) walk(ctx context.Context, index int, s *step, from int) bool {
 		work  sync.WaitGroup
 		begin = time.Now()
 		mine  = newOrder(from, s.pieces.count)
+		depth = min(max(e.Depth, 1), max(s.pieces.count-from, 1))
 	)
 
-	for range min(max(e.Depth, 1), max(s.pieces.count-from, 1)) {
+	// Together they may be of large pages.
+	all, err := e.buffer(depth * request)
+	if err != nil {
+		return e.unfinished("", err)
+	}
+	defer e.free(all)
+
+	for buffer := range slices.Chunk(all, request) {
 		work.Go(func() {
-			buffer, err := e.buffer(request)
-			if err != nil {
-				e.unfinished("", err)
-
-				return
-			}
-			defer e.free(buffer)
-
 			for n, ok := mine.take(); ok && ctx.Err() == nil; n, ok = mine.take() {
 				p := s.at(n)
 				if !e.do(ctx, s, n, p, buffer[:p.length]) {

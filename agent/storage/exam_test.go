@@ -2,6 +2,9 @@ package storage_test
 
 import (
 	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -556,5 +559,38 @@ func TestQuantiles(t *testing.T) {
 
 	if (&storage.Histogram{}).Quantile(0.5) != 0 {
 		t.Error("nothing took time")
+	}
+}
+
+// A block is the noise, which is the same for all, with the key of its stamp on it, and the
+// CRC-32C of all that is before it, however it was come by.
+func TestBlocksHaveTheChecksumOfTheirBytes(t *testing.T) {
+	var (
+		noise  [512]uint64
+		source = rand.New(rand.NewPCG(0x76657474, 0x696e67))
+		chance = rand.New(rand.NewPCG(1, 2))
+	)
+
+	for i := range noise {
+		noise[i] = source.Uint64()
+	}
+
+	for range 500 {
+		var b [4096]byte
+
+		run, offset, pass := chance.Uint64(), int64(chance.Uint64N(1<<50))&^4095, chance.Uint32()
+		storage.Fill(b[:], fmt.Sprint(run), run, offset, pass)
+
+		// The last four bytes of the body are those of the key alone, and so tell half of it.
+		key := binary.LittleEndian.Uint64(b[40:]) ^ noise[5]
+		for i := 40; i < 4088; i += 8 {
+			if binary.LittleEndian.Uint64(b[i:]) != noise[i/8]^key {
+				t.Fatalf("byte %d of run %d, offset %d, pass %d", i, run, offset, pass)
+			}
+		}
+
+		if binary.LittleEndian.Uint32(b[4088:]) != uint32(key) || binary.LittleEndian.Uint32(b[4092:]) != crc32.Checksum(b[:4092], crc32.MakeTable(crc32.Castagnoli)) {
+			t.Fatalf("run %d, offset %d, pass %d: %x", run, offset, pass, b[4088:])
+		}
 	}
 }
