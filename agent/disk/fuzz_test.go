@@ -320,6 +320,23 @@ func FuzzNVMe(f *testing.F) {
 	})
 }
 
+func FuzzOCPHealth(f *testing.F) {
+	page := make([]byte, 512)
+	guid, _ := hex.DecodeString("c5af1028eabff2a49c4f6f7cc914d5af")
+	copy(page[496:], guid)
+	f.Add(page)
+	f.Add(bytes.Repeat([]byte{0xff}, 512))
+	f.Add(append(bytes.Repeat([]byte{0xff}, 496), guid...))
+	f.Add([]byte{})
+
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := disk.ParseOCPHealth(b)
+		if err != nil && h != (disk.OCPHealth{}) || h.UserBlocks > 100 || h.SystemBlocks > 100 || h.BadUserBlocks>>48 != 0 || h.EndToEndLost > h.EndToEnd || h.HasCapacitor && h.Capacitor > 0xfffe {
+			t.Errorf("%+v %v", h, err)
+		}
+	})
+}
+
 // FuzzReplay: any text is a recording or an error, and what it answers never is
 // more than a disk could give.
 func FuzzReplay(f *testing.F) {

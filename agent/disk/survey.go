@@ -41,7 +41,7 @@ func surveyNVMe(dev NVMe) {
 	_, _ = ReadNVMeErrors(dev, controller.ErrorEntries)
 	_, _ = ReadNVMeSelfTests(dev)
 	_, _ = admin(dev, "reading NVMe firmware log", logRequest(logNVMeFirmware, nvmeFirmwareSize))
-	_, _ = admin(dev, "reading OCP health log", logRequest(logNVMeOCP, nvmeOCPSize))
+	_, _ = ReadOCPHealth(dev)
 }
 
 // surveySCSI reports whether the disk is an ATA disk behind a translation layer.

@@ -16,6 +16,7 @@ type nvmePatient struct {
 	dev        disk.NVMe
 	controller disk.NVMeController
 	drive      probe.Drive
+	plain      bool // it has no log page C0h of the kind that is known
 }
 
 func openNVMe(bus disk.Bus, drive probe.Drive) (patient, error) {
@@ -121,6 +122,14 @@ func (p *nvmePatient) read() (reading, error) {
 	if p.controller.SelfTest {
 		if log, err := disk.ReadNVMeSelfTests(p.dev); err == nil {
 			r.tests = log.Tests
+		}
+	}
+
+	if !p.plain { // a drive that refuses may log that it was asked: once is enough
+		if h, err := disk.ReadOCPHealth(p.dev); err == nil {
+			ocpValues(h, r.values)
+		} else {
+			p.plain = true
 		}
 	}
 
@@ -243,5 +252,5 @@ func (p *nvmePatient) rules(used bool) []limit {
 		rules = append(rules, temperatureRule(flashWarm, flashHot))
 	}
 
-	return slices.Concat(rules, heat(), age(used))
+	return slices.Concat(rules, heat(), ocpRules(used), age(used))
 }

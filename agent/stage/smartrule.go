@@ -106,10 +106,11 @@ func (l limit) growth(before, after map[string]float64) (f core.Finding, grew bo
 	}, severity != ""
 }
 
-// increase says what the growth of a counter is called: heat by its own name, the
-// rest as errors.
+// increase says what the growth of a counter is called: heat, and what the drive has
+// coped with, by its own name; the rest as errors.
 func (l limit) increase() (code, title string) {
-	if l.code == codeTemperature || l.code == codeThrottled {
+	switch l.code {
+	case codeTemperature, codeThrottled, "smart/bad-blocks", "smart/rebuilt-data", "smart/link-errors":
 		return l.code, l.title
 	}
 

@@ -2,11 +2,14 @@ package stage_test
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 
 	"vetting/agent/disk"
 	"vetting/agent/machines"
+	"vetting/agent/stage"
 	"vetting/core"
 )
 
@@ -30,6 +33,7 @@ const (
 	nvmeHealth    = "02 ffffffff 007f0002"
 	nvmeErrors    = "02 ffffffff 03ff0001"
 	nvmeTests     = "02 ffffffff 008c0006"
+	nvmeOCP       = "02 ffffffff 007f00c0 00000000"
 	scsiWrite     = "4d0042"
 	scsiHeat      = "4d004d"
 	scsiStarts    = "4d004e"
@@ -120,6 +124,30 @@ func nvmeError(statusType uint16) edit {
 	}
 }
 
+// ocpPage is log page C0h of a new drive for data centres, as the specification lays it
+// out: bytes 0-207 and the version of revision 2.0.
+func ocpPage() []byte {
+	b := make([]byte, 512)
+	copy(b[496:], []byte{0xc5, 0xaf, 0x10, 0x28, 0xea, 0xbf, 0xf2, 0xa4, 0x9c, 0x4f, 0x6f, 0x7c, 0xc9, 0x14, 0xd5, 0xaf})
+	b[494] = 3
+
+	set64(0, 1<<30)(b) // written and read
+	set64(16, 1<<31)(b)
+	set16(38, 100)(b) // all blocks are well, user's and system's; some were bad from the start
+	set16(46, 100)(b)
+	set64(64, 12345)(b) // soft errors are daily bread
+	set16(128, 118)(b)  // capacitors of a new drive hold more than they must
+
+	b[120] = 99
+
+	return b
+}
+
+// ocp makes of log page C0h, whatever it is, the one of a new drive with a change.
+func ocp(e edit) edit {
+	return func([]byte) []byte { return e(ocpPage()) }
+}
+
 // change is what a case does to a recorded disk.
 type change struct {
 	key   string
@@ -129,6 +157,11 @@ type change struct {
 
 func now(key string, e edit) []change   { return []change{{key, e, false}} }
 func later(key string, e edit) []change { return []change{{key, e, true}} }
+
+// ocpLater is a drive for data centres that is new at first, and changed then.
+func ocpLater(e edit) []change {
+	return append(now(nvmeOCP, ocp(setByte(120, 99))), change{nvmeOCP, ocp(e), true})
+}
 
 type ruleCase struct {
 	machine, disk string
@@ -159,6 +192,10 @@ func (c ruleCase) play(t *testing.T, changes []change) core.Result {
 	t.Helper()
 
 	r := machines.Open(t, c.machine)
+
+	if slices.ContainsFunc(changes, func(c change) bool { return c.key == nvmeOCP }) {
+		r.Disks.Set(disk.Exchange{Disk: c.disk, NVMe: nvmeOCP, In: 512, Length: 512})
+	}
 
 	for _, change := range changes {
 		alter := r.Disks.Edit
@@ -242,6 +279,34 @@ func TestRules(t *testing.T) {
 		"SCSI errors grow":       {sasMachine, "sda", used, later(scsiWrite, setByte(4+6*12+11, 1)), "smart/increase", crit, "uncorrected_errors_count", nil},
 		"SAS link errors grow":   {sasMachine, "sda", "", later(scsiPort, setBig32(4+4+4+32, 5)), "smart/increase", crit, "phy_errors_count went from 16 to 17", later(scsiPort, setBig32(4+4+4+32, 4))},
 
+		// What drives for data centres count inside themselves: OCP log page C0h.
+		"OCP user blocks, new":          {nvmeMachine, "nvme0n1", "", now(nvmeOCP, ocp(set16(38, 99))), "smart/bad-blocks", warn, "user_blocks_percent is 99", now(nvmeOCP, ocp(set16(38, 100)))},
+		"OCP user blocks, used":         {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(set16(38, 9))), "smart/bad-blocks", warn, "user_blocks_percent is 9", now(nvmeOCP, ocp(set16(38, 10)))},
+		"OCP no user blocks left":       {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(set16(38, 0))), "smart/bad-blocks", crit, "user_blocks_percent is 0", now(nvmeOCP, ocp(set16(38, 101)))},
+		"OCP system blocks":             {nvmeMachine, "nvme0n1", "", now(nvmeOCP, ocp(set16(46, 99))), "smart/bad-blocks", warn, "system_blocks_percent is 99", now(nvmeOCP, ocp(set32(40, 7)))},
+		"OCP no system blocks left":     {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(set16(46, 0))), "smart/bad-blocks", crit, "system_blocks_percent is 0", nil},
+		"OCP a block is retired":        {nvmeMachine, "nvme0n1", used, ocpLater(set32(32, 4)), "smart/bad-blocks", warn, "bad_user_blocks_count went from 0 to 4", now(nvmeOCP, ocp(set32(32, 4)))},
+		"OCP a system block is retired": {nvmeMachine, "nvme0n1", used, ocpLater(set32(40, 4)), "smart/bad-blocks", warn, "bad_system_blocks_count went from 0 to 4", now(nvmeOCP, ocp(set32(40, 4)))},
+		"OCP uncorrectable":             {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(set64(56, 1))), "smart/uncorrectable", crit, "uncorrectable_reads_count is 1", now(nvmeOCP, ocp(set64(64, 1<<40)))},
+		"OCP uncorrectable grows":       {nvmeMachine, "nvme0n1", used, ocpLater(set64(56, 1)), "smart/increase", crit, "uncorrectable_reads_count went from 0 to 1", nil},
+		"OCP rebuilt":                   {nvmeMachine, "nvme0n1", "", now(nvmeOCP, ocp(set64(48, 1))), "smart/rebuilt-data", warn, "xor_recoveries_count is 1", now(nvmeOCP, ocp(set64(48, 0)))},
+		"OCP rebuilt now":               {nvmeMachine, "nvme0n1", used, ocpLater(set64(48, 3)), "smart/rebuilt-data", warn, "xor_recoveries_count went from 0 to 3", now(nvmeOCP, ocp(set64(48, 3)))},
+		"OCP end to end, lost":          {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(both(set32(72, 3), set32(76, 2)))), "smart/end-to-end", crit, "end_to_end_lost_count is 1", now(nvmeOCP, ocp(set32(72, 0)))},
+		"OCP end to end, the other way": {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(both(set32(72, 2), set32(76, 3)))), "smart/end-to-end", crit, "end_to_end_lost_count is 1", nil},
+		"OCP end to end, corrected":     {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(both(set32(72, 3), set32(76, 3)))), "smart/end-to-end", warn, "end_to_end_detected_count is 3", nil},
+		"OCP end to end grows":          {nvmeMachine, "nvme0n1", used, ocpLater(both(set32(72, 3), set32(76, 3))), "smart/increase", crit, "end_to_end_detected_count went from 0 to 3", nil},
+		"OCP system worn":               {nvmeMachine, "nvme0n1", "", now(nvmeOCP, ocp(setByte(80, 80))), "smart/worn", warn, "system_used_percent is 80", now(nvmeOCP, ocp(setByte(80, 79)))},
+		"OCP system worn out":           {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(setByte(80, 100))), "smart/worn", crit, "system_used_percent is 100", nil},
+		"OCP throttling":                {nvmeMachine, "nvme0n1", "", now(nvmeOCP, ocp(setByte(97, 1))), "smart/throttled", warn, "throttling_bits is 1", now(nvmeOCP, ocp(setByte(96, 200)))},
+		"OCP throttled":                 {nvmeMachine, "nvme0n1", "", ocpLater(setByte(96, 1)), "smart/throttled", warn, "thermal_events_count went from 0 to 1", nil},
+		"OCP link errors":               {nvmeMachine, "nvme0n1", "", ocpLater(set64(104, 5)), "smart/link-errors", warn, "link_correctable_errors_count went from 0 to 5", now(nvmeOCP, ocp(set64(104, 5)))},
+		"OCP link retrained":            {nvmeMachine, "nvme0n1", "", ocpLater(set64(192, 1)), "smart/link-errors", warn, "link_retrains_count went from 0 to 1", ocpLater(both(set64(192, 1), setByte(494, 2)))},
+		"OCP shutdown":                  {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(set32(112, 1))), "smart/incomplete-shutdown", warn, "incomplete_shutdowns_count is 1", now(nvmeOCP, ocp(set32(112, 0)))},
+		"OCP shutdown now":              {nvmeMachine, "nvme0n1", used, ocpLater(set32(112, 1)), "smart/increase", crit, "incomplete_shutdowns_count", nil},
+		"OCP capacitor, new":            {nvmeMachine, "nvme0n1", "", now(nvmeOCP, ocp(set16(128, 99))), "smart/capacitor", warn, "capacitor_percent is 99", now(nvmeOCP, ocp(set16(128, 100)))},
+		"OCP capacitor, used":           {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(set16(128, 49))), "smart/capacitor", warn, "capacitor_percent is 49", now(nvmeOCP, ocp(set16(128, 50)))},
+		"OCP capacitor, dead":           {nvmeMachine, "nvme0n1", used, now(nvmeOCP, ocp(set16(128, 0))), "smart/capacitor", crit, "capacitor_percent is 0", now(nvmeOCP, ocp(set16(128, 0xffff)))},
+
 		// Age and wear.
 		"NVMe worn a little":      {nvmeMachine, "nvme0n1", "", now(nvmeHealth, setByte(5, 2)), "smart/worn", warn, "is 2", now(nvmeHealth, setByte(5, 1))},
 		"NVMe worn":               {nvmeMachine, "nvme0n1", "", now(nvmeHealth, setByte(5, 10)), "smart/worn", crit, "is 10", nil},
@@ -313,6 +378,35 @@ func TestFailingStatus(t *testing.T) {
 		result := smart(t, r, nil)
 		if code == "" && len(result.Findings) > 0 || code != "" && len(find(result, code)) != 1 {
 			t.Errorf("registers %s: %+v", registers, result.Findings)
+		}
+	}
+}
+
+// TestADriveForDataCentres: one that is new and well breaks no rule; a page C0h of somebody
+// else says nothing, whatever is in it, and is asked for once.
+func TestADriveForDataCentres(t *testing.T) {
+	strange := ocpPage()
+	for i := range 256 {
+		strange[i] = 0xff
+	}
+
+	strange[500]++
+
+	for name, page := range map[string][]byte{"new": ocpPage(), "of somebody else": strange, "zeros": make([]byte, 512)} {
+		for _, policy := range []string{"new", "used"} {
+			r := machines.Open(t, nvmeMachine)
+			r.Disks.Set(disk.Exchange{Disk: "nvme0n1", NVMe: nvmeOCP, In: 512, Length: 512, Data: hex.EncodeToString(page)})
+			m, e := listen(r)
+			result := run(t, newBench(map[string]string{"SMART.policy": policy}), stage.SMART(m))
+
+			if worse := slices.ContainsFunc(result.Findings, func(f core.Finding) bool { return f.Severity != core.Info }); result.Verdict != core.Pass || worse {
+				t.Errorf("%s, %s: %s %+v", name, policy, result.Verdict, result.Findings)
+			}
+
+			told := slices.ContainsFunc(result.Measurements, func(s core.Sample) bool { return strings.HasSuffix(s.Key, "/capacitor_percent") && s.Value == 118 })
+			if asked := len(e.of("nvme0n1", nvmeOCP)); told != (name == "new") || told != (asked == 2) || asked == 0 {
+				t.Errorf("%s: told %v, asked %d times", name, told, asked)
+			}
 		}
 	}
 }

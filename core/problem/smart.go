@@ -8,7 +8,7 @@ import (
 
 // smarts lists the codes of the SMART stage.
 func smarts() []Entry {
-	return slices.Concat(smartHealth(), smartCounters(), smartTests())
+	return slices.Concat(smartHealth(), smartCounters(), smartInner(), smartTests())
 }
 
 // smartHealth lists what a disk says of itself.
@@ -124,6 +124,37 @@ func smartCounters() []Entry {
 			"smart/error-log", "The disk's error log holds entries about commands",
 			"None of them is about the medium; many drives log every optional command they do not have.",
 			"Nothing to do.", core.Info,
+		},
+	}
+}
+
+// smartInner lists what drives for data centres count inside themselves.
+func smartInner() []Entry {
+	return []Entry{
+		{
+			"smart/bad-blocks", "The drive has retired blocks of its flash",
+			"It replaces them by spares, which it has few of; the drive for data centres counts them itself.",
+			"Accept it as used (SMART.policy: used), or send it back; replace it when no spare is left.", core.Warning,
+		},
+		{
+			"smart/rebuilt-data", "The drive had to put data together from its other dies",
+			"A page could not be read by itself, and its redundancy saved the data.",
+			"Watch whether it grows; replace the disk if it does.", core.Warning,
+		},
+		{
+			"smart/link-errors", "The drive's PCI Express link had errors that were corrected, or was trained again",
+			"Contacts, riser or backplane are not well.",
+			"Reseat the disk; then replace riser or backplane.", core.Warning,
+		},
+		{
+			"smart/incomplete-shutdown", "The drive could not finish a shutdown",
+			"Its capacitors did not last when the power failed: what it had said was written may be lost.",
+			"Replace the disk where data must outlive a power failure.", core.Warning,
+		},
+		{
+			"smart/capacitor", "The drive's capacitors are weak",
+			"They hold the energy with which it saves its cache when the power fails.",
+			"Replace the disk where data must outlive a power failure.", core.Warning,
 		},
 	}
 }
