@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 
 	"vetting/agent/disk"
@@ -150,6 +151,7 @@ func (p *ataPatient) read() (reading, error) {
 // values are those of the attributes, of the flash and of the link.
 func (p *ataPatient) values(smart disk.ATASMART) map[string]float64 {
 	values := attributeValues(smart)
+	leaveOutRumours(values, p.identity.Model)
 
 	if used, ok := p.wear(smart); ok {
 		values["used_percent"] = float64(used)
@@ -158,6 +160,17 @@ func (p *ataPatient) values(smart disk.ATASMART) map[string]float64 {
 	p.link(values)
 
 	return values
+}
+
+// rumours are models whose attribute 197 goes from 0 to 1 and back at random, with nothing
+// wrong (smartmontools' database of drives, ticket 1237).
+var rumours = regexp.MustCompile(`^(?i:crucial_|ata )?CT(250|500|1000|2000|4000)MX500SSD[14]`) //nolint:gochecknoglobals // made once, never changed
+
+// leaveOutRumours leaves out what a model is known to say without a reason.
+func leaveOutRumours(values map[string]float64, model string) {
+	if rumours.MatchString(model) && values["pending_sectors_count"] <= 1 {
+		delete(values, "pending_sectors_count")
+	}
 }
 
 // attributeValues picks the attributes that the catalogue knows.

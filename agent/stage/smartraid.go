@@ -206,6 +206,7 @@ func (p *raidPatient) read() (reading, error) {
 func raidValues(r *smartctl.Report) map[string]float64 {
 	attributes := disk.ATASMART{Attributes: r.Attributes}
 	values := attributeValues(attributes)
+	leaveOutRumours(values, r.Model)
 
 	put := func(quantity string, v float64, told bool) {
 		if told {

@@ -365,6 +365,41 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestADriveThatCriesWolf: one pending sector of a model that makes it up is nothing, two
+// are; of any other model one is.
+func TestADriveThatCriesWolf(t *testing.T) {
+	named := func(model string) edit {
+		return func(data []byte) []byte {
+			for i := range 40 {
+				data[54+i^1] = (model + strings.Repeat(" ", 40))[i]
+			}
+
+			data[510] = 0 // no checksum
+
+			return data
+		}
+	}
+
+	for name, c := range map[string]struct {
+		model string
+		raw   uint64
+		later bool
+		found bool
+	}{
+		"it makes one up":       {"CT1000MX500SSD1", 1, false, false},
+		"it makes one up later": {"CT1000MX500SSD1", 1, true, false},
+		"it has two":            {"CT1000MX500SSD1", 2, false, true},
+		"another model":         {"CT1000P1SSD8", 1, false, true},
+	} {
+		ruled := ruleCase{machine: sataMachine, disk: "sda"}
+		result := ruled.play(t, []change{{ataIdentity, named(c.model), false}, {ataAttributes, attribute(197, c.raw), c.later}})
+
+		if found := find(result, "smart/pending-sectors"); (len(found) > 0) != c.found || (result.Verdict == core.Fail) != c.found {
+			t.Errorf("%s: %s %+v", name, result.Verdict, result.Findings)
+		}
+	}
+}
+
 // TestFailingStatus: SMART RETURN STATUS with the registers of a failing disk.
 func TestFailingStatus(t *testing.T) {
 	for registers, code := range map[string]string{"f42c": "smart/failing", "4fc2": "", "0000": "smart/not-readable"} {

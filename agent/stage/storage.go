@@ -217,6 +217,11 @@ func (x *storageExam) armed(d core.Disk) bool {
 	return d.Serial != "" && slices.ContainsFunc(x.env.Disks, func(e core.ExpectedDisk) bool { return e.Armed && e.Serial == d.Serial })
 }
 
+// expected reports whether somebody asks for the disk: the spec of the host, or who armed it.
+func (x *storageExam) expected(d core.Disk) bool {
+	return slices.ContainsFunc(x.env.Disks, func(want core.ExpectedDisk) bool { return !want.Known && isExpected(want, d) })
+}
+
 // leaveOut says which disks are not tested. An armed one goes to the gates whatever it
 // is, which say what is in the way.
 func (x *storageExam) leaveOut(d probe.Drive) (why aside, out bool) {
@@ -231,10 +236,14 @@ func (x *storageExam) leaveOut(d probe.Drive) (why aside, out bool) {
 		return aside{notTestedDisk, "", fmt.Sprintf("%d bytes are no disk", d.SizeBytes)}, true
 	case armed:
 		return why, false
-	case d.Transport == "usb" || d.Removable:
-		return aside{"", "", "removable or on USB"}, true
+	case d.Zoned && x.expected(d.Disk):
+		return aside{problem.StorageZoned, "", "its zones are the host's to manage"}, true
 	case d.Zoned:
 		return aside{problem.StorageZoned, core.Warning, "its zones are the host's to manage"}, true
+	case x.expected(d.Disk):
+		return why, false // wherever it is plugged in
+	case d.Transport == "usb" || d.Removable:
+		return aside{"", "", "removable or on USB"}, true
 	default:
 		return why, false
 	}

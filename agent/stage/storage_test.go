@@ -645,7 +645,7 @@ func TestDisksThatStorageCannotTest(t *testing.T) {
 		armed      bool
 	}{
 		"size":         {"31\n", "storage/not-tested", core.Error, false},
-		"queue/zoned":  {"host-managed\n", "storage/host-managed-zones", core.Pass, false},
+		"queue/zoned":  {"host-managed\n", "storage/host-managed-zones", core.Error, false},
 		"/queue/zoned": {"host-managed\n", "", core.Pass, true},
 	} {
 		var armed []string
@@ -662,6 +662,45 @@ func TestDisksThatStorageCannotTest(t *testing.T) {
 		if found := find(r, c.code); r.Verdict != c.verdict || c.code != "" && (len(found) != 1 || found[0].Part.Serial != turning) ||
 			slices.ContainsFunc(b.asked.Job.Disks, func(d storage.Disk) bool { return d.Serial == turning }) != c.armed {
 			t.Errorf("%s %q: %s %+v", file, c.text, r.Verdict, r.Findings)
+		}
+	}
+}
+
+// What somebody asks for is tested, wherever it is plugged in, or is an error; what is known
+// from an inventory alone may stay aside.
+func TestDisksThatSomebodyAsksFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		known   bool
+		zoned   bool
+		read    bool
+		verdict core.Verdict
+	}{
+		"a stick that the spec has":           {false, false, true, core.Pass},
+		"a stick that was there before":       {true, false, false, core.Pass},
+		"zones of the host that the spec has": {false, true, false, core.Error},
+		"zones of the host, there before":     {true, true, false, core.Pass},
+	} {
+		b := newStorageBench(t, "quick")
+		b.machine.Disks.Set(disk.Exchange{Disk: "sdb", SCSI: "12018000fc00", In: 252, Length: 9, Data: "0080000553544b3031"}) // STK01
+
+		drives, _ := b.machine.Machine().Disks()
+		stick := drives[slices.IndexFunc(drives, func(d probe.Drive) bool { return d.Transport == "usb" })]
+
+		if c.zoned {
+			stick = drives[slices.IndexFunc(drives, func(d probe.Drive) bool { return d.Serial == turning })]
+
+			if err := b.machine.Disks.Edit("sda", "120000006000", setByte(0, 0x14)); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		b.Disks = []core.ExpectedDisk{{Serial: stick.Serial, WWN: stick.WWN, Known: c.known}}
+
+		r := b.run(t)
+		read := slices.ContainsFunc(b.asked.Job.Disks, func(d storage.Disk) bool { return d.Name == stick.Name && !d.Write })
+
+		if stick.Serial == "" || read != c.read || r.Verdict != c.verdict {
+			t.Errorf("%s: read %v, %s %+v", name, read, r.Verdict, r.Findings)
 		}
 	}
 }
