@@ -27,6 +27,7 @@ type Exchange struct {
 	Length int    `json:"length,omitempty"` // bytes transferred
 	Data   string `json:"data,omitempty"`
 	Error  string `json:"error,omitempty"` // the command did not reach the device
+	Idle   bool   `json:"idle,omitempty"`  // of the start of a self-test: the device took it, and did nothing
 }
 
 // Recorder is a Bus that writes down what passes through it, as JSON lines. Safe
@@ -133,18 +134,21 @@ func nvmeKey(req NVMeRequest) string {
 func packed(b []byte) string { return hex.EncodeToString(bytes.TrimRight(b, "\x00")) }
 
 // Replay is a Bus that answers from a recording. The same command is answered in
-// the order recorded; the last answer repeats. A self-test that nobody started
-// while the recording was made may be started: its outcome is that of the log.
+// the order recorded; the last answer repeats. A self-test may be started, also where
+// nobody did while the recording was made: its outcome is that of the log, whose latest
+// entry is newer by as much, and an ATA disk is seen at it once.
 // Safe for concurrent use.
 type Replay struct {
-	mu        sync.Mutex // guards exchanges
+	mu        sync.Mutex // guards exchanges, started and unseen
 	exchanges map[string][]Exchange
+	started   map[string]byte // by disk: self-tests
+	unseen    map[string]bool // by disk: at which it was not seen yet
 	kinds     map[string]byte // 's' or 'n'; read only
 }
 
 // NewReplay reads a recording.
 func NewReplay(recording io.Reader) (*Replay, error) {
-	replay := &Replay{exchanges: map[string][]Exchange{}, kinds: map[string]byte{}}
+	replay := &Replay{exchanges: map[string][]Exchange{}, started: map[string]byte{}, unseen: map[string]bool{}, kinds: map[string]byte{}}
 	lines := bufio.NewScanner(recording)
 	lines.Buffer(nil, 4<<20)
 
@@ -289,8 +293,11 @@ func (r *Replay) next(key string) (Exchange, error) {
 	defer r.mu.Unlock()
 
 	list := r.exchanges[key]
-	if _, command, _ := strings.Cut(key, " "); len(list) == 0 && startsTest(command) {
-		return Exchange{}, nil
+	name, command, _ := strings.Cut(key, " ")
+	starts := startsTest(command)
+
+	if len(list) == 0 && starts {
+		list = []Exchange{{}}
 	}
 
 	if len(list) == 0 {
@@ -305,7 +312,52 @@ func (r *Replay) next(key string) (Exchange, error) {
 		return Exchange{}, fmt.Errorf("replaying %q: %s", key, list[0].Error)
 	}
 
+	if starts && list[0].taken() && !list[0].Idle {
+		r.started[name]++
+		r.unseen[name] = true
+	}
+
 	return list[0], nil
+}
+
+// taken reports whether the device took a command: with a good status or, for ATA commands
+// that bring registers back, none of an error.
+func (e Exchange) taken() bool {
+	if e.Status == 0 {
+		return true
+	}
+
+	raw, err := hex.DecodeString(e.Sense)
+	sense := ParseSense(raw)
+
+	return err == nil && sense.ATA != nil && sense.ATA.Status&1 == 0
+}
+
+// tested makes of an answer about self-tests what it is after those that were started.
+func (r *Replay) tested(name, command string, data []byte) {
+	const (
+		ataStatus, ataRunning     = 363, 0xf9
+		nvmeHours, scsiHours, end = 4 + 4, 4 + 4 + 3, 16
+	)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	started := r.started[name]
+
+	switch {
+	case started == 0 || len(data) < end:
+	case strings.HasPrefix(command, "85080e00d0") && len(data) == sectorSize && r.unseen[name]:
+		r.unseen[name] = false
+
+		if data[ataStatus]>>4 != ataRunning>>4 {
+			data[ataStatus] = ataRunning
+		}
+	case strings.HasPrefix(command, "02 ffffffff 008c0006"):
+		data[nvmeHours] += started
+	case strings.HasPrefix(command, "4d0050"):
+		data[scsiHours] += started
+	}
 }
 
 // startsTest reports whether a command starts a self-test: SMART EXECUTE OFF-LINE
@@ -350,6 +402,8 @@ func (d replayed) Execute(req SCSIRequest) (SCSIReply, error) {
 		return SCSIReply{}, err
 	}
 
+	d.replay.tested(d.name, hex.EncodeToString(req.CDB), data)
+
 	sense, err := hex.DecodeString(e.Sense)
 	if err != nil {
 		return SCSIReply{}, fmt.Errorf("replaying %s: %w", d.name, err)
@@ -369,6 +423,8 @@ func (d replayed) Admin(req NVMeRequest) (NVMeReply, error) {
 	if err != nil {
 		return NVMeReply{}, err
 	}
+
+	d.replay.tested(d.name, nvmeKey(req), data)
 
 	return NVMeReply{Status: e.Status, Result: e.Result, Data: data}, nil
 }

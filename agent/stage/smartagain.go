@@ -161,14 +161,15 @@ func (x examination) testAgain(ctx context.Context) (t selfTested) {
 
 	defer p.Close() //nolint:errcheck // opened for reading
 
-	if _, err := p.read(); err != nil || !p.self() {
+	before, err := p.read()
+	if err != nil || !p.self() {
 		return t
 	}
 
 	t.asked = true
 	log := x.env.Log.With(slog.String("disk", x.Name), slog.String("serial", x.Serial))
 
-	findings, err := x.runTest(ctx, log, p)
+	findings, err := x.runTest(ctx, log, p, before.tests)
 
 	t.findings = findings
 	for i := range t.findings {

@@ -108,8 +108,12 @@ func (p *ataPatient) test() (testState, error) {
 	state := testState{outcome: disk.ATAOutcome(code), detail: fmt.Sprintf("self-test status %d", code)}
 
 	// The status says how it ended, the log only where.
-	if tests, err := p.tests(); err == nil && len(tests) > 0 && state.outcome == disk.TestFailed && tests[0].HasLBA {
-		state.detail += fmt.Sprintf(", first failing block %d", tests[0].LBA)
+	if tests, err := p.tests(); err == nil {
+		state.tests = tests
+	}
+
+	if len(state.tests) > 0 && state.outcome == disk.TestFailed && state.tests[0].HasLBA {
+		state.detail += fmt.Sprintf(", first failing block %d", state.tests[0].LBA)
 	}
 
 	return state, nil

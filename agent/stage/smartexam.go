@@ -33,6 +33,8 @@ type testState struct {
 	outcome disk.Outcome
 	length  disk.Length // of the entry in the log that it is from; empty: it is not from there
 	detail  string
+	tests   []disk.SelfTest // the log then, the latest first; nil while it runs
+	logged  bool            // the outcome is that of the log's latest entry
 }
 
 // estimate is how long a self-test takes where the disk does not tell: two minutes for
@@ -102,7 +104,7 @@ func (x examination) run(ctx context.Context) exam {
 	x.env.Sensor(x.samples(before)...)
 	x.progress(0.1, 0)
 
-	testFindings, testErr := x.runTest(ctx, log, p)
+	testFindings, testErr := x.runTest(ctx, log, p, before.tests)
 
 	after, err := p.read()
 	if err != nil {

@@ -78,7 +78,9 @@ func (p *nvmePatient) test() (testState, error) {
 	}
 
 	test := log.Tests[0]
-	state := testState{outcome: test.Outcome, length: test.Length, detail: fmt.Sprintf("self-test result %d", test.Code)}
+	state := testState{
+		outcome: test.Outcome, length: test.Length, detail: fmt.Sprintf("self-test result %d", test.Code), tests: log.Tests, logged: true,
+	}
 
 	if test.HasLBA {
 		state.detail += fmt.Sprintf(", first failing block %d", test.LBA)

@@ -167,7 +167,7 @@ func (p *raidPatient) test() (testState, error) {
 	}
 
 	t := r.Tests[0]
-	state := testState{outcome: t.Outcome, length: t.Length, detail: fmt.Sprintf("self-test result %d", t.Code)}
+	state := testState{outcome: t.Outcome, length: t.Length, detail: fmt.Sprintf("self-test result %d", t.Code), tests: r.Tests, logged: true}
 
 	if t.HasLBA {
 		state.detail += fmt.Sprintf(", first failing block %d", t.LBA)

@@ -65,7 +65,7 @@ func (p *scsiPatient) test() (testState, error) {
 
 	state := testState{
 		running: tests[0].Outcome == disk.TestRunning, outcome: tests[0].Outcome, length: tests[0].Length,
-		detail: fmt.Sprintf("self-test result %d", tests[0].Code),
+		detail: fmt.Sprintf("self-test result %d", tests[0].Code), tests: tests, logged: true,
 	}
 
 	if state.running {

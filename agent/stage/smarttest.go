@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"vetting/agent/disk"
@@ -15,8 +16,8 @@ import (
 var errTestBroken = errors.New("self-test without a result")
 
 // runTest runs the self-test, once more when the first was aborted. An error means that
-// it gave no result.
-func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient) ([]core.Finding, error) {
+// it gave no result. before is the disk's log of self-tests.
+func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient, before []disk.SelfTest) ([]core.Finding, error) {
 	if x.selfTest == "" {
 		return nil, nil
 	}
@@ -28,14 +29,17 @@ func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient) (
 		}}, nil
 	}
 
-	var state testState
+	var (
+		state testState
+		seen  bool
+	)
 
 	for try := 1; ; try++ {
 		log.Info("self-test started", slog.String("length", string(x.selfTest)), slog.Int("try", try), slog.Int("minutes", p.minutes(x.selfTest)))
 
 		var err error
 
-		state, err = x.awaitTest(ctx, p)
+		state, seen, err = x.awaitTest(ctx, p)
 		if err != nil {
 			return []core.Finding{brokenTest(err.Error())}, fmt.Errorf("%w: %w", errTestBroken, err)
 		}
@@ -43,6 +47,13 @@ func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient) (
 		if state.outcome != disk.TestAborted || try == 2 {
 			break
 		}
+
+		before = state.tests
+	}
+
+	// A disk that took the command and did nothing tells of the test before.
+	if (state.logged || !seen) && !newer(before, state.tests) {
+		return []core.Finding{brokenTest("the disk took the command, and its log of self-tests is what it was before")}, errTestBroken
 	}
 
 	// The log may have kept nothing of our test: what it has then is of another day.
@@ -64,6 +75,16 @@ func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient) (
 	}
 }
 
+// newer reports whether a log of self-tests has an entry that it had not before, or may have:
+// one that is full of the same does not tell.
+func newer(before, now []disk.SelfTest) bool {
+	const full = 19 // the least that any kind of log has room for
+
+	alike := len(now) > 0 && !slices.ContainsFunc(now, func(t disk.SelfTest) bool { return t != now[0] })
+
+	return !slices.Equal(before, now) || len(now) >= full && alike
+}
+
 func brokenTest(evidence string) core.Finding {
 	return core.Finding{
 		Code: "smart/self-test-broken", Severity: core.Warning, Title: "The disk's self-test gave no result", Evidence: evidence,
@@ -72,11 +93,12 @@ func brokenTest(evidence string) core.Finding {
 }
 
 // awaitTest starts a self-test and asks until it is over: soon after the start for
-// disks that are done at once, then rarely, since every question disturbs it.
-func (x examination) awaitTest(ctx context.Context, p patient) (testState, error) {
+// disks that are done at once, then rarely, since every question disturbs it. seen is
+// whether the disk was seen at it.
+func (x examination) awaitTest(ctx context.Context, p patient) (state testState, seen bool, err error) {
 	begin, err := x.startTest(p)
 	if err != nil {
-		return testState{}, err
+		return testState{}, false, err
 	}
 
 	const often = 30 * time.Second
@@ -92,24 +114,26 @@ func (x examination) awaitTest(ctx context.Context, p patient) (testState, error
 			timer.Stop()
 			x.abortTest(p)
 
-			return testState{}, ctx.Err()
+			return testState{}, seen, ctx.Err()
 		case <-timer.C:
 		}
 
 		state, err := p.test()
 		if err != nil {
-			return testState{}, err
+			return testState{}, seen, err
 		}
 
 		if !state.running {
-			return state, nil
+			return state, seen, nil
 		}
+
+		seen = true
 
 		spent := time.Since(begin)
 		if limit := 2*expected + 10*time.Minute; spent > limit {
 			x.abortTest(p)
 
-			return testState{}, fmt.Errorf("still running after %s", limit)
+			return testState{}, seen, fmt.Errorf("still running after %s", limit)
 		}
 
 		if state.untold {

@@ -229,6 +229,22 @@ func TestSelfTestsAreFollowedToTheirEnd(t *testing.T) {
 			code: "smart/self-test-broken", evidence: "no result of the extended self-test",
 			then: []answers{{nvmeTests, all(repeat(2, nvmeTest(2, 30, 0x10, 0)), one(nvmeTest(0, 0, 0x10, 0)))}},
 		},
+		"NVMe, a log that has the test of another day": {
+			machine: nvmeMachine, disk: "nvme0n1", length: "short", verdict: core.Error, starts: map[string]int{nvmeShort: 1},
+			code: "smart/self-test-broken", evidence: "its log of self-tests is what it was before",
+			set:  []disk.Exchange{{Disk: "nvme0n1", NVMe: nvmeShort + " 00000000", Idle: true}},
+			then: []answers{{nvmeTests, all(repeat(2, setByte(0, 1)), one(setByte(0, 0)))}},
+		},
+		"ATA, a disk that takes the command and does nothing": {
+			machine: sataMachine, disk: "sda", length: "short", verdict: core.Error, starts: map[string]int{ataShort: 1},
+			code: "smart/self-test-broken", evidence: "its log of self-tests is what it was before",
+			set: []disk.Exchange{{Disk: "sda", SCSI: ataShort + "4f00c200b000", Status: 2, Sense: "7201001d0000000e090c00000000000000004f00c20050", Idle: true}},
+		},
+		"SCSI, a disk that takes the command and does nothing": {
+			machine: sasMachine, disk: "sda", length: "short", verdict: core.Error, starts: map[string]int{scsiShort: 1},
+			code: "smart/self-test-broken", evidence: "its log of self-tests is what it was before",
+			set: []disk.Exchange{{Disk: "sda", SCSI: scsiShort + "00000000", Idle: true}},
+		},
 		"NVMe, without an end": {
 			machine: nvmeMachine, disk: "nvme0n1", length: "extended", verdict: core.Error, starts: map[string]int{nvmeExtended: 1, nvmeAbort: 1},
 			code: "smart/self-test-broken", evidence: "still running after 1h40m0s",

@@ -100,9 +100,9 @@ func (c *crew) run(ctx context.Context) {
 		return
 	}
 
-	over, stopTelling := context.WithCancel(ctx)
-
 	var telling, work sync.WaitGroup
+
+	over, stopTelling := context.WithCancel(ctx)
 
 	telling.Go(func() {
 		for pause(over, tellEach) {
@@ -115,8 +115,8 @@ func (c *crew) run(ctx context.Context) {
 	places := c.places()
 
 	for _, x := range exams {
-		if x.reader == nil && !x.awaits() {
-			continue // it could not be opened, and says so, or was tested before
+		if x.reader == nil && !x.awaits() { // it could not be opened, and says so, or was tested before
+			continue
 		}
 
 		work.Go(func() {
