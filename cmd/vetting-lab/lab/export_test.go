@@ -10,6 +10,7 @@ var (
 	Fingerprint = fingerprint
 	SegmentOf   = segmentOf
 	SupplyTable = supplyTable
+	Through     = (*Wire).through
 )
 
 // Create makes the disk's image.

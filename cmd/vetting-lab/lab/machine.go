@@ -24,6 +24,9 @@ const (
 	UEFI Firmware = "uefi"
 )
 
+// Direct is a kernel that the emulator starts by itself.
+type Direct struct{ Kernel, Initrd, Cmdline string }
+
 // Machine is a virtual machine, as one would order it.
 type Machine struct {
 	Name     string // of files and of the QEMU process
@@ -51,8 +54,9 @@ type Machine struct {
 	// nobody else; see Guest.Visit.
 	Office bool
 
-	Wire *Wire    // cable with a fault; nil: a sound one
-	BMC  *bmc.BMC // management controller behind a KCS interface; nil: none
+	Direct *Direct  // started by the emulator; nil: it boots
+	Wire   *Wire    // cable with a fault; nil: a sound one
+	BMC    *bmc.BMC // management controller behind a KCS interface; nil: none
 }
 
 // processors is what QEMU is told of them. A machine of one has an empty socket besides:
@@ -114,6 +118,10 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 	if m.Office {
 		args = append(args, "-netdev", fmt.Sprintf("user,id=office,restrict=on,hostfwd=tcp:127.0.0.1:%d-:8443", visitPort),
 			"-device", "virtio-net-pci,netdev=office,romfile=")
+	}
+
+	if d := m.Direct; d != nil {
+		args = append(args, "-kernel", d.Kernel, "-initrd", d.Initrd, "-append", d.Cmdline)
 	}
 
 	if m.RootPort {

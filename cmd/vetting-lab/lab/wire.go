@@ -24,6 +24,10 @@ type Wire struct {
 	// Note is told of what the switch's end of the cable carries: all that is sent to the
 	// machine, and what gets through of what it says. It is called like Pass.
 	Note func(frame Frame, toMachine bool)
+	// VLAN makes the switch's end an access port of that VLAN (IEEE 802.1Q, 1 to 4094): what
+	// the machine says is tagged, the machine hears what was, without its tag, and nothing
+	// else. 0: the cable takes no notice of tags.
+	VLAN uint16
 
 	mu sync.Mutex // held while Pass and Note are called
 }
@@ -83,42 +87,55 @@ func (w *Wire) up(machine io.Reader, port io.Writer) {
 			return
 		}
 
-		if w.through(buf[:n], false) {
-			_, _ = port.Write(buf[:n]) //nolint:errcheck // a frame that the switch does not take is lost
+		if frame, ok := w.through(buf[:n], false); ok {
+			_, _ = port.Write(frame) //nolint:errcheck // a frame that the switch does not take is lost
 		}
 	}
 }
 
 // down carries what is for the machine.
 func (w *Wire) down(port io.Reader, machine io.Writer) {
-	buf := make([]byte, 4+64<<10)
+	buf := make([]byte, 64<<10)
 
 	for {
-		n, err := port.Read(buf[4:])
+		n, err := port.Read(buf)
 		if err != nil {
 			return
 		}
 
-		if !w.through(buf[4:4+n], true) {
+		frame, ok := w.through(buf[:n], true)
+		if !ok {
 			continue
 		}
 
-		binary.BigEndian.PutUint32(buf, uint32(n)) //nolint:gosec // a frame
+		head := binary.BigEndian.AppendUint32(nil, uint32(len(frame))) //nolint:gosec // a frame
 
-		if _, err := machine.Write(buf[:4+n]); err != nil {
+		if _, err := machine.Write(append(head, frame...)); err != nil {
 			return
 		}
 	}
 }
 
-func (w *Wire) through(frame []byte, toMachine bool) bool {
+// through has a frame pass the cable, and returns it as it comes out.
+func (w *Wire) through(frame []byte, toMachine bool) (out []byte, passes bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
 	seen := Frame{At: time.Now(), Data: append([]byte(nil), frame...)}
-	passes := w.Pass == nil || w.Pass(frame, toMachine)
+
+	if toMachine && w.VLAN != 0 {
+		if frame, passes = untag(frame, w.VLAN); !passes {
+			return nil, false
+		}
+	}
+
+	passes = w.Pass == nil || w.Pass(frame, toMachine)
 
 	if !toMachine {
+		if w.VLAN != 0 {
+			frame = tag(frame, w.VLAN)
+		}
+
 		seen.Data = append(seen.Data[:0], frame...) // as it leaves the cable
 	}
 
@@ -126,5 +143,36 @@ func (w *Wire) through(frame []byte, toMachine bool) bool {
 		w.Note(seen, toMachine)
 	}
 
-	return passes
+	return frame, passes
+}
+
+// etherVLAN is the type of a frame with a tag (IEEE 802.1Q, 9.4), which lies behind both
+// addresses: the type, and 16 bits of which twelve are the VLAN.
+const (
+	etherVLAN = 0x8100
+	addresses = 12
+	tagBytes  = 4
+	vlanBits  = 0x0fff
+)
+
+// tag returns a frame with the tag of a VLAN.
+func tag(frame []byte, vlan uint16) []byte {
+	if len(frame) < addresses {
+		return frame
+	}
+
+	out := append(make([]byte, 0, len(frame)+tagBytes), frame[:addresses]...)
+	out = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(out, etherVLAN), vlan)
+
+	return append(out, frame[addresses:]...)
+}
+
+// untag returns a frame of a VLAN without its tag; false: it has none, or another one.
+func untag(frame []byte, vlan uint16) ([]byte, bool) {
+	if len(frame) < addresses+tagBytes || binary.BigEndian.Uint16(frame[addresses:]) != etherVLAN ||
+		binary.BigEndian.Uint16(frame[addresses+2:])&vlanBits != vlan {
+		return nil, false
+	}
+
+	return append(append(make([]byte, 0, len(frame)), frame[:addresses]...), frame[addresses+tagBytes:]...), true
 }
