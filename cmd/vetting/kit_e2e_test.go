@@ -12,6 +12,7 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -624,6 +625,7 @@ func TestTheKitThroughPowerCuts(t *testing.T) {
 	defer guest.PowerOff()
 
 	before := []string{} // stages that had ended when the plug was pulled
+	rng := rand.New(rand.NewPCG(20261129, 6))
 
 	for cut := range cuts + 1 {
 		ctx, cancel := context.WithTimeout(t.Context(), kitMinutes)
@@ -651,7 +653,7 @@ func TestTheKitThroughPowerCuts(t *testing.T) {
 		}
 
 		// The first seconds have the most writes; later there is more to lose.
-		wait := time.Duration(int64(cut*7919%60)) * time.Second / 2
+		wait := time.Duration(rng.Int64N(int64(40 * time.Second)))
 		select {
 		case <-time.After(wait):
 		case <-p.Done():
