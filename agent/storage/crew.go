@@ -88,15 +88,12 @@ func (c *crew) run(ctx context.Context) {
 	exams, ok := c.open(ctx)
 	defer func() {
 		for _, x := range exams {
+			c.tell(x.told(true))
 			x.close()
 		}
 	}()
 
 	if !ok {
-		for _, x := range exams {
-			c.tell(x.told(true))
-		}
-
 		return
 	}
 
@@ -141,10 +138,6 @@ func (c *crew) run(ctx context.Context) {
 	work.Wait()
 	stopTelling()
 	telling.Wait()
-
-	for _, x := range exams {
-		c.tell(x.told(true))
-	}
 }
 
 // test tests one disk, or waits for what a worker before this one has told it to do.
