@@ -51,7 +51,7 @@ func (b BackupConfig) validate() error {
 // keyFiles are the files of the data directory that open something. With them another
 // machine is this appliance to agents under way and to browsers.
 func keyFiles() []string {
-	return []string{gateKey + ".crt", gateKey + ".key", consoleKey + ".crt", consoleKey + ".key", holdSecret, tokenSecret, totpSecret}
+	return []string{gateKey + ".crt", gateKey + ".key", consoleKey + ".crt", consoleKey + ".key", holdSecret, tokenSecret, totpSecret, reportSecret}
 }
 
 // backedUp is what a backup is made of.

@@ -123,7 +123,7 @@ func faultsIn(dir string) (faults []fault, err error) {
 			}})
 		}
 
-		if slices.Contains(append(keyFiles(), reportSecret), name) && at.Mode().IsRegular() && at.Mode().Perm()&0o077 != 0 {
+		if slices.Contains(keyFiles(), name) && at.Mode().IsRegular() && at.Mode().Perm()&0o077 != 0 {
 			faults = append(faults, fault{fmt.Sprintf("%s may be read by others (%o)", name, at.Mode().Perm()), func(root *os.Root) error { return root.Chmod(name, 0o600) }})
 		}
 

@@ -17,9 +17,13 @@ type Batch struct {
 	Of          BatchOf    `json:"of"`
 	Rows        []BatchRow `json:"rows"`
 	Totals      Totals     `json:"totals"`
-	Cut         bool       `json:"cut"` // there are more hosts than are listed
-	Appliance   Appliance  `json:"appliance"`
-	Signature   *Signature `json:"signature,omitempty"`
+
+	// NotVetted are the hosts that were asked for, by tag or rack, of which no run fits.
+	NotVetted []BatchHost `json:"not_vetted,omitempty"`
+
+	Cut       bool       `json:"cut"` // there are more hosts than are listed
+	Appliance Appliance  `json:"appliance"`
+	Signature *Signature `json:"signature,omitempty"`
 }
 
 // BatchOf is what a batch was asked for; empty fields choose all.
@@ -45,6 +49,13 @@ type BatchRow struct {
 	EndedAt   time.Time  `json:"ended_at,omitzero"`
 }
 
+// BatchHost is a host without a run.
+type BatchHost struct {
+	Host     string   `json:"host"`
+	MAC      core.MAC `json:"mac"`
+	AssetTag string   `json:"asset_tag,omitempty"`
+}
+
 // Totals counts hosts by verdict.
 type Totals struct {
 	Hosts     int `json:"hosts"`
@@ -54,11 +65,18 @@ type Totals struct {
 	Error     int `json:"error"`
 	Cancelled int `json:"cancelled"`
 	Undecided int `json:"undecided"`
+	NotVetted int `json:"not_vetted"` // not among Hosts
 }
 
 // NewBatch makes a batch of reports.
 func NewBatch(of BatchOf, appliance Appliance, now time.Time) Batch {
 	return Batch{Schema: BatchSchema, GeneratedAt: stamp(now), Of: of, Rows: []BatchRow{}, Appliance: appliance}
+}
+
+// Miss notes a host of which no run fits.
+func (b *Batch) Miss(host *core.Host) {
+	b.NotVetted = append(b.NotVetted, BatchHost{Host: host.Name, MAC: host.MAC, AssetTag: host.AssetTag})
+	b.Totals.NotVetted++
 }
 
 // Add puts the report of one host into the table.

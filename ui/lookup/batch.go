@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -45,7 +46,7 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 			return err
 		}
 
-		if taken[run.Host] || hosts != nil && !hosts[run.Host] || !ofBatch(&run, of) {
+		if taken[run.Host] || hosts != nil && hosts[run.Host] == nil || !ofBatch(&run, of) {
 			return nil
 		}
 
@@ -68,6 +69,15 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 		return batch, err
 	}
 
+	for mac, host := range hosts {
+		if !taken[mac] && !batch.Cut {
+			batch.Miss(host)
+		}
+	}
+
+	slices.SortFunc(batch.NotVetted, func(a, b report.BatchHost) int {
+		return cmp.Or(text.Natural(a.Host, b.Host), cmp.Compare(a.MAC, b.MAC))
+	})
 	slices.SortStableFunc(batch.Rows, func(a, b report.BatchRow) int { return text.Natural(a.Host, b.Host) })
 
 	return batch, nil
@@ -75,7 +85,7 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 
 // batchHosts are the hosts with the tag and of the rack; nil: all, also those that are
 // registered no more.
-func batchHosts(r core.Reader, of report.BatchOf) (map[core.MAC]bool, error) {
+func batchHosts(r core.Reader, of report.BatchOf) (map[core.MAC]*core.Host, error) {
 	if of.Tag == "" && of.Rack == "" {
 		return nil, nil //nolint:nilnil // nil stands for all
 	}
@@ -85,11 +95,14 @@ func batchHosts(r core.Reader, of report.BatchOf) (map[core.MAC]bool, error) {
 		return nil, err
 	}
 
-	chosen := map[core.MAC]bool{}
+	chosen := map[core.MAC]*core.Host{}
 
 	for i := range all {
 		rack, _, _ := strings.Cut(all[i].Rack, "/")
-		chosen[all[i].MAC] = (of.Tag == "" || slices.Contains(all[i].Tags, of.Tag)) && (of.Rack == "" || rack == of.Rack || all[i].Rack == of.Rack)
+
+		if (of.Tag == "" || slices.Contains(all[i].Tags, of.Tag)) && (of.Rack == "" || rack == of.Rack || all[i].Rack == of.Rack) {
+			chosen[all[i].MAC] = &all[i]
+		}
 	}
 
 	return chosen, nil

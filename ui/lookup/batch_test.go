@@ -67,6 +67,14 @@ func TestABatchHasTheLastRunOfEachHostThatIsAskedFor(t *testing.T) {
 		}
 	}
 
+	if got := gather(report.BatchOf{Rack: "Z9", Day: "2001-01-01"}); len(got.NotVetted) != 1 || got.NotVetted[0].MAC != canned.Host || got.Totals.NotVetted != 1 {
+		t.Errorf("a host of the rack without a run: %+v", got)
+	}
+
+	if got := gather(report.BatchOf{Rack: "Z9"}); len(got.NotVetted) != 0 {
+		t.Errorf("a host with a run is called not vetted: %+v", got.NotVetted)
+	}
+
 	if lookup.ParseDay("23.11.2026") == nil || lookup.ParseDay("") != nil || lookup.ParseDay("2026-11-23") != nil {
 		t.Error("days are not told apart")
 	}

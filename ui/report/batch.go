@@ -65,7 +65,7 @@ func totals(t *report.Totals) string {
 	for _, n := range []struct {
 		count int
 		word  string
-	}{{t.Fail, "fail"}, {t.Error, "error"}, {t.Cancelled, "cancelled"}, {t.Undecided, "not decided"}} {
+	}{{t.Fail, "fail"}, {t.Error, "error"}, {t.Cancelled, "cancelled"}, {t.Undecided, "not decided"}, {t.NotVetted, "not vetted"}} {
 		if n.count > 0 {
 			words = append(words, strconv.Itoa(n.count)+" "+n.word)
 		}
