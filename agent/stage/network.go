@@ -487,6 +487,8 @@ func (x *netExam) coverage() string {
 
 			tested = append(tested, p.nic.Name+" "+speed)
 			bytes += p.report.Bytes()
+		case x.looped(p):
+			tested = append(tested, p.nic.Name+" with another port alone")
 		case p.before.Link:
 			untested = append(untested, p.nic.Name)
 		default:

@@ -269,6 +269,10 @@ func TestPortsWithoutTheAppliance(t *testing.T) {
 	r := b.run(t)
 	found := find(r, "network/port-untested")
 
+	if !strings.Contains(r.Coverage, "4 of 4 ports with a link tested; eth0 at 10000 Mbit/s, eth1 with another port alone, eth2 with another port alone, eth3") || strings.Contains(r.Coverage, "eth1 NOT") {
+		t.Error(r.Coverage)
+	}
+
 	if r.Verdict != core.Pass || len(found) != 2 || found[0].Severity != core.Info || r.SubSteps[1].Verdict != core.Pass || !strings.HasPrefix(r.SubSteps[1].Summary, "NOT tested with the appliance") {
 		t.Errorf("%s %+v %+v", r.Verdict, r.Findings, r.SubSteps)
 	}
