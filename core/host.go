@@ -78,7 +78,7 @@ type Host struct {
 	DeletedBy   string    `json:"deleted_by,omitempty"`
 }
 
-// OwnDisk, in place of a boot URL, is the machine's own disk.
+// OwnDisk stands for the machine's own disk, in place of a boot URL.
 const OwnDisk = "disk"
 
 // Onward returns the URL that the machine's iPXE is sent to while no run waits for it;

@@ -265,9 +265,10 @@ func packetOf(frame []byte) (s segment) {
 	s.src = netip.AddrFrom4([4]byte(ip[12:16]))
 	s.from, s.to = binary.BigEndian.Uint16(body), binary.BigEndian.Uint16(body[2:])
 
-	if ip[9] == 17 {
+	switch ip[9] {
+	case 17:
 		s.payload = body[8:]
-	} else if ip[9] == 6 {
+	case 6:
 		s.tcp, s.ack, s.flags = true, binary.BigEndian.Uint32(body[8:]), body[13]
 		s.payload = body[int(body[12]>>4)*4:]
 	}

@@ -246,7 +246,7 @@ func (l *line) flows() bool {
 // and again, each time with all that it has, and nobody beside it, has nothing to wait
 // for: so do leases, which are gathered before they come here.
 func (s *Store) pace() {
-	if wait := window - time.Since(s.began); wait > 0 && !(s.alone && s.queue.length() == 1) {
+	if wait := window - time.Since(s.began); wait > 0 && (!s.alone || s.queue.length() > 1) {
 		s.linger(wait)
 
 		for time.Since(s.began) < longest && s.queue.flows() {

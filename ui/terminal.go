@@ -403,37 +403,37 @@ func (t *terminal) enter(v *viewer) bool {
 
 // part takes a viewer from a terminal: the next one may type, and with the last the
 // shell ends.
-func (all *terminals) part(run core.RunID, t *terminal, v *viewer) {
-	t.mu.Lock()
+func (t *terminals) part(run core.RunID, of *terminal, v *viewer) {
+	of.mu.Lock()
 
-	if at := slices.Index(t.viewers, v); at >= 0 {
-		t.viewers = slices.Delete(t.viewers, at, at+1)
+	if at := slices.Index(of.viewers, v); at >= 0 {
+		of.viewers = slices.Delete(of.viewers, at, at+1)
 
-		if at == 0 && len(t.viewers) > 0 {
-			t.viewers[0].first <- struct{}{} // it is rung once for each
+		if at == 0 && len(of.viewers) > 0 {
+			of.viewers[0].first <- struct{}{} // it is rung once for each
 		}
 	}
 
-	last := len(t.viewers) == 0
+	last := len(of.viewers) == 0
 	if last {
-		t.shell = nil // nobody comes in any more
+		of.shell = nil // nobody comes in any more
 	}
 
-	t.mu.Unlock()
+	of.mu.Unlock()
 
 	if last {
-		all.drop(run, t)
-		_ = t.client.Close() // the host hangs up on what the shell runs
+		t.drop(run, of)
+		_ = of.client.Close() // the host hangs up on what the shell runs
 	}
 }
 
 // drop forgets a terminal.
-func (all *terminals) drop(run core.RunID, t *terminal) {
-	all.mu.Lock()
-	defer all.mu.Unlock()
+func (t *terminals) drop(run core.RunID, one *terminal) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 
-	if all.byRun[run] == t {
-		delete(all.byRun, run)
+	if t.byRun[run] == one {
+		delete(t.byRun, run)
 	}
 }
 
@@ -676,7 +676,7 @@ func (j *joining) write(conn *websocket.Conn, v *viewer, shown *int) {
 	}
 
 	for {
-		fine := true
+		var fine bool
 
 		select {
 		case piece := <-v.out:

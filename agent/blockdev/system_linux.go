@@ -309,7 +309,7 @@ func Buffer(size int) ([]byte, error) {
 	}
 
 	if slack == 0 {
-		return unsafe.Slice((*byte)(whole), size), nil
+		return unsafe.Slice((*byte)(whole), size), nil //nolint:gosec // of the size that was mapped
 	}
 
 	// What is before the first large page, and behind the end, is given back.
@@ -330,7 +330,7 @@ func Buffer(size int) ([]byte, error) {
 		return nil, fault(err)
 	}
 
-	buffer := unsafe.Slice((*byte)(start), size)
+	buffer := unsafe.Slice((*byte)(start), size) //nolint:gosec // what is left of the mapping
 	_ = unix.Madvise(buffer, unix.MADV_HUGEPAGE) // small ones do as well
 
 	return buffer, nil
@@ -339,7 +339,7 @@ func Buffer(size int) ([]byte, error) {
 // Free gives a whole buffer back.
 func Free(buffer []byte) {
 	if len(buffer) > 0 {
-		_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(buffer)), uintptr(len(buffer))) // it is ours, or there is none
+		_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(buffer)), uintptr(len(buffer))) //nolint:gosec // it is ours, or there is none
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,10 +37,8 @@ type Loop struct {
 }
 
 // The network of a loop: link-local addresses (RFC 3927), of which nothing leaves it.
-var (
-	loopMoved = netip.MustParsePrefix("169.254.77.2/30")
-	loopStays = netip.MustParsePrefix("169.254.77.1/30")
-)
+func loopMoved() netip.Prefix { return netip.MustParsePrefix("169.254.77.2/30") }
+func loopStays() netip.Prefix { return netip.MustParsePrefix("169.254.77.1/30") }
 
 // Loop moves a port into a namespace of its own, and waits until it and another one hear
 // each other. The port that the machine booted from is never moved. Whoever gets a loop
@@ -53,7 +52,7 @@ func (a *Addresses) Loop(ctx context.Context, moves, stays string) (*Loop, error
 }
 
 func newLoop(ctx context.Context, moves, stays string, link, hear time.Duration) (*Loop, error) {
-	l := &Loop{Moved: loopMoved.Addr(), Stays: loopStays.Addr(), moved: moves, stays: stays}
+	l := &Loop{Moved: loopMoved().Addr(), Stays: loopStays().Addr(), moved: moves, stays: stays}
 
 	err := l.open()
 	if err == nil {
@@ -101,11 +100,11 @@ func (l *Loop) open() (err error) {
 
 	l.later(func() error { return l.bringHome(on) })
 
-	if err = l.room.do(func() error { return settle(l.moved, loopMoved, loopStays.Addr(), stayer.HardwareAddr, nil) }); err != nil {
+	if err = l.room.do(func() error { return settle(l.moved, loopMoved(), loopStays().Addr(), stayer.HardwareAddr, nil) }); err != nil {
 		return err
 	}
 
-	return settle(l.stays, loopStays, loopMoved.Addr(), mover.HardwareAddr, l.later)
+	return settle(l.stays, loopStays(), loopMoved().Addr(), mover.HardwareAddr, l.later)
 }
 
 // settle switches a port on and gives it an address, and tells the kernel who has that of
@@ -209,8 +208,8 @@ func (l *Loop) Inside(f func()) error {
 func (l *Loop) End() error {
 	var faults []error
 
-	for i := len(l.undo) - 1; i >= 0; i-- {
-		faults = append(faults, l.undo[i]())
+	for _, undo := range slices.Backward(l.undo) {
+		faults = append(faults, undo())
 	}
 
 	l.undo = nil
@@ -229,7 +228,7 @@ func Tidy(links []Link) error {
 
 	for _, link := range links {
 		if face, err := net.InterfaceByName(link.Name); err == nil { // else it is gone, and with it all
-			faults = append(faults, dropNeighbour(face.Index, loopMoved.Addr()), dropAddress(face.Index, loopStays))
+			faults = append(faults, dropNeighbour(face.Index, loopMoved().Addr()), dropAddress(face.Index, loopStays()))
 		}
 	}
 

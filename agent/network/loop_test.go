@@ -186,6 +186,8 @@ func TestALoopLeavesNothingBehind(t *testing.T) {
 // TestLoopsThatCannotBe end where they began, and the port that the machine booted from is
 // left alone.
 func TestLoopsThatCannotBe(t *testing.T) {
+	t.Parallel()
+
 	boot := network.Lease{Interface: "boot0"}
 
 	for name, c := range map[string]struct {

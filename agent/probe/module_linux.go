@@ -106,7 +106,7 @@ func assemble(read func(page, bank byte, offset int) ([]byte, error)) []byte {
 				return memory[:cmisLength+(bank-1)*cmisBank] // what the driver does not show is not known
 			}
 
-			memory = append(memory, upper...)
+			memory = append(memory, upper...) //nolint:makezero // its pages follow those that are there
 		}
 	}
 

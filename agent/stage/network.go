@@ -656,7 +656,9 @@ func (p *netPort) light() map[string]float64 {
 		r := &p.after.Readings[i]
 		name, _, _ := strings.Cut(r.Name, " of lane ")
 
-		quantity, worst := "", func(a, b float64) float64 { return min(a, b) }
+		worst := func(a, b float64) float64 { return min(a, b) }
+
+		var quantity string
 
 		switch name {
 		case "temperature":

@@ -190,6 +190,8 @@ func TestPortsAreTestedWithEachOther(t *testing.T) {
 
 // TestWhatPortsFindOfEachOther: each fault has its code and verdict, and a sound loop none.
 func TestWhatPortsFindOfEachOther(t *testing.T) {
+	t.Parallel()
+
 	ends := func(err error, proven bool) func(b *netBench) {
 		return func(b *netBench) {
 			b.loops.change = func(r *traffic.Report) { *r = traffic.Report{Proven: proven, Phase: "sending", Err: err} }

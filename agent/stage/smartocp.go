@@ -1,13 +1,15 @@
 package stage
 
 import (
+	"maps"
+
 	"vetting/agent/disk"
 	"vetting/core"
 )
 
 // ocpValues adds what a drive for data centres tells in log page C0h.
 func ocpValues(h disk.OCPHealth, values map[string]float64) {
-	for quantity, value := range map[string]float64{
+	maps.Copy(values, map[string]float64{
 		"bad_user_blocks_count": float64(h.BadUserBlocks), "bad_system_blocks_count": float64(h.BadSystemBlocks),
 		"user_blocks_percent": float64(h.UserBlocks), "system_blocks_percent": float64(h.SystemBlocks),
 		"xor_recoveries_count": float64(h.XORRecoveries), "uncorrectable_reads_count": float64(h.Uncorrectable),
@@ -15,9 +17,7 @@ func ocpValues(h disk.OCPHealth, values map[string]float64) {
 		"system_used_percent": float64(h.SystemUsed), "thermal_events_count": float64(h.Throttles), "throttling_bits": 0,
 		"link_correctable_errors_count": float64(h.LinkErrors), "link_retrains_count": float64(h.Retrains),
 		"incomplete_shutdowns_count": float64(h.BrokenShutdowns),
-	} {
-		values[quantity] = value
-	}
+	})
 
 	if h.Throttling {
 		values["throttling_bits"] = 1

@@ -50,7 +50,7 @@ func (w wires) Measure(ctx context.Context, t traffic.Ticket, port, addr string,
 }
 
 func (wires) measure(ctx context.Context, t traffic.Ticket, s traffic.Schedule, o stage.Observer,
-	dial func(ctx context.Context, network, to string) (net.Conn, error),
+	dial func(ctx context.Context, family, to string) (net.Conn, error),
 ) *traffic.Report {
 	client := &traffic.Client{Ticket: t, Dial: dial, Moved: o.Moved, Stat: func() ([]byte, error) { return os.ReadFile("/proc/stat") }}
 

@@ -29,7 +29,7 @@ func (p *puppet) Screen(lines int) []string {
 
 // played is a step some time after power-on.
 type played struct {
-	at     time.Duration
+	at     int
 	kind   string
 	client core.ClientKind
 	detail string
@@ -99,7 +99,7 @@ func TestATrialSaysWhatItSawAndWhy(t *testing.T) {
 					s := trialState{now: time.Now(), run: core.StateWaitingPower}
 
 					for _, p := range c.steps {
-						if at := start.Add(p.at * time.Second); !at.After(s.now) {
+						if at := start.Add(time.Duration(p.at) * time.Second); !at.After(s.now) {
 							s.steps = append(s.steps, core.BootStep{Time: at, Kind: p.kind, Client: core.BootClient{Kind: p.client}, Detail: p.detail, Share: 100})
 						}
 					}

@@ -147,7 +147,7 @@ func (m *Machine) arguments() []string {
 		// As in most machines' set-up, network boot is IPv4 only.
 		"-fw_cfg", "name=opt/org.tianocore/IPv6Support,string=n")
 
-	switch m.Firmware {
+	switch m.Firmware { //nolint:exhaustive // of the others nothing more is to be said
 	case Secure:
 		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
 	case HTTP:

@@ -72,6 +72,31 @@ func (m Machine) processors() string {
 	return "1,sockets=2,cores=1,threads=1,maxcpus=2"
 }
 
+// firmware is what QEMU is told of a UEFI, whose variables are in a file.
+func (m Machine) firmware(vars string) []string {
+	if m.Firmware != UEFI {
+		return nil
+	}
+
+	args := []string{
+		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + m.code(),
+		"-drive", "if=pflash,unit=1,format=raw,file=" + vars,
+		// As in most machines' set-up, network boot is IPv4 only.
+		"-fw_cfg", "name=opt/org.tianocore/IPv6Support,string=n",
+	}
+
+	if m.Secure {
+		// Only the firmware, in its own mode, may write its variables.
+		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
+	}
+
+	if m.HTTPBoot {
+		args = append(args, "-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n")
+	}
+
+	return args
+}
+
 // arguments is the command line of QEMU for the machine, whose files are in dir,
 // whose network port is tap, and the second one second.
 func (m Machine) arguments(dir, tap, second string) ([]string, error) {
@@ -86,23 +111,7 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 		"-netdev", m.lead(dir, tap), "-device", m.card(),
 	}
 
-	if m.Firmware == UEFI {
-		vars := filepath.Join(dir, "vars.fd")
-		args = append(args,
-			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+m.code(),
-			"-drive", "if=pflash,unit=1,format=raw,file="+vars,
-			// As in most machines' set-up, network boot is IPv4 only.
-			"-fw_cfg", "name=opt/org.tianocore/IPv6Support,string=n")
-
-		if m.Secure {
-			// Only the firmware, in its own mode, may write its variables.
-			args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
-		}
-
-		if m.HTTPBoot {
-			args = append(args, "-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n")
-		}
-	}
+	args = append(args, m.firmware(filepath.Join(dir, "vars.fd"))...)
 
 	if second != "" {
 		args = append(args, "-netdev", "tap,id=net1,ifname="+second+",script=no,downscript=no",

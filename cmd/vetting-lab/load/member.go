@@ -64,9 +64,10 @@ func fetchSeed(ctx context.Context, server, addr netip.Addr, mac string) (seed w
 }
 
 // fetchText waits for its turn as iPXE does: 503 and Retry-After.
-func fetchText(ctx context.Context, client *http.Client, url string) (text []byte, err error) {
-	for wait := time.Duration(0); ; {
-		if text, wait, err = ask(ctx, client, url); wait == 0 {
+func fetchText(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+	for {
+		text, wait, err := ask(ctx, client, url)
+		if wait == 0 {
 			return text, err
 		}
 
