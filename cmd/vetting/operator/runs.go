@@ -52,7 +52,7 @@ func (e *Env) runCommand() *cobra.Command {
 		{
 			use: "waive RUN FINDING", route: "runs.waive",
 			short:   "Bear with one finding of a held run until a day; no verdict changes, and every report that has the finding says so",
-			example: "  vetting run waive rack3-u17 smart/old-disk --reason 'goes to the test bench' --until 30d",
+			example: "  vetting run waive rack3-u17 smart/not-new --reason 'goes to the test bench' --until 30d",
 			flags: []field{
 				{"reason", "reason", text, "why it is borne with; it stands on the report"},
 				{"until", "until", text, "a day (2026-12-31, to its end in UTC), a time, or how long from now (30d, 12h)"},
