@@ -113,7 +113,8 @@ type Config struct {
 	// address: whatever ran there before is gone. It must not block; may be nil.
 	Restarted func(addr netip.Addr)
 	// Neighbour asks the kernel which machine has an address; may be nil. Proxy and
-	// Listen use it for machines whose ARP the kernel has answered and we not read yet.
+	// Listen use it for machines whose ARP the kernel has answered and we not read yet,
+	// Authoritative where a lease has run out.
 	Neighbour func(addr netip.Addr) (mac core.MAC, known bool)
 }
 

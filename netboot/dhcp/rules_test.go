@@ -127,6 +127,38 @@ func TestLeasesThatNoLongerMakeSenseAreLeft(t *testing.T) {
 	}
 }
 
+// The address of a machine whose lease ran out may be another's by now, to whom what is
+// answered would go.
+func TestAnOldLeaseIsNoLongerWhoElseIsThere(t *testing.T) {
+	const owner, stranger = "52:54:00:00:00:01", "52:54:00:00:00:99"
+
+	addr, now := netip.MustParseAddr("10.77.0.20"), time.Now()
+
+	for name, c := range map[string]struct {
+		expires time.Duration // from now
+		kernel  core.MAC      // knows who is there; empty: it does not
+		want    core.MAC
+	}{
+		"its lease goes on":              {time.Hour, "", owner},
+		"it ran out, and it is there":    {-time.Hour, owner, owner},
+		"it ran out behind a relay":      {-time.Hour, "", owner},
+		"it ran out, another is there":   {-time.Hour, stranger, ""},
+		"long ago, and another is there": {-240 * time.Hour, stranger, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kept := core.Lease{MAC: owner, Addr: addr, Granted: now.Add(c.expires - time.Hour), Expires: now.Add(c.expires)}
+			s, _ := server(t, core.BootVet, func(config *dhcp.Config, w *world) {
+				w.leases = []core.Lease{kept}
+				config.Neighbour = func(netip.Addr) (core.MAC, bool) { return c.kernel, c.kernel != "" }
+			})
+
+			if holder, ok := s.Holder(addr); holder.MAC != c.want || ok != (c.want != "") {
+				t.Errorf("it is taken for %q (%t), want %q", holder.MAC, ok, c.want)
+			}
+		})
+	}
+}
+
 func TestAnOfferedAddressHasNoHolderYet(t *testing.T) {
 	s, _ := server(t, core.BootVet)
 	addr := given(t, s.Answer(ask(t, dhcpv4.MessageTypeDiscover), nil, start))

@@ -103,9 +103,25 @@ func (s *Server) Holder(addr netip.Addr) (core.BootClient, bool) {
 		return s.peer(addr)
 	}
 
+	client, expires, ok := s.leased(addr)
+	if !ok || s.cfg.Neighbour == nil || time.Now().Before(expires) {
+		return client, ok
+	}
+
+	// A boot program that waits long may outlive its lease, which none of them renews. But
+	// the address may be somebody else's by now: the kernel knows to whom it answers.
+	if mac, found := s.cfg.Neighbour(addr); found && mac != client.MAC {
+		return core.BootClient{}, false
+	}
+
+	return client, true
+}
+
+// leased returns whose lease an address is, or was until expires.
+func (s *Server) leased(addr netip.Addr) (client core.BootClient, expires time.Time, ok bool) {
 	n := s.at(addr)
 	if n == nil {
-		return core.BootClient{}, false
+		return client, expires, false
 	}
 
 	return n.table.holder(addr)
@@ -359,7 +375,7 @@ func (s *Server) request(x *exchange, buf []byte) Answer {
 
 // acknowledged takes down that an ACK has left.
 func (s *Server) acknowledged(lease core.Lease, now time.Time) {
-	client, _ := s.Holder(lease.Addr)
+	client, _, _ := s.leased(lease.Addr)
 	s.step(now, "ack", client, "", lease.Addr)
 }
 

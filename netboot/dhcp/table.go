@@ -339,16 +339,16 @@ func (t *table) note(mac [6]byte, c client) {
 
 // holder returns who has a lease on addr. An address that was only offered has
 // no holder yet; one whose lease ran out keeps it, as the binding is kept.
-func (t *table) holder(addr netip.Addr) (core.BootClient, bool) {
+func (t *table) holder(addr netip.Addr) (client core.BootClient, expires time.Time, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
 	b := t.byAddr[addr]
 	if b == nil || b.granted.IsZero() {
-		return core.BootClient{}, false
+		return client, expires, false
 	}
 
-	return b.client, true
+	return b.client, b.expires, true
 }
 
 func macBytes(mac core.MAC) (b [6]byte, ok bool) {
