@@ -14,18 +14,22 @@ import (
 // bears with it, why and how long. It counts for the same finding in later runs of
 // the host.
 type Waiver struct {
-	ID      string    `json:"id"` // grows with every waiver
-	Host    MAC       `json:"host"`
-	Run     RunID     `json:"run"`     // in whose hold it was given
-	Finding string    `json:"finding"` // Finding.Mark of what is waived
-	Code    string    `json:"code"`
-	Stage   StageName `json:"stage,omitempty"`
-	Title   string    `json:"title"` // as the finding read then
-	Part    Part      `json:"part"`
-	Reason  string    `json:"reason"`
-	By      string    `json:"by"`
-	At      time.Time `json:"at"`
-	Until   time.Time `json:"until"`
+	ID      string `json:"id"` // grows with every waiver
+	Host    MAC    `json:"host"`
+	Run     RunID  `json:"run"`     // in whose hold it was given
+	Finding string `json:"finding"` // Finding.Mark of what is waived
+	Code    string `json:"code"`
+
+	// Severity is how grave it was then: the same thing, once it is graver, is not waived.
+	Severity Severity `json:"severity"`
+
+	Stage  StageName `json:"stage,omitempty"`
+	Title  string    `json:"title"` // as the finding read then
+	Part   Part      `json:"part"`
+	Reason string    `json:"reason"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Until  time.Time `json:"until"`
 
 	WithdrawnAt time.Time `json:"withdrawn_at,omitzero"`
 	WithdrawnBy string    `json:"withdrawn_by,omitempty"`
@@ -47,6 +51,11 @@ func WaiverKey(host MAC, id string) string { return string(host) + "/" + id }
 // Holds reports whether the waiver counts at a moment.
 func (w *Waiver) Holds(at time.Time) bool {
 	return !at.Before(w.At) && at.Before(w.Until) && (w.WithdrawnAt.IsZero() || at.Before(w.WithdrawnAt))
+}
+
+// Covers reports whether the waiver counts for a finding at a moment.
+func (w *Waiver) Covers(f *Finding, at time.Time) bool {
+	return w.Finding == f.Mark() && f.Waivable() && f.Severity.Rank() >= w.Severity.Rank() && w.Holds(at)
 }
 
 // Waivable reports whether a finding can be waived: what only informs need not be.

@@ -90,3 +90,28 @@ func FuzzUntil(f *testing.F) {
 		}
 	})
 }
+
+// What was borne with as a warning is looked at again once it is critical, and a waiver
+// of what was critical covers less.
+func TestAWaiverCoversNothingGraver(t *testing.T) {
+	at := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
+	f := core.Finding{Stage: core.Storage, Code: "storage/slow-request", Part: core.Part{Kind: "disk", Serial: "S1"}}
+
+	for _, c := range []struct {
+		given, now core.Severity
+		want       bool
+	}{
+		{core.Warning, core.Warning, true},
+		{core.Warning, core.Critical, false},
+		{core.Critical, core.Critical, true},
+		{core.Critical, core.Warning, true},
+		{core.Critical, core.Info, false},
+	} {
+		f.Severity = c.now
+		w := core.Waiver{Finding: f.Mark(), Severity: c.given, At: at, Until: at.Add(time.Hour)}
+
+		if got := w.Covers(&f, at.Add(time.Minute)); got != c.want {
+			t.Errorf("given for %s, found %s: covers %t", c.given, c.now, got)
+		}
+	}
+}

@@ -46,7 +46,7 @@ func (e *Engine) WaiveFinding(ctx context.Context, who string, run core.RunID, w
 		}
 
 		given = core.Waiver{
-			ID: string(id), Host: l.run.Host, Run: run, Finding: f.Mark(), Code: f.Code, Stage: f.Stage, Title: f.Title, Part: f.Part,
+			ID: string(id), Host: l.run.Host, Run: run, Finding: f.Mark(), Code: f.Code, Severity: f.Severity, Stage: f.Stage, Title: f.Title, Part: f.Part,
 			Reason: reason, By: clip(who, maxWord), At: c.now, Until: wish.Until.UTC(),
 		}
 

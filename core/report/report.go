@@ -319,7 +319,7 @@ func Findings(run *core.Run, waivers []core.Waiver, at time.Time) []Finding {
 		f.ID, f.Waiver = f.Mark(), nil
 
 		for k := range waivers {
-			if w := &waivers[k]; w.Finding == f.ID && f.Waivable() && w.Holds(at) {
+			if w := &waivers[k]; w.Covers(f, at) {
 				given := *w
 				given.At, given.Until = stamp(w.At), stamp(w.Until)
 				f.Waiver = &given
