@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -79,6 +80,7 @@ type stall struct {
 
 	job    kitJob
 	orders <-chan wire.KitOrder
+	came   numbers
 
 	mu  sync.Mutex // guards out
 	out *json.Encoder
@@ -327,7 +329,27 @@ func (s *stall) machines(ctx context.Context) (list []wire.KitMachine, err error
 		return err
 	})
 
+	s.came.sort(list)
+
 	return list[:min(len(list), mostShown)], err
+}
+
+// numbers keep machines in the order in which they came to the screen, where a person
+// types the number of one: it must not become another's between a look and a key.
+type numbers map[string]int
+
+func (n *numbers) sort(list []wire.KitMachine) {
+	if *n == nil {
+		*n = numbers{}
+	}
+
+	for i := range list {
+		if _, known := (*n)[list[i].MAC]; !known {
+			(*n)[list[i].MAC] = len(*n)
+		}
+	}
+
+	slices.SortStableFunc(list, func(a, b wire.KitMachine) int { return (*n)[a.MAC] - (*n)[b.MAC] })
 }
 
 func machineOf(r core.Reader, host *core.Host) (wire.KitMachine, error) {
