@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -54,6 +55,10 @@ var errTried = errors.New("all was tried")
 
 // tryBoots is the work of the process that is alone in its namespaces.
 func (c *cli) tryBoots(ctx context.Context, config Config, job *trialJob) (found *trialReport, err error) {
+	if os.Getpid() != 1 {
+		return nil, errors.New("this is started by vetting netboot test alone, in namespaces of its own")
+	}
+
 	// What is mounted here nobody else sees, and it goes with this process.
 	if err := errors.Join(unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
 		unix.Mount("tmpfs", job.inside, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=700")); err != nil {
