@@ -3,9 +3,11 @@ package stage_test
 import (
 	"bytes"
 	"encoding/hex"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"vetting/agent/disk"
 	"vetting/agent/machines"
@@ -106,6 +108,52 @@ func TestSMARTLeavesDisksOnANetworkAlone(t *testing.T) {
 	if result.Verdict != core.Skip || len(found) != 16 || found[0].Severity != core.Info || !strings.Contains(result.Coverage, "; reached over a network: sda") {
 		t.Errorf("%s, %s: %d found", result.Verdict, result.Coverage, len(found))
 	}
+}
+
+// A disk on a network that the spec has and that was not tested is no pass; one that is only
+// known from an inventory stays aside.
+func TestADiskOnANetworkThatIsExpected(t *testing.T) {
+	for name, c := range map[string]struct {
+		known    bool
+		verdict  core.Verdict
+		severity core.Severity
+		coverage string
+	}{
+		"that the spec has":     {false, core.Error, core.Warning, "1 NOT tested; reached over a network: "},
+		"that was there before": {true, core.Skip, core.Info, "0 of 0 disks; reached over a network: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := machines.Open(t, "ibm-3931").Machine()
+			m.Root = over{m.Root, serialOnNetwork(t)}
+
+			b := newBench(nil)
+			b.Disks = []core.ExpectedDisk{{Serial: onNetwork, Known: c.known}}
+			r := run(t, b, stage.SMART(m))
+
+			i := slices.IndexFunc(r.SubSteps, func(s core.SubStep) bool { return s.Part.Serial == onNetwork })
+			if i < 0 || r.Verdict != c.verdict || (r.SubSteps[i].Verdict == core.Error) == c.known || r.Findings[i].Code != "smart/networked" ||
+				r.Findings[i].Severity != c.severity || !strings.Contains(r.Coverage, c.coverage) || len(find(r, "smart/expected-disk-missing")) > 0 {
+				t.Errorf("%s, %q: %+v", r.Verdict, r.Coverage, r.Findings[max(0, i)])
+			}
+		})
+	}
+}
+
+// onNetwork is the serial number that sda of ibm-3931 has, all of whose disks are on a
+// network, with files in place of the machine's own.
+const onNetwork = "FC0001"
+
+func serialOnNetwork(t *testing.T) fstest.MapFS {
+	t.Helper()
+
+	target, err := fs.ReadLink(machines.Open(t, "ibm-3931").Machine().Root, "sys/block/sda")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	serial := &fstest.MapFile{Data: []byte(onNetwork + "\n")}
+
+	return fstest.MapFS{"sys/block/sda/device/serial": serial, "sys/" + strings.TrimPrefix(target, "../") + "/device/serial": serial}
 }
 
 // TestADiskThatIsNotThereAnyMore warns where only an earlier inventory knows it, and is no

@@ -182,17 +182,18 @@ func (x examination) unreadable(cause error) exam {
 
 	e := exam{drive: x.Drive, part: finding.Part, verdict: core.Unmeasurable, summary: "NOT tested: " + cause.Error()}
 
-	if x.Network != "" {
-		finding.Code, finding.Severity, finding.Title = "smart/networked", core.Info, "A disk that is reached over a network was NOT tested"
-		finding.Next = "Test it on the machine that it is in."
-		e.findings = []core.Finding{finding}
-
-		return e
-	}
-
 	expected := slices.ContainsFunc(x.env.Disks, func(want core.ExpectedDisk) bool { return !want.Known && isExpected(want, x.Disk) })
 	if expected {
 		e.verdict = core.Error
+	}
+
+	if x.Network != "" {
+		finding.Code, finding.Title = "smart/networked", "A disk that is reached over a network was NOT tested"
+		finding.Next = "Test it on the machine that it is in."
+
+		if !expected {
+			finding.Severity = core.Info
+		}
 	}
 
 	if x.Transport == "usb" && !expected {

@@ -228,6 +228,8 @@ func (x *storageExam) leaveOut(d probe.Drive) (why aside, out bool) {
 	armed := x.armed(d.Disk) && x.write
 
 	switch {
+	case d.Network != "" && !armed && x.expected(d.Disk):
+		return aside{problem.StorageNetworked, "", "reached by " + d.Network + ": others may have it in use"}, true
 	case d.Network != "" && !armed:
 		return aside{problem.StorageNetworked, core.Info, "reached by " + d.Network + ": others may have it in use"}, true
 	case d.SizeBytes == 0 || d.LogicalBlock%512 != 0 || d.LogicalBlock < 512:

@@ -521,6 +521,39 @@ func TestStorageLeavesDisksOnANetworkOut(t *testing.T) {
 	}
 }
 
+// One that the spec has is an error, since nobody tested it.
+func TestStorageOfADiskOnANetworkThatIsExpected(t *testing.T) {
+	for name, c := range map[string]struct {
+		known    bool
+		verdict  core.Verdict
+		severity core.Severity
+		coverage string
+	}{
+		"that the spec has":     {false, core.Error, core.Critical, "1 NOT tested; "},
+		"that was there before": {true, core.Skip, core.Info, "0 of 0 disks; "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newStorageBench(t, "quick")
+			b.machine, b.files = machines.Open(t, "ibm-3931"), serialOnNetwork(t)
+			b.Disks = []core.ExpectedDisk{{Serial: onNetwork, Known: c.known}}
+
+			r := b.run(t)
+
+			i := slices.IndexFunc(r.SubSteps, func(s core.SubStep) bool { return s.Part.Serial == onNetwork })
+			found := find(r, "storage/networked")
+
+			if i < 0 || r.Verdict != c.verdict || (r.SubSteps[i].Verdict == core.Error) == c.known || !strings.Contains(r.Coverage, c.coverage) ||
+				!slices.ContainsFunc(found, func(f core.Finding) bool { return f.Part == r.SubSteps[i].Part && f.Severity == c.severity }) {
+				t.Errorf("%s, %q: %+v", r.Verdict, r.Coverage, found)
+			}
+
+			if len(b.asked.Job.Disks) > 0 || b.calls > 0 {
+				t.Errorf("%d are read", len(b.asked.Job.Disks))
+			}
+		})
+	}
+}
+
 // On virtual machines how fast it goes says nothing of the disk.
 func TestStorageOfAVirtualMachineIsNotJudgedBySpeed(t *testing.T) {
 	b := newStorageBench(t, "quick")

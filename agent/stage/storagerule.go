@@ -450,10 +450,10 @@ func (x *storageExam) coverage() string {
 	return text + remoteCoverage(x.leftOut(problem.StorageNetworked))
 }
 
-// leftOut names the disks that are not tested for a reason.
+// leftOut names the disks that are not tested for a reason, and need not be.
 func (x *storageExam) leftOut(code string) (names []string) {
 	for i, d := range x.drives {
-		if why, out := x.left[i]; out && why.code == code {
+		if why, out := x.left[i]; out && why.code == code && !why.mine() {
 			names = append(names, d.Name)
 		}
 	}
