@@ -167,6 +167,31 @@ func with(change func(p *bmc.Power, load float64, since time.Duration)) bmc.Scen
 	}
 }
 
+// collapses is a supply whose output is well idle and gone under load.
+func collapses(load float64, since time.Duration) bmc.Power {
+	p := bmc.Healthy(load, since)
+	p.Supplies[1].Volts *= 1 - load
+
+	return p
+}
+
+// limited gives a sensor a lower critical threshold alone; 0: none at all.
+func limited(name string, volts float64) func(*bmc.BMC) {
+	return func(m *bmc.BMC) {
+		m.Change(func(r []byte) {
+			const mask, lowerCritical, at, step = 18, 1 << 1, 40, 0.06
+
+			switch {
+			case !strings.HasSuffix(string(r), name):
+			case volts == 0:
+				r[mask] = 0
+			default:
+				r[mask], r[at] = lowerCritical, byte(volts/step)
+			}
+		})
+	}
+}
+
 // told are the findings, each by severity, code and slot.
 func told(r core.Result) (all []string) {
 	for _, f := range r.Findings {
@@ -254,6 +279,49 @@ func TestPSU(t *testing.T) {
 		},
 		"a rail whose sensor reads nothing": {
 			scene: with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Supplies[0].Volts = 0.5 }), verdict: core.Pass, want: []string{"warning psu/voltage PSU1"},
+		},
+		"an output that reads nothing, of a supply that does not say how it is": {
+			scene:   with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Supplies[0].Volts = 0.5 }),
+			change:  func(m *bmc.BMC) { m.Without(func(r []byte) bool { return strings.Contains(string(r), "PSU1 Status") }) },
+			verdict: core.Fail, want: []string{"critical psu/voltage PSU1"},
+		},
+		"an output that collapses under load": {
+			scene: collapses, verdict: core.Fail, want: []string{"critical psu/sag PSU2"},
+		},
+		"an output without thresholds that collapses under load": {
+			scene: collapses, change: limited("PSU2 VOUT", 0), verdict: core.Fail, want: []string{"critical psu/sag PSU2"},
+		},
+		"an output without thresholds that reads nothing": {
+			scene:  with(func(p *bmc.Power, load float64, _ time.Duration) { p.Supplies[1].Volts = 0.5 - 0.4*load }),
+			change: limited("PSU2 VOUT", 0), verdict: core.Pass,
+		},
+		"an output that collapses for good": {
+			scene: with(func(p *bmc.Power, _ float64, since time.Duration) {
+				if since > 2*minute {
+					p.Supplies[1].Volts = 0.5
+				}
+			}),
+			verdict: core.Fail, want: []string{"critical psu/sag PSU2", "critical psu/voltage PSU2"},
+		},
+		"a rail of the board that reads nothing": {
+			scene:  with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Rail = 0.3 }),
+			change: limited("12V", 10.8), verdict: core.Pass, want: []string{"warning psu/voltage 12V"},
+		},
+		"a rail of the board that reads nothing under load, while the machine runs on": {
+			scene:  with(func(p *bmc.Power, load float64, _ time.Duration) { p.Rail *= 1 - load }),
+			change: limited("12V", 10.8), verdict: core.Pass, want: []string{"warning psu/sag 12V"},
+		},
+		"a battery of the board that is empty": {
+			scene: with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Rail = 0.3 }),
+			change: func(m *bmc.BMC) {
+				limited("12V", 2.4)(m)
+				m.Change(func(r []byte) {
+					if i := strings.LastIndex(string(r), "12V"); i > 0 {
+						copy(r[i:], "BAT")
+					}
+				})
+			},
+			verdict: core.Fail, want: []string{"critical psu/voltage BAT"},
 		},
 		"redundancy degraded": {
 			scene:   with(func(p *bmc.Power, _ float64, _ time.Duration) { p.Degraded = true }),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ const (
 	leastYield   = 0.80
 	yieldLoad    = 0.20 // of what the supply can give
 	sagging      = 0.05
+	leastVolts   = 2.5  // no output of a supply is lower
 	warmestInlet = 40.0 // °C
 )
 
@@ -203,7 +205,7 @@ func (x *psuExam) voltages(out *psu.Outcome) (found []core.Finding) {
 		code, severity := "psu/voltage", core.Warning
 
 		switch {
-		case dead(c): // no voltage that a machine runs on: the sensor is wrong, or of something that is switched off
+		case x.mistaken(out, c):
 		case c.Fatal:
 			severity = core.Critical
 		case c.Channel.Named:
@@ -220,6 +222,56 @@ func (x *psuExam) voltages(out *psu.Outcome) (found []core.Finding) {
 // the machine ran on.
 func dead(c *psu.Crossing) bool {
 	return c.Low && c.Channel.Quantity != psu.InputVolts && c.Worst < c.Limit/2
+}
+
+// mistaken reports whether a voltage that no machine runs on says more of its sensor than of
+// what it measures: the supply tells that it is well, or the machine would not have run on
+// it, or something of the board is switched off. What was there at rest and broke down is
+// believed, but for rails that stop the machine.
+func (x *psuExam) mistaken(out *psu.Outcome, c *psu.Crossing) bool {
+	if !dead(c) {
+		return false
+	}
+
+	board := c.Channel.Quantity == psu.Rail && !battery.MatchString(c.Channel.Name)
+
+	switch {
+	case x.idle(out, c.Channel) >= c.Limit/2:
+		return board && c.Channel.Nominal > 0
+	case c.Channel.Slot == "":
+		return board
+	default:
+		return x.well(out, c.Channel.Slot)
+	}
+}
+
+// battery finds the sensor of the board's own battery in names: a machine runs without it.
+var battery = regexp.MustCompile(`(?i)bat`) //nolint:gochecknoglobals // made once, never changed
+
+// idle is what a channel measured at rest, or all along where it told nothing then.
+func (x *psuExam) idle(out *psu.Outcome, c *psu.Channel) float64 {
+	for i := range x.survey.Channels {
+		if &x.survey.Channels[i] != c || i >= len(out.Seen.Series) {
+			continue
+		}
+
+		if idle := out.Seen.Series[i].Median(psu.Rest); !math.IsNaN(idle) {
+			return idle
+		}
+
+		return out.Seen.Series[i].Median(psu.Load, psu.Slow, psu.Medium, psu.Fast, psu.After)
+	}
+
+	return math.NaN()
+}
+
+// well reports whether a detector of a supply tells that it is there, and none tells
+// anything against it.
+func (x *psuExam) well(out *psu.Outcome, slot string) bool {
+	told := slices.ContainsFunc(x.survey.Detectors, func(d psu.Detector) bool { return d.Slot == slot && !slices.Contains(out.Seen.Silent, d.Name) })
+	against := slices.ContainsFunc(out.Seen.Events, func(e psu.Event) bool { return e.Slot == slot })
+
+	return told && out.Seen.Present[slot] && !against
 }
 
 // beyond tells of a voltage beyond a limit.
@@ -271,7 +323,7 @@ func (x *psuExam) sags(out *psu.Outcome) (found []core.Finding) {
 		}
 
 		severity := core.Warning
-		if c.Fatal && !dead(c) {
+		if c.Fatal && !x.mistaken(out, c) {
 			severity = core.Critical
 		}
 
@@ -280,19 +332,42 @@ func (x *psuExam) sags(out *psu.Outcome) (found []core.Finding) {
 
 	for i := range x.survey.Channels {
 		c := &x.survey.Channels[i]
-		if c.Quantity != psu.OutputVolts && (c.Quantity != psu.Rail || c.Nominal == 0) || x.faulted(out, c.Slot) {
+		if c.Quantity != psu.OutputVolts && (c.Quantity != psu.Rail || c.Nominal == 0) || x.faulted(out, c.Slot) || out.Seen.Empty[c.Slot] {
 			continue
 		}
 
 		series := x.series(i)
 		idle, low := series.Median(psu.Rest), series.Low(psu.Load, psu.Slow, psu.Medium, psu.Fast)
 
-		if low < idle*(1-sagging) && low > idle/2 { // half of it is no voltage that a machine runs on
-			found = append(found, powered("psu/sag", "", x.channelPart(c), "%s fell from %.2f V idle to %.2f V under load, by %.1f %%", c.Name, idle, low, 100*(1-low/idle)))
+		var severity core.Severity
+
+		switch {
+		case !(low < idle*(1-sagging)): // or nothing was measured
+			continue
+		case low > idle/2:
+		case idle < leastVolts || !broke(series, idle/2): // a sensor that is wrong
+			continue
+		case c.Quantity == psu.OutputVolts:
+			severity = core.Critical
 		}
+
+		found = append(found, powered("psu/sag", severity, x.channelPart(c), "%s fell from %.2f V idle to %.2f V under load, by %.1f %%", c.Name, idle, low, 100*(1-low/idle)))
 	}
 
 	return gravest(found)
+}
+
+// broke reports whether two readings in a row under load were below a voltage.
+func broke(s psu.Series, below float64) bool {
+	for _, phase := range []psu.Phase{psu.Load, psu.Slow, psu.Medium, psu.Fast} {
+		for i, value := range s[phase] {
+			if i > 0 && value <= below && s[phase][i-1] <= below {
+				return true
+			}
+		}
+	}
+
+	return false
 }
 
 // models compares the supplies with each other.

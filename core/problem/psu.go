@@ -88,7 +88,7 @@ func supplyDoubts() []Entry {
 		},
 		{
 			"psu/sag", "A voltage breaks down under load",
-			"Idle it is good; with all CPUs at work it is beyond a limit of its sensor, or fell by more than 5 %. Beyond the critical limit it is critical.",
+			"Idle it is good; with all CPUs at work it is beyond a limit of its sensor, or fell by more than 5 %. Beyond the critical limit, and where an output falls below half of what it was, it is critical.",
 			"Replace {part}; if it stays, look at cables and connectors behind it.", core.Warning,
 		},
 		{
