@@ -48,6 +48,8 @@ type exam struct {
 	volume   bool // of a RAID controller, whose disks have exams of their own
 	part     core.Part
 	verdict  core.Verdict
+	asked    bool // it has a self-test, which was asked of it …
+	passed   bool // … and passed
 	summary  string
 	findings []core.Finding
 	samples  []core.Sample
@@ -149,6 +151,7 @@ func smartResult(env Env, exams []exam) core.Result {
 	var (
 		result        core.Result
 		tested, disks int
+		asked, passed int // self-tests
 		sticks        []string
 		remote        []string
 	)
@@ -166,6 +169,14 @@ func smartResult(env Env, exams []exam) core.Result {
 
 		if !e.volume && (e.verdict == core.Pass || e.verdict == core.Fail) {
 			tested++
+		}
+
+		if e.asked {
+			asked++
+		}
+
+		if e.passed {
+			passed++
 		}
 
 		result.Findings = append(result.Findings, e.findings...)
@@ -191,7 +202,7 @@ func smartResult(env Env, exams []exam) core.Result {
 		}
 	}
 
-	result.Coverage = smartCoverage(tested, disks, sticks, testLength(env)) + remoteCoverage(remote)
+	result.Coverage = smartCoverage(tested, disks, sticks, selfTestCoverage(testLength(env), tested, passed, asked)) + remoteCoverage(remote)
 	result.Verdict, result.SkipReason = smartVerdict(result, tested, disks)
 
 	return result
@@ -225,11 +236,8 @@ func noSuchDisk(want core.ExpectedDisk) string {
 	return text
 }
 
-func smartCoverage(tested, disks int, sticks []string, length disk.Length) string {
+func smartCoverage(tested, disks int, sticks []string, selfTests string) string {
 	text := fmt.Sprintf("%d of %d disks", tested, disks)
-	if length == disk.ExtendedTest && tested > 0 {
-		text += ", extended self-tests"
-	}
 
 	if untested := disks - tested; untested > 0 {
 		text += fmt.Sprintf(", %d NOT tested", untested)
@@ -239,11 +247,20 @@ func smartCoverage(tested, disks int, sticks []string, length disk.Length) strin
 		text += ", USB storage " + strings.Join(sticks, " ") + " NOT tested"
 	}
 
-	if length == "" {
-		text += ", self-tests NOT run"
-	}
+	return text + selfTests
+}
 
-	return text
+// selfTestCoverage says how many disks passed the self-test: not all of them have one.
+// Short ones go without a word.
+func selfTestCoverage(length disk.Length, tested, passed, asked int) string {
+	switch {
+	case length == "":
+		return ", self-tests NOT run"
+	case length == disk.ExtendedTest && tested+asked > 0:
+		return fmt.Sprintf(", extended self-tests: %d of %d disks that have one", passed, asked)
+	default:
+		return ""
+	}
 }
 
 func smartVerdict(result core.Result, tested, disks int) (verdict core.Verdict, skipReason string) {

@@ -3,6 +3,7 @@ package stage_test
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"io/fs"
 	"slices"
 	"strings"
@@ -46,6 +47,40 @@ func TestADiskWithoutASelfTestSaysSo(t *testing.T) {
 	result := smart(t, r, nil)
 	if found := find(result, "smart/no-self-test"); len(found) != len(find(smart(t, machines.Open(t, nvmeMachine), nil), "smart/no-self-test"))+1 || found[0].Severity != core.Info || result.Verdict != core.Pass {
 		t.Errorf("%s, %+v", result.Verdict, result.Findings)
+	}
+}
+
+// The coverage counts extended self-tests of disks that have them: where none has one,
+// none was run.
+func TestExtendedSelfTestsAreCounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		without int
+		want    string
+	}{
+		"of disks that all have them": {0, "6 of 6 disks, extended self-tests: 6 of 6 disks that have one"},
+		"of disks but one":            {1, "6 of 6 disks, extended self-tests: 5 of 5 disks that have one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := machines.Open(t, sataMachine)
+
+			if c.without > 0 {
+				unable := func(data []byte) []byte {
+					data = slices.Clone(data)
+					data[2*84] &^= 1 << 1
+					data[2*87] &^= 1 << 1
+					data[510] = 0 // no checksum
+
+					return data
+				}
+				if err := errors.Join(r.Disks.Edit("sda", ataIdentity, unable), r.Disks.Edit("sda", ataAttributes, setByte(367, 1))); err != nil {
+					t.Fatal(err)
+				}
+			}
+
+			if result := smart(t, r, map[string]string{"SMART.self_test": "extended"}); result.Coverage != c.want || len(find(result, "smart/no-self-test")) != c.without {
+				t.Errorf("%q, want %q: %+v", result.Coverage, c.want, result.Findings)
+			}
+		})
 	}
 }
 

@@ -114,6 +114,9 @@ func (x examination) run(ctx context.Context) exam {
 	e := exam{drive: x.Drive, part: probe.DiskPart(x.Disk), samples: x.samples(after), verdict: core.Pass}
 	x.env.Sensor(e.samples...)
 
+	e.asked = x.selfTest != "" && !slices.ContainsFunc(testFindings, func(f core.Finding) bool { return f.Code == noSelfTest })
+	e.passed = e.asked && testErr == nil && len(testFindings) == 0
+
 	e.findings = slices.Concat(after.findings, x.judge(p.rules(x.used), before, after), testFindings, x.history(after))
 	for i := range e.findings {
 		e.findings[i].Part = e.part

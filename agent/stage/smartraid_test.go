@@ -150,7 +150,7 @@ func TestDisksBehindARAIDControllerAreTestedThroughSmartctl(t *testing.T) {
       "value": 1,`, `"type": {
       "value": 2,`),
 			)},
-			length: "extended", verdict: core.Pass, started: []string{"megaraid,4 --test=long"}, coverage: "1 of 1 disks, extended self-tests",
+			length: "extended", verdict: core.Pass, started: []string{"megaraid,4 --test=long"}, coverage: "1 of 1 disks, extended self-tests: 1 of 1 disks that have one",
 		},
 		"pending sectors": {
 			answers: map[string][]string{"megaraid,4": {pending(t)}},

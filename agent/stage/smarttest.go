@@ -15,6 +15,8 @@ import (
 // errTestBroken is a self-test that gave no answer; it wraps nothing.
 var errTestBroken = errors.New("self-test without a result")
 
+const noSelfTest = "smart/no-self-test"
+
 // runTest runs the self-test, once more when the first was aborted. An error means that
 // it gave no result. before is the disk's log of self-tests.
 func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient, before []disk.SelfTest) ([]core.Finding, error) {
@@ -24,7 +26,7 @@ func (x examination) runTest(ctx context.Context, log *slog.Logger, p patient, b
 
 	if !p.self() {
 		return []core.Finding{{
-			Code: "smart/no-self-test", Severity: core.Info, Title: "The disk has no self-test",
+			Code: noSelfTest, Severity: core.Info, Title: "The disk has no self-test",
 			Evidence: "the disk says that it does not support the device self-test", Next: "Nothing to do: the disk's counters were judged.",
 		}}, nil
 	}
