@@ -49,7 +49,8 @@ func countersOf(p patient, d core.Disk) (Counters, error) {
 
 // Since tells what grew since an earlier moment of the same disk, and how bad that is:
 // any error is critical, however many there were before. What the disk warns of since then
-// (it fails, NVMe's critical warnings) is told as SMART tells it.
+// (it fails, NVMe's critical warnings) is told as SMART tells it. Counters that it does not
+// tell any more were not compared.
 func (c Counters) Since(before Counters) (findings []core.Finding) {
 	for _, rule := range c.limits {
 		f, grew := rule.growth(before.values, c.values)
@@ -60,6 +61,11 @@ func (c Counters) Since(before Counters) (findings []core.Finding) {
 		f.Part = c.part
 		f.Evidence += fmt.Sprintf(", from %s to %s UTC", before.At.UTC().Format(time.TimeOnly), c.At.UTC().Format(time.TimeOnly))
 		findings = append(findings, f)
+	}
+
+	if quantities := c.untold(before); len(quantities) > 0 {
+		findings = append(findings, notCompared(c.part, fmt.Sprintf("%s could be read at %s UTC, and not at %s UTC", strings.Join(quantities, ", "),
+			before.At.UTC().Format(time.TimeOnly), c.At.UTC().Format(time.TimeOnly))))
 	}
 
 	for _, f := range c.told {
@@ -73,6 +79,11 @@ func (c Counters) Since(before Counters) (findings []core.Finding) {
 	}
 
 	return findings
+}
+
+// untold are counters that the disk told at an earlier moment, and not at this one.
+func (c Counters) untold(before Counters) []string {
+	return untold(c.limits, before.values, c.values, c.part.Model)
 }
 
 // theme is what a finding is about, without the numbers behind the colon: "critical warning
@@ -196,6 +207,24 @@ func (c *counting) take(ctx context.Context, drives []subject) []taken {
 	return all
 }
 
+// now takes the counters of disks, by their identities: once more of those that left some
+// out, which may have been busy. c.mu is held.
+func (c *counting) now(ctx context.Context, drives []subject) map[string]taken {
+	now := map[string]taken{}
+
+	for i, r := range c.take(ctx, drives) {
+		id := identity(drives[i].Drive)
+
+		if before, known := c.known[id]; known && r.err == nil && len(r.untold(before)) > 0 {
+			r = c.take(ctx, drives[i:i+1])[0]
+		}
+
+		now[id] = r
+	}
+
+	return now
+}
+
 // compare takes the counters again. A disk that does not answer any more, or is not
 // there, was not compared.
 func (c *counting) compare(ctx context.Context, env Env) (seen Seen) {
@@ -204,10 +233,7 @@ func (c *counting) compare(ctx context.Context, env Env) (seen Seen) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	now := map[string]taken{}
-	for i, r := range c.take(ctx, drives) {
-		now[identity(drives[i].Drive)] = r
-	}
+	now := c.now(ctx, drives)
 
 	if ctx.Err() != nil || len(c.known) == 0 {
 		return Seen{} // nobody waits for it, or no disk counts
@@ -229,9 +255,19 @@ func (c *counting) compare(ctx context.Context, env Env) (seen Seen) {
 			since = before.At
 		}
 
-		compared++
 		c.known[id] = after.Counters
-		seen.Findings = append(seen.Findings, after.Since(before)...)
+
+		for _, f := range after.Since(before) {
+			if isNotCompared(f) {
+				seen.Errors = append(seen.Errors, f)
+			} else {
+				seen.Findings = append(seen.Findings, f)
+			}
+		}
+
+		if len(after.untold(before)) == 0 {
+			compared++
+		}
 	}
 
 	step := core.SubStep{
@@ -258,8 +294,5 @@ func (c Counters) lost(err error) core.Finding {
 		evidence = err.Error()
 	}
 
-	return core.Finding{
-		Code: "smart/not-compared", Severity: core.Warning, Title: "A disk's error counters cannot be read any more", Part: c.part,
-		Evidence: evidence, Next: "Check the disk, its cable and its slot; then retry the stage.",
-	}
+	return notCompared(c.part, evidence)
 }

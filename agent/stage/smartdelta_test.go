@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"vetting/agent/collect"
 	"vetting/agent/disk"
 	"vetting/agent/machines"
 	"vetting/agent/probe"
@@ -226,5 +227,65 @@ func TestCountersOfOneDisk(t *testing.T) {
 	drive.RAID = true
 	if c, err := stage.TakeCounters(machine, drive); err == nil {
 		t.Errorf("a RAID volume has %+v", c)
+	}
+}
+
+// untold gives an attribute a number that nothing is known of.
+func untold(id byte) edit {
+	return func(data []byte) []byte {
+		for at := 2; at+12 <= 362; at += 12 {
+			if data[at] == id {
+				data[at] = 250
+			}
+		}
+
+		return data
+	}
+}
+
+// A counter that a disk told before and does not any more was not compared, unless it was
+// busy for once.
+func TestACounterThatIsNotToldAnyMore(t *testing.T) {
+	same := func(data []byte) []byte { return data }
+
+	for name, c := range map[string]struct {
+		then    []func([]byte) []byte // of the second reading and the third
+		verdict core.Verdict
+		want    string
+	}{
+		"gone":                {[]func([]byte) []byte{untold(5)}, core.Error, "reallocated_sectors_count could be read"},
+		"there again":         {[]func([]byte) []byte{untold(5), same}, core.Pass, ""},
+		"one that may shrink": {[]func([]byte) []byte{untold(194)}, core.Pass, ""},
+		"never told":          {nil, core.Pass, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			open := func() *collect.Recording {
+				r := machines.Open(t, sataMachine)
+
+				err := r.Disks.Later("sdc", ataAttributes, c.then...)
+				if c.then == nil {
+					err = r.Disks.Edit("sdc", ataAttributes, untold(5))
+				}
+
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				return r
+			}
+
+			r := smart(t, open(), map[string]string{"SMART.self_test": "none"})
+			if found := find(r, "smart/not-compared"); r.Verdict != c.verdict || (len(found) == 1) != (c.want != "") || len(found) == 1 && !strings.Contains(found[0].Evidence, c.want) {
+				t.Errorf("in SMART: %s, %+v", r.Verdict, r.Findings)
+			}
+
+			seen := around(t, stage.DiskCounters(open().Machine(), nil), core.SMART, core.Burn)
+
+			r = stage.Merge(core.Result{Verdict: core.Pass}, seen[1])
+			if found := find(r, "smart/not-compared"); r.Verdict != c.verdict || len(r.Findings) != len(found) || (len(found) == 1) != (c.want != "") ||
+				len(found) == 1 && (!strings.Contains(found[0].Evidence, c.want) || found[0].Part.Serial == "") {
+				t.Errorf("after Burn: %s, %+v", r.Verdict, r.Findings)
+			}
+		})
 	}
 }

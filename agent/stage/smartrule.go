@@ -2,7 +2,10 @@ package stage
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
+	"vetting/agent/probe"
 	"vetting/core"
 )
 
@@ -26,6 +29,7 @@ const (
 	codeTemperature = "smart/temperature"
 	codeThrottled   = "smart/throttled"
 	codeCRC         = "smart/crc-errors"
+	codeNotCompared = "smart/not-compared"
 )
 
 // above ranks values over a limit.
@@ -85,8 +89,38 @@ func (x examination) judge(rules []limit, before, after reading) (findings []cor
 		}
 	}
 
+	if quantities := untold(rules, before.values, after.values, x.Model); len(quantities) > 0 {
+		findings = append(findings, notCompared(probe.DiskPart(x.Disk), strings.Join(quantities, ", ")+" could be read before the self-test, and not after it"))
+	}
+
 	return findings
 }
+
+// untold are the counters that a disk told before and does not any more: whether they grew
+// is not known. Where it never told them, its page of them may be one that it lacks.
+func untold(rules []limit, before, after map[string]float64, model string) (quantities []string) {
+	for _, rule := range rules {
+		_, was := before[rule.quantity]
+		_, is := after[rule.quantity]
+		rumour := rule.quantity == "pending_sectors_count" && rumours.MatchString(model) // one that is left out where it is low
+
+		if rule.grow != nil && was && !is && !rumour && !slices.Contains(quantities, rule.quantity) {
+			quantities = append(quantities, rule.quantity)
+		}
+	}
+
+	return quantities
+}
+
+// notCompared is the finding of counters that cannot be compared.
+func notCompared(part core.Part, evidence string) core.Finding {
+	return core.Finding{
+		Code: codeNotCompared, Severity: core.Warning, Title: "A disk's error counters cannot be read any more", Part: part,
+		Evidence: evidence, Next: "Check the disk, its cable and its slot; then retry the stage.",
+	}
+}
+
+func isNotCompared(f core.Finding) bool { return f.Code == codeNotCompared }
 
 // growth ranks what a quantity grew by; grew is whether that is worth a word.
 func (l limit) growth(before, after map[string]float64) (f core.Finding, grew bool) {

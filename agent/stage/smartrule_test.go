@@ -398,6 +398,14 @@ func TestADriveThatCriesWolf(t *testing.T) {
 			t.Errorf("%s: %s %+v", name, result.Verdict, result.Findings)
 		}
 	}
+
+	// What is left out is not gone.
+	ruled := ruleCase{machine: sataMachine, disk: "sda"}
+
+	result := ruled.play(t, []change{{ataIdentity, named("CT1000MX500SSD1"), false}, {ataAttributes, attribute(197, 2), false}, {ataAttributes, attribute(197, 1), true}})
+	if result.Verdict != core.Pass || len(find(result, "smart/not-compared")) > 0 {
+		t.Errorf("two, and then one: %s %+v", result.Verdict, result.Findings)
+	}
 }
 
 // TestFailingStatus: SMART RETURN STATUS with the registers of a failing disk.
