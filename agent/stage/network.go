@@ -509,9 +509,7 @@ func (x *netExam) coverage() string {
 		parts = append(parts, strings.Join(unplugged, ", ")+" without a link NOT tested")
 	}
 
-	if x.udp == 0 {
-		parts = append(parts, "datagrams NOT tested")
-	}
+	parts = append(parts, x.datagramCoverage()...)
 
 	if x.virtual {
 		parts = append(parts, "speed NOT judged on a virtual host")
@@ -528,6 +526,26 @@ func (x *netExam) coverage() string {
 	}
 
 	return strings.Join(parts, "; ")
+}
+
+// datagramCoverage says at what share of a port's line rate datagrams were lost or not, where
+// Network.udp_mbps is less than the port can take.
+func (x *netExam) datagramCoverage() (parts []string) {
+	if x.udp == 0 {
+		return []string{"datagrams NOT tested"}
+	}
+
+	for _, p := range x.ports {
+		if !p.tested() || traffic.UDPLoad*float64(p.line()) <= float64(x.udp) {
+			continue
+		}
+
+		if rate := min(p.report.RateUp, p.report.RateDown); rate > 0 {
+			parts = append(parts, fmt.Sprintf("%s datagrams at %d Mbit/s, %.2g %% of its line rate", p.nic.Name, rate, 100*float64(rate)/float64(p.line())))
+		}
+	}
+
+	return parts
 }
 
 // subSteps tells of each port.

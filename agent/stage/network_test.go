@@ -190,7 +190,7 @@ func TestASoundPortPasses(t *testing.T) {
 		t.Errorf("%s %+v", r.Verdict, r.Findings)
 	}
 
-	for _, words := range []string{"1 of 1 port with a link tested", "eth0 at 10000 Mbit/s", "verified", "eth1 without a link NOT tested"} {
+	for _, words := range []string{"1 of 1 port with a link tested", "eth0 at 10000 Mbit/s", "verified", "eth0 datagrams at 1000 Mbit/s, 10 % of its line rate", "eth1 without a link NOT tested"} {
 		if !strings.Contains(r.Coverage, words) {
 			t.Errorf("coverage %q has no %q", r.Coverage, words)
 		}
@@ -212,6 +212,20 @@ func TestASoundPortPasses(t *testing.T) {
 
 	if len(r.Measurements) < 10 {
 		t.Errorf("%+v", r.Measurements)
+	}
+}
+
+// A port whose datagrams were sent at 80 % of its line rate needs no word of that.
+func TestDatagramsAtASmallShareOfTheLineRateAreTold(t *testing.T) {
+	for mbps, want := range map[string]string{
+		"8000": "", "7999": "; eth0 datagrams at 1000 Mbit/s, 10 % of its line rate", "50": "; eth0 datagrams at", "0": "; datagrams NOT tested",
+	} {
+		b := newNetBench()
+		b.Config = map[string]string{profile.NetworkUDP: mbps}
+
+		if r := b.run(t); strings.Contains(r.Coverage, "datagrams") != (want != "") || !strings.Contains(r.Coverage, want) {
+			t.Errorf("%s: coverage %q, want %q", mbps, r.Coverage, want)
+		}
 	}
 }
 

@@ -132,11 +132,13 @@ type phase struct {
 	run   func(ctx context.Context) error
 }
 
+// UDPLoad is the part of what there is that datagrams are sent at.
+const UDPLoad = 0.8
+
 const (
 	idleTime  = 5 * time.Second // of a schedule of a minute or more
 	echoEvery = 10 * time.Millisecond
 	udpShare  = 4 // of a direction's time is the part that datagrams get
-	udpLoad   = 0.8
 )
 
 // Measure tests a port: planted faults first, then all that there is to measure, in
@@ -215,7 +217,7 @@ func (c *Client) phases(s Schedule, r *Report) []phase {
 // rate is how fast datagrams are sent: at 80 % of what there is, so that what is lost is
 // lost by a fault and not for want of room.
 func (s *Schedule) rate(f *Flow) int {
-	room := float64(s.Mbps) / udpLoad
+	room := float64(s.Mbps) / UDPLoad
 	free := f.Mbps()
 
 	if s.LineMbps > 0 {
@@ -226,7 +228,7 @@ func (s *Schedule) rate(f *Flow) int {
 		free = min(free, float64(link)-f.Appliance.OthersMbps)
 	}
 
-	return max(1, int(udpLoad*min(room, free)))
+	return max(1, int(UDPLoad*min(room, free)))
 }
 
 // flows moves streams and adds them up by their directions.
