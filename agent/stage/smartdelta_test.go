@@ -2,6 +2,7 @@ package stage_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -285,6 +286,33 @@ func TestACounterThatIsNotToldAnyMore(t *testing.T) {
 			if found := find(r, "smart/not-compared"); r.Verdict != c.verdict || len(r.Findings) != len(found) || (len(found) == 1) != (c.want != "") ||
 				len(found) == 1 && (!strings.Contains(found[0].Evidence, c.want) || found[0].Part.Serial == "") {
 				t.Errorf("after Burn: %s, %+v", r.Verdict, r.Findings)
+			}
+		})
+	}
+}
+
+// A page of a drive for data centres that is refused once is asked for again; one that stays
+// away takes its counters with it.
+func TestAPageThatIsRefusedMeanwhile(t *testing.T) {
+	page := disk.Exchange{Disk: "nvme0n1", NVMe: nvmeOCP, In: 512, Length: 512, Data: hex.EncodeToString(ocpPage())}
+	refused := disk.Exchange{Disk: "nvme0n1", NVMe: nvmeOCP, In: 512, Error: "invalid log page"}
+
+	for name, c := range map[string]struct {
+		then    []disk.Exchange
+		verdict core.Verdict
+		found   int
+	}{
+		"once":  {[]disk.Exchange{refused, page}, core.Pass, 0},
+		"after": {[]disk.Exchange{refused}, core.Error, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := machines.Open(t, nvmeMachine)
+			r.Disks.Set(page, c.then...)
+
+			result := smart(t, r, map[string]string{"SMART.self_test": "none"})
+			if found := find(result, "smart/not-compared"); result.Verdict != c.verdict || len(found) != c.found ||
+				c.found > 0 && !strings.Contains(found[0].Evidence, "uncorrectable_reads_count, ") {
+				t.Errorf("%s %+v", result.Verdict, result.Findings)
 			}
 		})
 	}

@@ -17,6 +17,7 @@ type nvmePatient struct {
 	controller disk.NVMeController
 	drive      probe.Drive
 	plain      bool // it has no log page C0h of the kind that is known
+	ocp        bool // it has told one
 }
 
 func openNVMe(bus disk.Bus, drive probe.Drive) (patient, error) {
@@ -130,8 +131,10 @@ func (p *nvmePatient) read() (reading, error) {
 	if !p.plain { // a drive that refuses may log that it was asked: once is enough
 		if h, err := disk.ReadOCPHealth(p.dev); err == nil {
 			ocpValues(h, r.values)
+
+			p.ocp = true
 		} else {
-			p.plain = true
+			p.plain = !p.ocp
 		}
 	}
 
