@@ -382,7 +382,7 @@ func (u *UI) openAPI(c *fiber.Ctx) error {
 
 // apiEvents is the live stream for programs.
 func (u *UI) apiEvents(c *fiber.Ctx) error {
-	want := sse.Want{Caller: streamOwner(c), Alive: u.alive(c)}
+	want := sse.Want{Caller: streamOwner(c), Alive: u.alive(c, route.Read)}
 
 	after, known, err := sse.Cursor(c)
 	if err != nil {

@@ -141,6 +141,11 @@ func allowed(c *fiber.Ctx, caller *account.Caller, need route.Scope) error {
 		}
 	}
 
+	return covers(caller, need)
+}
+
+// covers refuses a caller whose scope is not enough.
+func covers(caller *account.Caller, need route.Scope) error {
 	if !caller.Scope.Allows(need) {
 		return core.NewProblem(core.ErrRefused, "account/not-allowed", "This needs the scope "+string(need)+"; ask an administrator.")
 	}

@@ -18,6 +18,7 @@ import (
 	"vetting/core"
 	"vetting/core/report"
 	"vetting/core/route"
+	"vetting/ui/account"
 	"vetting/ui/lookup"
 	"vetting/ui/mark"
 	"vetting/ui/sse"
@@ -505,25 +506,36 @@ func streamOwner(c *fiber.Ctx) string {
 	return caller(c).Name
 }
 
-// alive ends a stream when its session does. Tokens are looked at again too.
-func (u *UI) alive(c *fiber.Ctx) func(context.Context) error {
+// alive ends a stream when its session or token does, or when the caller may no longer do
+// what the stream's route needs: a user's role, as it is then, and a token's scope are
+// looked at again.
+func (u *UI) alive(c *fiber.Ctx, need route.Scope) func(context.Context) error {
 	who, secret := caller(c), strings.TrimPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
 
 	return func(ctx context.Context) error {
+		var (
+			now account.Caller
+			err error
+		)
+
 		if who.Session != "" {
-			return u.book.Alive(ctx, who.Session)
+			now, err = u.book.Alive(ctx, who.Session)
+		} else {
+			now, err = u.book.Token(ctx, secret)
 		}
 
-		_, err := u.book.Token(ctx, secret)
+		if err != nil {
+			return err
+		}
 
-		return err
+		return covers(&now, need)
 	}
 }
 
 // pageEvents is the one stream of a page: v says which page it is, "run:ID" for
 // a run with its log, "report:ID" for its report; all else follows everything.
 func (u *UI) pageEvents(c *fiber.Ctx) error {
-	want := sse.Want{Caller: streamOwner(c), Alive: u.alive(c), Resync: lookup.MaxLimit}
+	want := sse.Want{Caller: streamOwner(c), Alive: u.alive(c, route.Read), Resync: lookup.MaxLimit}
 
 	after, known, err := sse.Cursor(c)
 	if err != nil {

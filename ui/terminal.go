@@ -24,6 +24,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/problem"
+	"vetting/core/route"
 	"vetting/core/sshkey"
 	"vetting/ui/view"
 )
@@ -230,7 +231,7 @@ func (u *UI) terminalSocket(c *fiber.Ctx) error {
 
 	j := &joining{
 		ui: u, run: run, size: size, from: addr(c), cookie: c.Cookies(u.cookieName()),
-		tunnel: &tunnel{run: run.ID, hold: *run.Hold, who: caller(c).Name, alive: u.alive(c)},
+		tunnel: &tunnel{run: run.ID, hold: *run.Hold, who: caller(c).Name, alive: u.alive(c, route.Operate)},
 	}
 	if caller(c).Session == "" {
 		j.cookie = ""

@@ -243,6 +243,12 @@ func TestATerminalEndsWithItsHold(t *testing.T) {
 	for name, end := range map[string]func(*cell){
 		"the run is in Released":              func(c *cell) { c.alter(func(run *core.Run) { run.State = core.StateReleased }) },
 		"the hold is another one":             func(c *cell) { c.alter(func(run *core.Run) { run.Hold.Epoch++ }) },
+		"the caller may no longer open it": func(c *cell) {
+			got := c.ask("PATCH", "/api/v1/users/otto", `{"role":"viewer"}`, "Authorization", "Bearer "+c.token("admin"))
+			if got.status != http.StatusOK {
+				c.t.Errorf("taking the role away: %d %s", got.status, got.body)
+			}
+		},
 		"the caller's session or token ended": func(c *cell) { c.ask("POST", "/logout", "", "Cookie", c.cookie, "Sec-Fetch-Site", "same-origin") },
 	} {
 		c := openCell(t, nil)

@@ -92,7 +92,7 @@ type tunnel struct {
 
 // holdTunnel takes the connection over and copies bytes between the caller and
 // the SSH server of the held host, until either closes it, the run leaves its
-// hold, or the caller's session or token ends.
+// hold, the caller's session or token ends, or they may no longer operate.
 func (u *UI) holdTunnel(c *fiber.Ctx) error {
 	if !asksFor(c, route.TunnelProtocol) {
 		c.Set(fiber.HeaderUpgrade, route.TunnelProtocol)
@@ -119,7 +119,7 @@ func (u *UI) holdTunnel(c *fiber.Ctx) error {
 		return core.NewProblem(core.ErrFull, problem.HoldTunnels, "Too many tunnels to held hosts are open; close some and try again.")
 	}
 
-	t := &tunnel{run: run.ID, hold: *run.Hold, who: caller(c).Name, alive: u.alive(c)}
+	t := &tunnel{run: run.ID, hold: *run.Hold, who: caller(c).Name, alive: u.alive(c, route.Operate)}
 
 	if err := u.openTunnel(c, &run, t); err != nil {
 		u.tunnels.leave()
@@ -276,7 +276,10 @@ func (u *UI) watch(ctx context.Context, t *tunnel, copied <-chan struct{}) strin
 		case <-u.tunnels.over:
 			return "the appliance stops"
 		case <-beat.C:
-			if t.alive(ctx) != nil {
+			switch err := t.alive(ctx); {
+			case errors.Is(err, core.ErrRefused):
+				return "the caller may no longer open it"
+			case err != nil:
 				return "the caller's session or token has ended"
 			}
 		case <-closedOr(wake):

@@ -207,6 +207,27 @@ func TestATunnelEndsWithTheHoldTheTokenAndTheConsole(t *testing.T) {
 			l.change(func(run *core.Run) { run.Hold.Epoch++ })
 		},
 		"the console stops": func(l *lab) { l.stop() },
+		"the token may only read": func(l *lab) {
+			if _, err := l.ledger.Update(l.t.Context(), func(txn core.Txn) error {
+				all := map[string]map[string]any{}
+
+				err := txn.Scan(core.TableToken, core.Query{}, func(key string, decode func(any) error) error {
+					one := map[string]any{}
+					all[key] = one
+
+					return decode(&one)
+				})
+
+				for key, one := range all {
+					one["scope"] = "read"
+					err = errors.Join(err, txn.Put(core.TableToken, key, one))
+				}
+
+				return err
+			}); err != nil {
+				l.t.Fatal(err)
+			}
+		},
 		"the token is revoked": func(l *lab) {
 			if _, err := l.ledger.Update(l.t.Context(), func(txn core.Txn) error {
 				return txn.Scan(core.TableToken, core.Query{}, func(key string, _ func(any) error) error { return txn.Delete(core.TableToken, key) })

@@ -336,7 +336,7 @@ func TestASessionOfAFullDiskLivesInMemory(t *testing.T) {
 		}
 	}
 
-	if err := b.Alive(ctx, keyOf(t, b, cookie)); err != nil {
+	if _, err := b.Alive(ctx, keyOf(t, b, cookie)); err != nil {
 		t.Error(err)
 	}
 

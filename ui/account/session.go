@@ -232,14 +232,22 @@ func (b *Book) Session(ctx context.Context, cookie string, touch bool) (Caller, 
 		}
 	}
 
-	return Caller{Name: s.User, Scope: u.role().Scope(), Role: u.role(), Session: key}, nil
+	return callerOf(key, &s, &u), nil
 }
 
-// Alive says whether the session under key (Caller.Session) still is one.
-func (b *Book) Alive(ctx context.Context, key string) error {
-	_, _, err := b.peek(ctx, key)
+// Alive names the caller whose session is under key (Caller.Session), with the role they
+// have now. The error says that it is none any more.
+func (b *Book) Alive(ctx context.Context, key string) (Caller, error) {
+	s, u, err := b.peek(ctx, key)
+	if err != nil {
+		return Caller{}, err
+	}
 
-	return err
+	return callerOf(key, &s, &u), nil
+}
+
+func callerOf(key string, s *session, u *user) Caller {
+	return Caller{Name: s.User, Scope: u.role().Scope(), Role: u.role(), Session: key}
 }
 
 // peek reads a session and whose it is.
