@@ -15,5 +15,8 @@ func (u *UI) Pages() []fiber.Route { return u.app.GetRoutes(true) }
 // Streams is how many live streams are open.
 func (u *UI) Streams() int { return u.hub.Open() }
 
+// WaitForShells sets how long a host may take to open its shell.
+func (u *UI) WaitForShells(patience time.Duration) { u.terminals.patience = patience }
+
 // LookAtCallers sets how often the callers of tunnels are looked at.
 func (u *UI) LookAtCallers(every time.Duration) { u.tunnels.beat = every }

@@ -65,13 +65,15 @@ type ticket struct {
 // terminals are the open ones, one for each run, and the tickets that open them. Safe
 // for concurrent use.
 type terminals struct {
-	mu      sync.Mutex
+	patience time.Duration // until a host must have opened its shell
+
+	mu      sync.Mutex // guards the rest
 	byRun   map[core.RunID]*terminal
 	tickets map[string]ticket
 }
 
 func newTerminals() *terminals {
-	return &terminals{byRun: map[core.RunID]*terminal{}, tickets: map[string]ticket{}}
+	return &terminals{patience: dialTimeout, byRun: map[core.RunID]*terminal{}, tickets: map[string]ticket{}}
 }
 
 // ticket makes one.
@@ -456,7 +458,7 @@ func (j *joining) open(ctx context.Context, t *terminal) error {
 		return fmt.Errorf("reading the terminal's key: %w", err)
 	}
 
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, j.ui.terminals.patience)
 	defer cancel()
 
 	wire, err := j.ui.cfg.Dial(ctx, j.run.ID)
@@ -466,7 +468,9 @@ func (j *joining) open(ctx context.Context, t *terminal) error {
 
 	other := false
 
-	_ = wire.SetDeadline(time.Now().Add(dialTimeout)) // a closed connection shows at the handshake
+	// It holds until the shell is there, since each step of that waits for the host. A closed
+	// connection shows at the handshake.
+	_ = wire.SetDeadline(time.Now().Add(j.ui.terminals.patience))
 
 	conn, channels, requests, err := ssh.NewClientConn(wire, t.hold.Addr.String(), &ssh.ClientConfig{
 		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(own)}, HostKeyAlgorithms: []string{ssh.KeyAlgoED25519}, ClientVersion: "SSH-2.0-vetting-console",
@@ -491,13 +495,14 @@ func (j *joining) open(ctx context.Context, t *terminal) error {
 		return errors.Join(err, wire.Close())
 	}
 
-	_ = wire.SetDeadline(time.Time{})
 	t.client = ssh.NewClient(conn, channels, requests)
 
 	if err := t.start(j.size); err != nil {
 		return errors.Join(core.NewProblem(core.ErrConflict, problem.HoldNoShell, fmt.Sprintf(
 			"%s opens no shell; close other sessions and try again.", j.run.HostName)), t.client.Close())
 	}
+
+	_ = wire.SetDeadline(time.Time{}) // likewise
 
 	return nil
 }

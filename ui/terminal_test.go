@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/fasthttp/websocket"
+	"golang.org/x/crypto/ssh"
 
 	"vetting/agent/hold"
 	"vetting/core"
@@ -33,7 +35,8 @@ type cell struct {
 	*bench
 
 	base   string
-	cookie string // of an operator
+	cookie string                  // of an operator
+	dials  *atomic.Pointer[string] // where the held host is said to be
 	stop   func() time.Duration
 }
 
@@ -80,12 +83,16 @@ func openCell(t *testing.T, other ed25519.PublicKey) *cell {
 		}
 	})
 
-	c := &cell{bench: open(t, canned.Full, func(cfg *ui.Config) {
+	at := listener.Addr().String()
+	dials := &atomic.Pointer[string]{}
+	dials.Store(&at)
+
+	c := &cell{dials: dials, bench: open(t, canned.Full, func(cfg *ui.Config) {
 		random(cfg)
 
 		cfg.TerminalKey = private
 		cfg.Dial = func(ctx context.Context, _ core.RunID) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "tcp", listener.Addr().String())
+			return (&net.Dialer{}).DialContext(ctx, "tcp", *dials.Load())
 		}
 	})}
 	c.LookAtCallers(20 * time.Millisecond)
@@ -241,8 +248,8 @@ func TestATerminalEndsWithItsHold(t *testing.T) {
 	t.Parallel()
 
 	for name, end := range map[string]func(*cell){
-		"the run is in Released":              func(c *cell) { c.alter(func(run *core.Run) { run.State = core.StateReleased }) },
-		"the hold is another one":             func(c *cell) { c.alter(func(run *core.Run) { run.Hold.Epoch++ }) },
+		"the run is in Released":  func(c *cell) { c.alter(func(run *core.Run) { run.State = core.StateReleased }) },
+		"the hold is another one": func(c *cell) { c.alter(func(run *core.Run) { run.Hold.Epoch++ }) },
 		"the caller may no longer open it": func(c *cell) {
 			got := c.ask("PATCH", "/api/v1/users/otto", `{"role":"viewer"}`, "Authorization", "Bearer "+c.token("admin"))
 			if got.status != http.StatusOK {
@@ -337,6 +344,72 @@ func TestATerminalEntersOnlyTheHostThatTheAgentNamed(t *testing.T) {
 
 	c = openCell(t, stranger)
 	c.enter(c.cookie).says("does not know the key of its terminal")
+}
+
+// A host that answers the handshake and then nothing keeps nobody waiting for good: neither
+// who opened the terminal, nor who came after, nor the end of the appliance.
+func TestAHostThatStallsKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+
+	c := openCell(t, nil)
+	c.WaitForShells(300 * time.Millisecond)
+	c.alter(func(run *core.Run) { run.Hold.HostKey = stalls(t, c.dials) })
+
+	first := c.enter(c.cookie)
+	second := c.enter(c.cookie)
+
+	first.says("opens no shell")
+	second.says("opens no shell")
+
+	if took := c.stop(); took > 10*time.Second {
+		t.Errorf("the console took %s to stop", took)
+	}
+}
+
+// stalls has what is dialled be an SSH server that lets everybody in and then says nothing,
+// and returns its key.
+func stalls(t *testing.T, dials *atomic.Pointer[string]) string {
+	t.Helper()
+
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	signer, err := ssh.NewSignerFromSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() { _ = listener.Close() })
+
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }} //nolint:nilnil // no permissions
+	config.AddHostKey(signer)
+
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+
+			t.Cleanup(func() { _ = conn.Close() })
+
+			go func() {
+				_, _, _, _ = ssh.NewServerConn(conn, config) //nolint:dogsled // nobody asks what comes of it
+			}()
+		}
+	}()
+
+	at := listener.Addr().String()
+	dials.Store(&at)
+
+	return sshkey.Line(public, "")
 }
 
 // strokes presses keys one by one as a keyboard does: chromedp.KeyEvent tells of each
