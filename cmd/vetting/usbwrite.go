@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,16 +23,19 @@ type writing struct {
 	serial string // said beforehand; empty: it is asked for
 	fixed  string // serial number of a disk that is no stick and is meant all the same
 	kernel []string
+	// locate finds the node that device leads to, and the number of the block device there.
+	locate func(device string) (node, number string, err error)
 }
 
 func (c *cli) usbWriteCommand() *cobra.Command {
-	w := writing{}
+	w := writing{locate: nodeOf}
 
 	cmd := &cobra.Command{
 		Use: "write --device /dev/sdX", Short: "Write the field kit to a stick, whole, and read it back; what was on the stick is lost",
 		Long: "Write the field kit to a stick, whole, and read it back. What was on the stick is lost.\n\n" +
 			"Only what is attached by USB is written, and only when its serial number is said: typed when it is asked for, or with --yes-serial.\n" +
-			"What is mounted, swapped to, a part of an array or opened by somebody else is never written. The data partition fills the stick.",
+			"What is claimed is never written: what is mounted, swapped to, or a part of md, LVM or another device mapping, and what another program\n" +
+			"has open exclusively. A program that only has it open, as dd does, is not noticed. The data partition fills the stick.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if w.device == "" {
@@ -56,16 +58,12 @@ type maker func(size int64, kernelArgs []string) (image *stick.Disk, done func()
 
 // writeStick asks, writes and reads back.
 func (c *cli) writeStick(ctx context.Context, layer blockdev.Layer, lay maker, w writing, in io.Reader) error {
-	node, err := filepath.EvalSymlinks(w.device) // as of /dev/disk/by-id
+	node, number, err := w.locate(w.device)
 	if err != nil {
-		return fmt.Errorf("looking for the stick: %w", err)
+		return err
 	}
 
-	disk, others, err := blockdev.Look(layer, filepath.Base(node))
-	if errors.Is(err, blockdev.ErrAbsent) {
-		return fmt.Errorf("%s is no whole disk of this machine; name one as lsblk -d lists it, not a partition: %w", w.device, err)
-	}
-
+	disk, others, err := lookUp(layer, w.device, node, number)
 	if err != nil {
 		return err
 	}
@@ -84,7 +82,7 @@ func (c *cli) writeStick(ctx context.Context, layer blockdev.Layer, lay maker, w
 		return &blockdev.Refused{Disk: disk, Decision: d}
 	}
 
-	if wish.Said, err = c.meant(&disk, w, in); err != nil {
+	if wish.Said, err = c.meant(&disk, ledTo(w.device, node), w, in); err != nil {
 		return err
 	}
 
@@ -112,7 +110,7 @@ func nameOf(disk *diskguard.Disk) string {
 }
 
 // meant returns the serial number that a person says is that of the stick.
-func (c *cli) meant(disk *diskguard.Disk, w writing, in io.Reader) (string, error) {
+func (c *cli) meant(disk *diskguard.Disk, where string, w writing, in io.Reader) (string, error) {
 	switch {
 	case w.fixed != "":
 		return w.fixed, nil
@@ -126,7 +124,7 @@ func (c *cli) meant(disk *diskguard.Disk, w writing, in io.Reader) (string, erro
 	}
 
 	fmt.Fprintf(c.out, "%s: %s, serial number %s, %.1f GB, %s\nAll that is on it will be lost. Type its %s to go on: ",
-		w.device, uitext.Line(disk.Model), orDash(uitext.Line(disk.Serial)), float64(disk.SizeBytes)/1e9, disk.Transport, word)
+		where, uitext.Line(disk.Model), orDash(uitext.Line(disk.Serial)), float64(disk.SizeBytes)/1e9, disk.Transport, word)
 
 	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && line == "" {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vetting/agent/blockdev"
 	"vetting/core/diskguard"
 	"vetting/initramfs/stick"
@@ -77,14 +79,17 @@ func small(size int64, _ []string) (*stick.Disk, func(), error) {
 	return image, func() {}, err
 }
 
-// write has a stick written to which a node of that name leads.
+// leadTo has every device be that node of that number.
+func leadTo(node, number string) func(string) (string, string, error) {
+	return func(string) (string, string, error) { return node, number, nil }
+}
+
+// write has a stick written to which a link leads.
 func (p *pretend) write(t *testing.T, w writing, typed string) (said string, err error) {
 	t.Helper()
 
-	w.device = filepath.Join(t.TempDir(), p.disk.Name)
-	if err := os.WriteFile(w.device, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w.device = "/dev/disk/by-id/stick"
+	w.locate = leadTo("/dev/"+p.disk.Name, p.disk.Number)
 
 	var out, errs bytes.Buffer
 
@@ -106,7 +111,7 @@ func TestAStickIsWritten(t *testing.T) {
 		p := newPretend()
 
 		said, err := p.write(t, c.w, c.typed)
-		if err != nil || !strings.Contains(said, "reading back: ") || strings.Contains(said, "Type its serial number") != (c.typed != "") {
+		if err != nil || !strings.Contains(said, "reading back: ") || strings.Contains(said, "/dev/disk/by-id/stick (/dev/sdb): Maker Stick, serial number AA01") != (c.typed != "") {
 			t.Errorf("%s: %v\n%s", name, err, said)
 		}
 
@@ -158,16 +163,59 @@ func TestAStickIsNotWritten(t *testing.T) {
 func TestAPartitionIsNoStick(t *testing.T) {
 	t.Parallel()
 
-	node := filepath.Join(t.TempDir(), "sdb1")
-	if err := os.WriteFile(node, nil, 0o600); err != nil {
+	for name, c := range map[string]struct{ node, number, says string }{
+		"a partition":        {"/dev/sdb1", "8:17", "/dev/sdb1 is no whole disk"},
+		"another's number":   {"/dev/sdb", "8:0", "/dev/sdb is block device 8:0, and sdb of this machine is 8:16"},
+		"a node of its name": {"/tmp/sdb", "7:0", "/tmp/sdb is block device 7:0, and sdb of this machine is 8:16"},
+	} {
+		var out bytes.Buffer
+
+		p := newPretend()
+		err := (&cli{out: &out, errs: &out}).writeStick(t.Context(), p, small, writing{device: c.node, locate: leadTo(c.node, c.number)}, strings.NewReader("AA01\n"))
+
+		if err == nil || !strings.Contains(err.Error(), c.says) || p.opened > 0 || out.Len() > 0 {
+			t.Errorf("%s: %v\n%s", name, err, &out)
+		}
+	}
+}
+
+// TestOnlyABlockDeviceIsNamed: what a name leads to is what counts, and where it ends in a
+// file or a terminal, nothing is written.
+func TestOnlyABlockDeviceIsNamed(t *testing.T) {
+	t.Parallel()
+
+	dir := t.TempDir()
+	file, link, node := filepath.Join(dir, "sdb"), filepath.Join(dir, "by-id"), filepath.Join(dir, "sdc")
+
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 
-	var out bytes.Buffer
+	if err := os.Symlink(node, link); err != nil {
+		t.Fatal(err)
+	}
 
-	err := (&cli{out: &out, errs: &out}).writeStick(t.Context(), newPretend(), small, writing{device: node}, strings.NewReader("AA01\n"))
-	if err == nil || !strings.Contains(err.Error(), "is no whole disk") {
+	for _, device := range []string{file, "/dev/null", dir} {
+		var out bytes.Buffer
+
+		p := newPretend()
+		err := (&cli{out: &out, errs: &out}).writeStick(t.Context(), p, small, writing{device: device, serial: "AA01", locate: nodeOf}, strings.NewReader(""))
+
+		if err == nil || !strings.Contains(err.Error(), device+" is no block device") || p.opened > 0 {
+			t.Errorf("%s: %v", device, err)
+		}
+	}
+
+	if _, _, err := nodeOf(filepath.Join(dir, "nothing")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
+	}
+
+	if err := unix.Mknod(node, unix.S_IFBLK|0o600, int(unix.Mkdev(240, 77))); err != nil { // of no driver, and nobody opens it
+		t.Skipf("this test may make no device nodes: %v", err)
+	}
+
+	if got, number, err := nodeOf(link); got != node || number != "240:77" || err != nil {
+		t.Error(got, number, err)
 	}
 }
 
