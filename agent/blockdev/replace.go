@@ -11,10 +11,11 @@ import (
 
 // Wish is a person's wish to have a whole disk replaced by the image of a boot medium.
 type Wish struct {
-	Name  string // of the kernel: "sdb"
-	Said  string // serial number, or model where there is none; see diskguard.Replacement
-	Fixed bool   // it need not be a stick
-	Needs int64  // bytes
+	Name  string          // of the kernel: "sdb"
+	Shown diskguard.Shown // what the person was shown of it
+	Said  string          // serial number, or model where there is none; see diskguard.Replacement
+	Fixed bool            // it need not be a stick
+	Needs int64           // bytes
 }
 
 // windowSize is how much of a medium is held in memory at a time.
@@ -88,7 +89,7 @@ func replacement(layer Layer, wish *Wish) (*diskguard.Replacement, error) {
 		return nil, err
 	}
 
-	return &diskguard.Replacement{Disk: disk, Others: others, Said: wish.Said, Fixed: wish.Fixed, Needs: uint64(max(wish.Needs, 0))}, nil
+	return &diskguard.Replacement{Disk: disk, Others: others, Said: wish.Said, Fixed: wish.Fixed, Shown: wish.Shown, Needs: uint64(max(wish.Needs, 0))}, nil
 }
 
 func confirmMedium(layer Layer, wish *Wish, handle Handle) (*Medium, error) {

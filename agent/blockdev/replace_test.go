@@ -82,7 +82,7 @@ func TestAMediumTakesAnyPieces(t *testing.T) {
 		p.content[i] = 0xaa
 	}
 
-	m, err := blockdev.Replace(p, blockdev.Wish{Name: "sdb", Said: "AA01", Needs: size})
+	m, err := blockdev.Replace(p, blockdev.Wish{Name: "sdb", Said: "AA01", Shown: p.disk.Shown(), Needs: size})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,15 +151,19 @@ func TestOnlyTheStickThatIsMeantIsReplaced(t *testing.T) {
 		spoil func(*plate, *blockdev.Wish)
 		code  string
 	}{
-		"a disk":    {func(p *plate, _ *blockdev.Wish) { p.disk.Transport = "nvme" }, problem.StickNotUSB},
-		"mounted":   {func(p *plate, _ *blockdev.Wish) { p.disk.Mounts = []string{"/media"} }, problem.StorageInUse},
-		"a word":    {func(_ *plate, w *blockdev.Wish) { w.Said = "yes" }, problem.StickNotMeant},
-		"too large": {func(_ *plate, w *blockdev.Wish) { w.Needs = 2 << 20 }, problem.StickTooSmall},
-		"swapped":   {func(p *plate, _ *blockdev.Wish) { p.opened = "AA02" }, problem.StorageChanged},
-		"not there": {func(_ *plate, w *blockdev.Wish) { w.Name = "sdc" }, ""},
-		"no name":   {func(_ *plate, w *blockdev.Wish) { w.Name = "" }, ""},
+		"a disk":               {func(p *plate, _ *blockdev.Wish) { p.disk.Transport = "nvme" }, problem.StickNotUSB},
+		"mounted":              {func(p *plate, _ *blockdev.Wish) { p.disk.Mounts = []string{"/media"} }, problem.StorageInUse},
+		"a word":               {func(_ *plate, w *blockdev.Wish) { w.Said = "yes" }, problem.StickNotMeant},
+		"too large":            {func(_ *plate, w *blockdev.Wish) { w.Needs = 2 << 20 }, problem.StickTooSmall},
+		"renumbered":           {func(p *plate, _ *blockdev.Wish) { p.disk.Number = "8:32" }, problem.StorageChanged},
+		"of another size":      {func(p *plate, _ *blockdev.Wish) { p.disk.SizeBytes *= 2 }, problem.StorageChanged},
+		"plugged in meanwhile": {func(p *plate, _ *blockdev.Wish) { p.disk.Attached = "10" }, problem.StorageChanged},
+		"swapped":              {func(p *plate, _ *blockdev.Wish) { p.opened = "AA02" }, problem.StorageChanged},
+		"not there":            {func(_ *plate, w *blockdev.Wish) { w.Name = "sdc" }, ""},
+		"no name":              {func(_ *plate, w *blockdev.Wish) { w.Name = "" }, ""},
 	} {
-		p, w := newPlate(1<<20), blockdev.Wish{Name: "sdb", Said: "AA01", Needs: 1 << 20}
+		p := newPlate(1 << 20)
+		w := blockdev.Wish{Name: "sdb", Said: "AA01", Shown: p.disk.Shown(), Needs: 1 << 20}
 		c.spoil(p, &w)
 
 		m, err := blockdev.Replace(p, w)

@@ -65,6 +65,7 @@ func survey(m probe.Machine, drive probe.Drive) diskguard.Disk {
 	d := diskguard.Disk{
 		Name: drive.Name, Number: text(m.Root, dir+"/dev"), Serial: drive.Serial, WWN: drive.WWN, Model: drive.Model,
 		SizeBytes: drive.SizeBytes, Block: drive.LogicalBlock, Transport: drive.Transport, Volume: drive.RAID, Network: drive.Network, Zoned: drive.Zoned, Paths: slices.Clone(drive.OtherPaths),
+		Attached:  text(m.Root, dir+"/diskseq"),
 		Removable: drive.Removable || text(m.Root, dir+"/removable") != "0",
 	}
 

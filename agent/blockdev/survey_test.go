@@ -62,6 +62,7 @@ func TestWhatASurveySees(t *testing.T) {
 		"swap":                 {fstest.MapFS{"proc/swaps": file("Filename Type\n/dev/vda1 partition 1 0 -2\n")}, func(d diskguard.Disk) bool { return slices.Equal(d.Swap, []string{"vda1"}) }},
 		"an array":             {fstest.MapFS{vda + "holders/md127": file("")}, func(d diskguard.Disk) bool { return slices.Equal(d.Holders, []string{"md127"}) }},
 		"a mapped partition":   {fstest.MapFS{vda + "vda1/holders/dm-0": file("")}, func(d diskguard.Disk) bool { return slices.Equal(d.Holders, []string{"dm-0"}) }},
+		"how many came before": {fstest.MapFS{vda + "diskseq": file("9\n")}, func(d diskguard.Disk) bool { return d.Attached == "9" }},
 		"read-only":            {fstest.MapFS{vda + "ro": file("1\n")}, func(d diskguard.Disk) bool { return d.ReadOnly }},
 		"removable":            {fstest.MapFS{vda + "removable": file("1\n")}, func(d diskguard.Disk) bool { return d.Removable }},
 		"no word of removable": {fstest.MapFS{vda + "removable": file("")}, func(d diskguard.Disk) bool { return d.Removable }},

@@ -74,10 +74,10 @@ func (c *cli) writeStick(ctx context.Context, layer blockdev.Layer, lay maker, w
 	}
 	defer done()
 
-	wish := blockdev.Wish{Name: disk.Name, Said: nameOf(&disk), Fixed: w.fixed != "" && w.fixed == disk.Serial, Needs: image.Size}
+	wish := blockdev.Wish{Name: disk.Name, Shown: disk.Shown(), Said: nameOf(&disk), Fixed: w.fixed != "" && w.fixed == disk.Serial, Needs: image.Size}
 
 	// What nobody's word can mend is said before anybody is asked.
-	facts := diskguard.Replacement{Disk: disk, Others: others, Said: wish.Said, Fixed: wish.Fixed, Needs: uint64(image.Size)} //nolint:gosec // positive
+	facts := diskguard.Replacement{Disk: disk, Others: others, Said: wish.Said, Fixed: wish.Fixed, Shown: wish.Shown, Needs: uint64(image.Size)} //nolint:gosec // positive
 	if d := diskguard.MayReplace(&facts); !d.Allowed() {
 		return &blockdev.Refused{Disk: disk, Decision: d}
 	}

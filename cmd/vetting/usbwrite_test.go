@@ -219,6 +219,43 @@ func TestOnlyABlockDeviceIsNamed(t *testing.T) {
 	}
 }
 
+// TestAStickThatIsSwappedIsNotWritten: of two sticks without serial numbers, the one that
+// takes the other's place while the question waits is not the one that was shown.
+func TestAStickThatIsSwappedIsNotWritten(t *testing.T) {
+	t.Parallel()
+
+	for name, swap := range map[string]func(*pretend){
+		"a larger one":         func(p *pretend) { p.disk.SizeBytes += 1 << 20 },
+		"another number":       func(p *pretend) { p.disk.Number = "8:32" },
+		"one of the same size": func(p *pretend) { p.disk.Attached = "10" },
+	} {
+		p := newPretend()
+		p.disk.Serial, p.disk.Attached = "", "9"
+
+		var out bytes.Buffer
+
+		w := writing{device: "/dev/sdb", locate: leadTo("/dev/sdb", p.disk.Number)}
+		err := (&cli{out: &out, errs: &out}).writeStick(t.Context(), p, small, w, &slowAnswer{func() { swap(p) }, strings.NewReader("Maker Stick\n")})
+
+		if err == nil || !strings.Contains(err.Error(), "storage/changed") || !strings.Contains(out.String(), "All that is on it will be lost") || p.opened > 0 {
+			t.Errorf("%s: %v\n%s", name, err, &out)
+		}
+	}
+}
+
+// slowAnswer is somebody who does something before they answer.
+type slowAnswer struct {
+	before func()
+	words  *strings.Reader
+}
+
+func (s *slowAnswer) Read(b []byte) (int, error) {
+	s.before()
+	s.before = func() {}
+
+	return s.words.Read(b)
+}
+
 // TestAWornStickIsFound: what is read back is what counts.
 func TestAWornStickIsFound(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,7 @@ type Facts struct {
 type Disk struct {
 	Name      string // of the kernel, this boot: "sda"
 	Number    string // of its device node: "8:0"
+	Attached  string // the kernel's own count of disks when it came; empty before Linux 5.15
 	Serial    string
 	WWN       string // lower-case hex
 	Model     string

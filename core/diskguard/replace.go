@@ -19,9 +19,22 @@ type Replacement struct {
 	// Fixed: the person knows that it is no stick, and has named its serial number for
 	// this. It passes over that one gate, and over nothing else.
 	Fixed  bool
+	Shown  Shown   // of the disk that the person was shown
 	Needs  uint64  // bytes of the image
 	Opened *Opened // nil until it is open for writing
 }
+
+// Shown tells the disk that a person was shown from one that has taken its name since. A
+// stick without a serial number has no more than that, and another in the same port mostly
+// gets the same name and number: only the kernel's count of disks is never the same.
+type Shown struct {
+	Number    string
+	Attached  string
+	SizeBytes uint64
+}
+
+// Shown is what a person is shown of the disk.
+func (d *Disk) Shown() Shown { return Shown{d.Number, d.Attached, d.SizeBytes} }
 
 // MayReplace decides whether the disk may be opened to be overwritten with an image
 // and, once it is open, whether it may be written.
@@ -36,6 +49,7 @@ func MayReplace(f *Replacement) Decision {
 
 	j.say(f.Fixed && d.Serial == "", problem.StorageNoSerial, "%s tells no serial number, so that nobody can have named it", d.Name)
 	j.say(known == "" || !strings.EqualFold(strings.TrimSpace(f.Said), strings.TrimSpace(known)), problem.StickNotMeant, "%s is %q, and %q was said", d.Name, known, f.Said)
+	j.shown(&f.Shown)
 	j.say(d.Transport != "usb" && !f.Fixed, problem.StickNotUSB, "%s is attached by %s", d.Name, orNone(d.Transport))
 	j.say(f.Needs > d.SizeBytes, problem.StickTooSmall, "%s has %d bytes, and the image needs %d", d.Name, d.SizeBytes, f.Needs)
 	j.say(d.Block > 512, problem.StorageSectorSize, "%s has blocks of %d bytes, and the image's are of 512", d.Name, d.Block)
@@ -48,4 +62,13 @@ func MayReplace(f *Replacement) Decision {
 	}
 
 	return j.decision()
+}
+
+// shown compares the disk with the one that the person was shown.
+func (j *judge) shown(s *Shown) {
+	d := &j.Disk
+
+	j.say(d.Number != s.Number, problem.StorageChanged, "%s is number %s, and number %s was shown", d.Name, orNone(d.Number), orNone(s.Number))
+	j.say(d.SizeBytes != s.SizeBytes, problem.StorageChanged, "%s has %d bytes, and one of %d was shown", d.Name, d.SizeBytes, s.SizeBytes)
+	j.say(d.Attached != s.Attached, problem.StorageChanged, "%s was plugged in, or its medium changed, after it was shown", d.Name)
 }

@@ -9,10 +9,10 @@ import (
 
 // aStick are the facts of a stick that may be overwritten, open.
 func aStick() *diskguard.Replacement {
-	d := diskguard.Disk{Name: "sdb", Number: "8:16", Serial: "AA01", Model: "Maker Stick", SizeBytes: 8 << 30, Block: 512, Transport: "usb", Removable: true}
+	d := diskguard.Disk{Name: "sdb", Number: "8:16", Serial: "AA01", Model: "Maker Stick", SizeBytes: 8 << 30, Block: 512, Transport: "usb", Removable: true, Attached: "9"}
 
 	return &diskguard.Replacement{
-		Disk: d, Others: []diskguard.Disk{{Name: "sda", Number: "8:0", Serial: "DISK", Transport: "sata"}}, Said: "AA01", Needs: 200 << 20,
+		Disk: d, Shown: d.Shown(), Others: []diskguard.Disk{{Name: "sda", Number: "8:0", Serial: "DISK", Transport: "sata"}}, Said: "AA01", Needs: 200 << 20,
 		Opened: &diskguard.Opened{Exclusive: true, Number: "8:16", Serial: "AA01", SizeBytes: 8 << 30, Block: 512},
 	}
 }
@@ -32,6 +32,10 @@ func TestWhatMayBeReplaced(t *testing.T) {
 		"another's serial":      {func(f *diskguard.Replacement) { f.Said = "DISK" }, problem.StickNotMeant},
 		"the model":             {func(f *diskguard.Replacement) { f.Said = f.Disk.Model }, problem.StickNotMeant},
 		"nothing to be told by": {func(f *diskguard.Replacement) { f.Disk.Serial, f.Disk.Model, f.Said = "", "", "" }, problem.StickNotMeant},
+		"shown under a number":  {func(f *diskguard.Replacement) { f.Shown.Number = "8:32" }, problem.StorageChanged},
+		"shown of a size":       {func(f *diskguard.Replacement) { f.Shown.SizeBytes-- }, problem.StorageChanged},
+		"plugged in later":      {func(f *diskguard.Replacement) { f.Shown.Attached = "8" }, problem.StorageChanged},
+		"never shown":           {func(f *diskguard.Replacement) { f.Shown = diskguard.Shown{} }, problem.StorageChanged},
 		"a disk":                {func(f *diskguard.Replacement) { f.Disk.Transport = "sata" }, problem.StickNotUSB},
 		"a card reader":         {func(f *diskguard.Replacement) { f.Disk.Transport = "mmc" }, problem.StickNotUSB},
 		"small":                 {func(f *diskguard.Replacement) { f.Needs = 9 << 30 }, problem.StickTooSmall},
