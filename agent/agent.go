@@ -196,10 +196,14 @@ func travelling(lines []line, now time.Time) []wire.Line {
 	})
 }
 
-// keep alters the session. What cannot be written is kept for this process at
-// least.
-func (a *agent) keep(alter func(*record)) {
+// keep alters the session, and returns whether that is written. What cannot be is kept for
+// this process at least.
+func (a *agent) keep(alter func(*record)) (written bool) {
 	if err := a.session.change(alter); err != nil {
 		a.say.Warn("the session is not kept over a restart", slog.String("error", err.Error()))
+
+		return false
 	}
+
+	return true
 }

@@ -35,8 +35,14 @@ func TestAStageGoesOnFromItsCheckpointInTheNextProcessAlone(t *testing.T) {
 		r.config.Stages[core.SMART] = func(ctx context.Context, env stage.Env) core.Result {
 			note(env)
 			env.Checkpoint([]byte("first half"))
-			env.Checkpoint([]byte("second half"))
-			env.Checkpoint([]byte(strings.Repeat("x", stage.MaxCheckpoint+1)))
+
+			if !env.Checkpoint([]byte("second half")) {
+				t.Error("what is kept is said not to be")
+			}
+
+			if env.Checkpoint([]byte(strings.Repeat("x", stage.MaxCheckpoint+1))) {
+				t.Error("what is too large is said to be kept")
+			}
 
 			return passes(10*time.Minute)(ctx, env)
 		}

@@ -135,23 +135,26 @@ func (a *agent) env(name core.StageName, log *slog.Logger) stage.Env {
 			return a.client.Pair(ctx, a.session.token(), step, id, mine)
 		},
 		Resume:     rec.Checkpoint,
-		Checkpoint: func(state []byte) { a.checkpoint(name, state) },
+		Checkpoint: func(state []byte) bool { return a.checkpoint(name, state) },
 	}
 }
 
-// checkpoint keeps how far a stage is, unless the run has moved on without it.
-func (a *agent) checkpoint(name core.StageName, state []byte) {
+// checkpoint keeps how far a stage is, unless the run has moved on without it, and
+// returns whether a later process will find it.
+func (a *agent) checkpoint(name core.StageName, state []byte) (kept bool) {
 	if len(state) > stage.MaxCheckpoint {
 		a.say.Error("a checkpoint is too large to be kept", slog.String("stage", string(name)), slog.Int("bytes", len(state)))
 
-		return
+		return false
 	}
 
-	a.keep(func(r *record) {
-		if r.At == wire.State(name) && r.Pending == nil {
+	written := a.keep(func(r *record) {
+		if kept = r.At == wire.State(name) && r.Pending == nil; kept {
 			r.Checkpoint = state
 		}
 	})
+
+	return kept && written
 }
 
 // measure takes samples in. One that is not in the catalogue is left out,

@@ -42,8 +42,9 @@ type Erasure struct {
 // Progress hears how an erasure stands. Both are called from one goroutine at a time.
 type Progress struct {
 	// Note hears what is about to be sent, before it is, and returns when that is kept;
-	// and again when the disk is first seen at it.
-	Note func(e Erasure)
+	// an error says that it is not, and nothing is sent. It is called again when the disk is
+	// first seen at it.
+	Note func(e Erasure) error
 	// Told hears every few seconds how much is done, 0..1, and 0 where the disk does not
 	// tell.
 	Told func(done float64)
@@ -87,7 +88,9 @@ func (d *Device) Erase(ctx context.Context, p Progress) (how string, err error) 
 			e.Action = byte(way.Request.CDW10 & 0x7)
 		}
 
-		p.Note(e)
+		if err := p.Note(e); err != nil {
+			return "", fmt.Errorf("%s was not begun: %w", way.Name, err)
+		}
 
 		if err := d.mayErase(); err != nil {
 			return "", err
@@ -170,7 +173,7 @@ func (w *watch) due() bool {
 func (w *watch) seen() {
 	if !w.Begun {
 		w.Begun = true
-		w.Note(w.Erasure)
+		_ = w.Note(w.Erasure) // it goes on, whoever knows of it
 	}
 }
 

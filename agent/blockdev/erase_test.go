@@ -39,6 +39,7 @@ type drive struct {
 	status uint16             // … with this status
 	takes  time.Duration      // how long a format takes
 	notes  []blockdev.Erasure // what was kept of it
+	unkept error              // of what is to be
 	asked  int                // how often it was asked how a format stands
 }
 
@@ -176,7 +177,7 @@ func erase(t *testing.T, change func(w *erasing)) (d *drive, how string, told []
 	change(w)
 
 	how, err = device.Erase(t.Context(), blockdev.Progress{
-		Note: func(e blockdev.Erasure) { d.notes = append(d.notes, e) }, Told: func(done float64) { told = append(told, done) },
+		Note: func(e blockdev.Erasure) error { d.notes = append(d.notes, e); return d.unkept }, Told: func(done float64) { told = append(told, done) },
 	})
 
 	return d, how, told, err
@@ -258,6 +259,16 @@ func TestADiskErasesItselfBehindTheGates(t *testing.T) {
 	}
 }
 
+// Nothing is sent that a later process would not know of.
+func TestADiskErasesNothingThatIsNotKept(t *testing.T) {
+	full := errors.New("no space left")
+
+	d, how, _, err := erase(t, func(w *erasing) { w.drive.formats, w.drive.unkept = true, full })
+	if !errors.Is(err, full) || errors.Is(err, blockdev.ErrErase) || how != "" || len(d.sent) > 0 || len(d.notes) != 1 {
+		t.Errorf("%q, %v, sent %+v", how, err, d.sent)
+	}
+}
+
 // A format that takes long is heard of, and so is a sanitize, whose end its log tells.
 func TestErasingTakesItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -309,7 +320,7 @@ func TestASanitizeThatIsLeft(t *testing.T) {
 
 		ctx, stop := context.WithCancel(t.Context())
 
-		if _, err := device.Erase(ctx, blockdev.Progress{Note: func(blockdev.Erasure) {}, Told: func(float64) { stop() }}); !errors.Is(err, context.Canceled) || !errors.Is(err, blockdev.ErrErase) {
+		if _, err := device.Erase(ctx, blockdev.Progress{Note: func(blockdev.Erasure) error { return nil }, Told: func(float64) { stop() }}); !errors.Is(err, context.Canceled) || !errors.Is(err, blockdev.ErrErase) {
 			t.Error(err)
 		}
 	})

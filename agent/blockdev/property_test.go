@@ -323,7 +323,7 @@ func (w *world) use(tally map[string]int) {
 
 	// Waiting for what another process began tells nobody to begin.
 	if _, err := blockdev.Await(w.t.Context(), w, r.Serial, device.Disk().WWN, blockdev.Erasure{Name: "Sanitize", Action: 2}, blockdev.Progress{
-		Note: func(blockdev.Erasure) {}, Told: func(float64) {},
+		Note: func(blockdev.Erasure) error { return nil }, Told: func(float64) {},
 	}, func(io.ReaderAt) error { return nil }); err == nil {
 		w.t.Error("an erasure that nobody began is done")
 	}
@@ -338,7 +338,7 @@ func (w *world) use(tally map[string]int) {
 		case 0:
 			err = device.Discard(offset, length, true)
 		case 1:
-			if _, err = device.Erase(w.t.Context(), blockdev.Progress{Note: func(blockdev.Erasure) { w.happen() }, Told: func(float64) { w.happen() }}); err == nil {
+			if _, err = device.Erase(w.t.Context(), blockdev.Progress{Note: func(blockdev.Erasure) error { w.happen(); return nil }, Told: func(float64) { w.happen() }}); err == nil {
 				tally["erased"]++
 			}
 		default:

@@ -53,7 +53,7 @@ func TestTheStageNamesTheCPUOfOneFlip(t *testing.T) {
 	guilty := threads[1].Number
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	env := stage.Env{
-		Log: log, Scale: 0.001, Progress: func(string, float64, time.Duration) {}, Checkpoint: func([]byte) {}, Sensor: func(...core.Sample) {},
+		Log: log, Scale: 0.001, Progress: func(string, float64, time.Duration) {}, Checkpoint: func([]byte) bool { return true }, Sensor: func(...core.Sample) {},
 		Config: map[string]string{profile.BurnDuration: "30m", profile.MemoryLimit: "32"},
 	}
 	workers := func(*slog.Logger) drill.Starter {

@@ -31,7 +31,7 @@ func staged(t *testing.T, do func(v *victim)) core.Result {
 
 	env := stage.Env{
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Progress: func(string, float64, time.Duration) {},
-		Sensor: func(...core.Sample) {}, Scale: 1, Keep: func(string, []byte) {}, Checkpoint: func([]byte) {},
+		Sensor: func(...core.Sample) {}, Scale: 1, Keep: func(string, []byte) {}, Checkpoint: func([]byte) bool { return true },
 		Config: map[string]string{
 			profile.MemoryLimit: "32", profile.MemoryFloor: "0", profile.MemoryPasses: "5", profile.MemoryRetention: "0s",
 		},

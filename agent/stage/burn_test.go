@@ -40,7 +40,11 @@ type burnBench struct {
 
 func newBurnBench(name string) *burnBench {
 	b := &burnBench{bench: newBench(map[string]string{}), name: name, files: fstest.MapFS{}, change: func(*burn.Outcome, *burn.Options) {}}
-	b.Checkpoint = func(state []byte) { b.states = append(b.states, state) }
+	b.Checkpoint = func(state []byte) bool {
+		b.states = append(b.states, state)
+
+		return true
+	}
 	b.BootMAC = "52:54:00:12:34:56"
 	b.Partner = func(context.Context, uint64, int) (stage.Exchange, error) { return stage.Exchange{}, nil }
 

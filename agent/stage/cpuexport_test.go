@@ -72,7 +72,11 @@ func FieldScan(ctx context.Context, m probe.Machine, threads []probe.Thread, wri
 // CPUCheckpoint is what is kept of a drill under way.
 func CPUCheckpoint(c *CPUView) (state []byte) {
 	v := &cpuView{threads: c.Threads, before: c.Before, spent: c.Spent}
-	v.checkpoint(&c.Out, Env{Checkpoint: func(s []byte) { state = s }})
+	v.checkpoint(&c.Out, Env{Checkpoint: func(s []byte) bool {
+		state = s
+
+		return true
+	}})
 
 	return state
 }

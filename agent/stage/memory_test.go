@@ -81,8 +81,12 @@ func newMemoryBench(t *testing.T, r *memory.Report) *memoryBench {
 	b.env = stage.Env{
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Progress: func(string, float64, time.Duration) {},
 		Sensor: func(...core.Sample) {}, Config: map[string]string{}, Scale: 1,
-		Keep:       func(name string, content []byte) { b.kept[name] = content },
-		Checkpoint: func(state []byte) { b.states = append(b.states, state) },
+		Keep: func(name string, content []byte) { b.kept[name] = content },
+		Checkpoint: func(state []byte) bool {
+			b.states = append(b.states, state)
+
+			return true
+		},
 	}
 
 	return b

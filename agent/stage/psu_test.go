@@ -55,7 +55,11 @@ func newPSUBench(scene bmc.Scene) *psuBench {
 		bench: newBench(map[string]string{profile.PSUDuration: "15m"}), scene: scene, wrap: func(m ipmi.BMC) ipmi.BMC { return m },
 		change: func(*bmc.BMC) {}, cpus: func(*drill.Outcome) {}, halt: func(*drill.Options) {},
 	}
-	b.Checkpoint = func(state []byte) { b.states = append(b.states, state) }
+	b.Checkpoint = func(state []byte) bool {
+		b.states = append(b.states, state)
+
+		return true
+	}
 
 	return b
 }

@@ -32,11 +32,13 @@ func newBench(config map[string]string) *bench {
 	b := &bench{kept: map[string][]byte{}}
 	b.Env = stage.Env{
 		Log: slog.New(slog.DiscardHandler), Config: config, Scale: 1,
-		Checkpoint: func(state []byte) {
+		Checkpoint: func(state []byte) bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 
 			b.state = state
+
+			return true
 		},
 		Keep: func(name string, content []byte) {
 			b.mu.Lock()

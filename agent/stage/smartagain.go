@@ -83,20 +83,20 @@ func (x *secondTests) resumed() (first core.Result, done bool) {
 // keeping returns what keeps the stage's result with how far the self-tests are. Figures
 // are left out where there is no room for them; without room for the rest the stage would
 // be repeated in part.
-func (x *secondTests) keeping(first core.Result) func(tests []byte) {
-	return func(tests []byte) {
+func (x *secondTests) keeping(first core.Result) func(tests []byte) (done bool) {
+	return func(tests []byte) (done bool) {
 		kept := first
 
 		for range 2 {
 			raw, err := json.Marshal(afterCheckpoint{&kept, tests})
 			if err == nil && len(raw) <= MaxCheckpoint {
-				x.env.Checkpoint(raw)
-
-				return
+				return x.env.Checkpoint(raw)
 			}
 
 			kept.Measurements = nil
 		}
+
+		return false
 	}
 }
 

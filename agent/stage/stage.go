@@ -50,8 +50,9 @@ type Env struct {
 	WriteLease func() time.Time
 	// Checkpoint keeps how far the stage is, in place of what was kept before:
 	// MaxCheckpoint bytes at most, and often enough that no more than a minute's work
-	// is lost. It writes a small file and is safe for concurrent use.
-	Checkpoint func(state []byte)
+	// is lost. It writes a small file and is safe for concurrent use. It returns whether
+	// a later process will find it.
+	Checkpoint func(state []byte) (kept bool)
 	// Partner exchanges frames with the appliance over the test network, count each
 	// way. The error says that the exchange did not come to its end.
 	Partner func(ctx context.Context, seed uint64, count int) (Exchange, error)

@@ -382,9 +382,7 @@ func (x *storageExam) hear(t storage.Tally) (kept bool) {
 		return false
 	}
 
-	x.env.Checkpoint(raw)
-
-	return true
+	return x.env.Checkpoint(raw)
 }
 
 func eta(begun time.Time, done, total int64) time.Duration {

@@ -52,6 +52,7 @@ type storageBench struct {
 	asked   storage.Test
 	calls   int
 	states  [][]byte
+	full    bool // nothing more is kept
 	kept    map[string][]byte
 }
 
@@ -71,7 +72,13 @@ func newStorageBench(t *testing.T, name string, armed ...string) *storageBench {
 		bench: newBench(config), machine: machines.Open(t, storageHost), files: fstest.MapFS{}, change: func(map[string]storage.Tally) {},
 		exit: worker.Exit{Reason: worker.Done}, hear: func(func(storage.Tally) bool) {}, kept: map[string][]byte{},
 	}
-	b.Checkpoint = func(state []byte) { b.states = append(b.states, state) }
+	b.Checkpoint = func(state []byte) bool {
+		if !b.full {
+			b.states = append(b.states, state)
+		}
+
+		return !b.full
+	}
 	b.Keep = func(name string, content []byte) { b.kept[name] = content }
 	b.WriteLease = func() time.Time { return time.Now().Add(time.Minute) }
 
@@ -900,6 +907,15 @@ func TestStorageTellsAndGoesOn(t *testing.T) {
 		if kept := told(tally); !kept || len(b.states) != 2 {
 			t.Errorf("kept: %v, %d states", kept, len(b.states))
 		}
+
+		// What the agent cannot write down is not said to be kept.
+		b.full, tally.Note = true, 2
+
+		if told(tally) {
+			t.Error("what was not written down is said to be kept")
+		}
+
+		b.full = false
 
 		for _, tally := range []storage.Tally{{ID: flash, Serial: flash, Over: true}, {ID: flash, Serial: flash, Over: true}} {
 			told(tally)

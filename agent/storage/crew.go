@@ -41,8 +41,12 @@ type crew struct {
 	tell    func(Tally)
 
 	lease atomic.Int64
-	notes atomic.Uint64 // tallies that were to be kept at once
-	kept  atomic.Uint64 // the Note of the latest that was
+	kept  atomic.Uint64 // the Note of the latest tally that was kept
+
+	// telling is held from the look at how a disk stands until that is told: what is told
+	// never goes back, and whoever keeps a Note has all that was noted before it.
+	telling sync.Mutex
+	notes   uint64 // tallies that were to be kept at once; guarded by telling
 }
 
 // obey takes in what the worker is told.
@@ -51,21 +55,46 @@ func (c *crew) obey(o Order) {
 	c.kept.Store(max(c.kept.Load(), o.Kept))
 }
 
-// keep tells how the test of a disk stands, and returns when that is kept where a later
-// process finds it; or cannot be, for whatever reason: then such a process takes what the
-// disk holds for somebody's, and does not touch it.
-func (c *crew) keep(ctx context.Context, x *exam) {
+// say tells how the test of a disk stands.
+func (c *crew) say(x *exam, end bool) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+
+	c.tell(x.told(end))
+}
+
+// note tells how the test of a disk stands, which is to be kept at once.
+func (c *crew) note(x *exam) (number uint64) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+
+	c.notes++
+
 	t := x.told(false)
-	t.Note = c.notes.Add(1)
+	t.Note = c.notes
 	c.tell(t)
 
-	for waited := time.Duration(0); c.kept.Load() < t.Note && waited < keepPatience; waited += keepPoll {
+	return t.Note
+}
+
+// keep tells how the test of a disk stands, and returns whether that is kept where a later
+// process finds it. It waits for that, but not for good.
+func (c *crew) keep(ctx context.Context, x *exam) (kept bool) {
+	number := c.note(x)
+
+	for waited := time.Duration(0); c.kept.Load() < number; waited += keepPoll {
+		if waited >= keepPatience {
+			return false
+		}
+
 		x.moved()
 
 		if !pause(ctx, keepPoll) {
-			return
+			return false
 		}
 	}
+
+	return true
 }
 
 type reader interface {
@@ -88,7 +117,7 @@ func (c *crew) run(ctx context.Context) {
 	exams, ok := c.open(ctx)
 	defer func() {
 		for _, x := range exams {
-			c.tell(x.told(true))
+			c.say(x.exam, true)
 			x.close()
 		}
 	}()
@@ -104,7 +133,7 @@ func (c *crew) run(ctx context.Context) {
 	telling.Go(func() {
 		for pause(over, tellEach) {
 			for _, x := range exams {
-				c.tell(x.told(false))
+				c.say(x.exam, false)
 			}
 		}
 	})
@@ -200,7 +229,7 @@ func (c *crew) openOne(ctx context.Context, d Disk, l lane) (o opened, refused b
 		Disk: d, plan: c.Plan, seed: c.Seed, pattern: c.pattern, buffer: c.buffer, free: c.free, moved: l.Tick,
 		stop: func() {}, // replaced when it runs
 	}
-	x.keep = func(ctx context.Context) { c.keep(ctx, x) }
+	x.keep = func(ctx context.Context) bool { return c.keep(ctx, x) }
 	o = opened{x, func() {}}
 
 	if x.tested() || x.awaits() {

@@ -58,8 +58,8 @@ type exam struct {
 	writer  medium // nil: it is only read
 	buffer  func(size int) ([]byte, error)
 	free    func([]byte)
-	moved   func()                    // something was done: it does not hang
-	keep    func(ctx context.Context) // returns when what it tells is kept for a later process; nil: nobody keeps it
+	moved   func()                                // something was done: it does not hang
+	keep    func(ctx context.Context) (kept bool) // returns when what it tells is kept for a later process; nil: nobody keeps it
 
 	mu     sync.Mutex // guards the rest
 	tally  Tally
@@ -682,9 +682,11 @@ func (e *exam) finish(ctx context.Context, steps []step) {
 
 	// What is wrong stays where it is, for who looks into it.
 	if e.writer != nil && clean && e.plan.Discard != "" && ctx.Err() == nil {
-		e.keeping(ctx) // a worker after this one must not look for what is gone
-
-		outcome = e.giveAllUp(ctx, steps)
+		if e.keeping(ctx) { // a worker after this one must not look for what is gone
+			outcome = e.giveAllUp(ctx, steps)
+		} else {
+			outcome = "NOT discarded: " + errUnkept.Error()
+		}
 	}
 
 	// One that was left in the midst of it is not over.
@@ -693,11 +695,12 @@ func (e *exam) finish(ctx context.Context, steps []step) {
 	}
 }
 
-// keeping returns when how the test stands is kept, if somebody does.
-func (e *exam) keeping(ctx context.Context) {
-	if e.keep != nil {
-		e.keep(ctx)
-	}
+// errUnkept: what may not be done twice, or unknown to a later worker, is not done.
+var errUnkept = errors.New("the agent could not write down beforehand that it begins")
+
+// keeping returns whether how the test stands is kept, if somebody does.
+func (e *exam) keeping(ctx context.Context) (kept bool) {
+	return e.keep == nil || e.keep(ctx)
 }
 
 // over ends the test, with what came of giving up what was written.
@@ -724,7 +727,7 @@ func (e *exam) giveAllUp(ctx context.Context, steps []step) (outcome string) {
 	case errors.Is(err, errors.ErrUnsupported):
 		outcome = e.discardAll(ctx, steps, "discarded securely", " ("+err.Error()+")")
 	case err != nil:
-		return strings.TrimSpace("NOT discarded: "+how) + ": " + err.Error()
+		return "NOT discarded: " + strings.TrimPrefix(how+": "+err.Error(), ": ")
 	default:
 		outcome = "erased: " + how
 	}
@@ -743,12 +746,16 @@ func (e *exam) giveAllUp(ctx context.Context, steps []step) (outcome string) {
 // progress hears how the erasing of the disk stands.
 func (e *exam) progress(ctx context.Context) blockdev.Progress {
 	return blockdev.Progress{
-		Note: func(n blockdev.Erasure) {
+		Note: func(n blockdev.Erasure) error {
 			e.mu.Lock()
 			e.tally.Mark.Erasing = &n
 			e.mu.Unlock()
 
-			e.keeping(ctx)
+			if !e.keeping(ctx) {
+				return errUnkept
+			}
+
+			return nil
 		},
 		Told: func(done float64) {
 			e.moved()

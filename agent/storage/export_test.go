@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"vetting/agent/blockdev"
@@ -102,6 +103,15 @@ func Crew(ctx context.Context, job Job, layer blockdev.Asker, readers func(Disk)
 
 // CrewHeard is Crew with somebody who hears what is told.
 func CrewHeard(ctx context.Context, job Job, layer blockdev.Asker, readers func(Disk) (io.ReaderAt, error), look Look, now func() time.Time, orders <-chan Order, heard func(Tally)) map[string]Tally {
+	return CrewKept(ctx, job, layer, readers, look, now, orders, func(t Tally) bool {
+		heard(t)
+
+		return true
+	})
+}
+
+// CrewKept is Crew with somebody who hears what is told, and says whether it is kept.
+func CrewKept(ctx context.Context, job Job, layer blockdev.Asker, readers func(Disk) (io.ReaderAt, error), look Look, now func() time.Time, orders <-chan Order, heard func(Tally) (kept bool)) map[string]Tally {
 	last := map[string]Tally{}
 	told := make(chan Tally)
 	c := &crew{
@@ -128,11 +138,43 @@ func CrewHeard(ctx context.Context, job Job, layer blockdev.Asker, readers func(
 
 	for t := range told {
 		last[t.Key()] = t
-		heard(t)
-		c.kept.Store(max(c.kept.Load(), t.Note))
+
+		if heard(t) {
+			c.kept.Store(max(c.kept.Load(), t.Note))
+		}
 	}
 
 	return last
+}
+
+// SayAndNote tells how a disk stands and, while that is on its way, changes it and has that
+// noted. It returns what was heard.
+func SayAndNote() (heard []Tally) {
+	var all sync.WaitGroup
+
+	x, first := &exam{}, true
+	c := &crew{}
+	c.tell = func(t Tally) {
+		if first {
+			first = false
+
+			all.Go(func() {
+				x.mu.Lock()
+				x.tally.Mark.Erasing = &blockdev.Erasure{Name: "Format NVM"}
+				x.mu.Unlock()
+
+				c.note(x)
+			})
+			time.Sleep(50 * time.Millisecond) // it comes first, if it can
+		}
+
+		heard = append(heard, t)
+	}
+
+	c.say(x, false)
+	all.Wait()
+
+	return heard
 }
 
 type closed struct{ io.ReaderAt }

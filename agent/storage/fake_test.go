@@ -309,7 +309,9 @@ func (f *fake) Erase(_ context.Context, p blockdev.Progress) (how string, err er
 	f.mu.Lock()
 	defer f.mu.Unlock()
 
-	p.Note(blockdev.Erasure{Name: "Format NVM"})
+	if err := p.Note(blockdev.Erasure{Name: "Format NVM"}); err != nil {
+		return "", fmt.Errorf("Format NVM was not begun: %w", err) //nolint:staticcheck // as the disk calls it
+	}
 
 	if f.refuses > 0 {
 		f.refuses--

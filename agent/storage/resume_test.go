@@ -32,12 +32,55 @@ func labour(ctx context.Context, s shelf, job storage.Job) storage.Tally {
 }
 
 func labourHeard(ctx context.Context, s shelf, job storage.Job, heard func(storage.Tally)) storage.Tally {
+	return labourKept(ctx, s, job, func(t storage.Tally) bool {
+		heard(t)
+
+		return true
+	})
+}
+
+func labourKept(ctx context.Context, s shelf, job storage.Job, heard func(storage.Tally) (kept bool)) storage.Tally {
 	begin := time.Now()
 	now := func() time.Time { return time.Unix(0, int64(time.Since(begin))+1) }
 	orders := make(chan storage.Order)
 	close(orders)
 
-	return storage.CrewHeard(ctx, job, s, func(d storage.Disk) (io.ReaderAt, error) { return s.find(d.Name) }, look, now, orders, heard)["F1"]
+	return storage.CrewKept(ctx, job, s, func(d storage.Disk) (io.ReaderAt, error) { return s.find(d.Name) }, look, now, orders, heard)["F1"]
+}
+
+// Where nobody can write down that what was written is given up, or that a disk erases
+// itself, it stays as it is: a later worker would fail the disk for it.
+func TestNothingIsGivenUpUnkept(t *testing.T) {
+	nothing := func(storage.Tally) bool { return false }
+
+	for name, c := range map[string]struct {
+		discard string
+		keeps   func(storage.Tally) bool
+	}{
+		"a discard":                     {"discard", nothing},
+		"an erasure":                    {"secure", nothing},
+		"an erasure, at its very start": {"secure", func(t storage.Tally) bool { return t.Mark.Erasing == nil }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			device := &controller{takes: time.Minute}
+			s, job := secure(device)
+			job.Plan.Discard = c.discard
+
+			tally := labourKept(t.Context(), s, job, c.keeps)
+			if !strings.HasPrefix(tally.Discard, "NOT discarded: ") || !strings.Contains(tally.Discard, "could not write down") || !tally.Over || tally.Mark.Erasing != nil || device.orders > 0 || s[0].blank() {
+				t.Errorf("%s: %q, over %v, %d orders, blank %v, %+v", name, tally.Discard, tally.Over, device.orders, s[0].blank(), tally.Mark)
+			}
+		})
+	}
+}
+
+// What is told of a disk never goes back: an older look at it does not come after what was
+// noted.
+func TestWhatIsToldNeverGoesBack(t *testing.T) {
+	heard := storage.SayAndNote()
+	if len(heard) != 2 || heard[0].Note != 0 || heard[1].Note != 1 || heard[1].Mark.Erasing == nil {
+		t.Errorf("%+v", heard)
+	}
 }
 
 // killed is what was heard of the disk of a process that is killed when ctx ends. A command

@@ -74,7 +74,7 @@ func Run(ctx context.Context, t Test) Report {
 		r.Tallies[tally.Key()] = tally
 		mu.Unlock()
 
-		if t.Told == nil || !t.Told(tally) || tally.Note <= kept.Load() {
+		if t.Told != nil && !t.Told(tally) || tally.Note <= kept.Load() {
 			return
 		}
 

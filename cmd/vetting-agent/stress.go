@@ -201,7 +201,7 @@ func (s *stressing) carry(ctx context.Context) int {
 	log := slog.New(s.board.handler())
 	env := stage.Env{
 		Log: log, Progress: s.board.progress, Sensor: func(...core.Sample) {}, Config: s.config, Scale: 1,
-		Keep: func(string, []byte) {}, WriteLease: func() time.Time { return time.Time{} }, Checkpoint: func([]byte) {},
+		Keep: func(string, []byte) {}, WriteLease: func() time.Time { return time.Time{} }, Checkpoint: func([]byte) bool { return true },
 	}
 
 	result := s.watched(ctx, env)

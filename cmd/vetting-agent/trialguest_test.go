@@ -184,7 +184,7 @@ func (g *guest) until(what string, done func() bool) error {
 // it. Disks are expected as they are, those of armed serial numbers armed.
 func (g *guest) run(step string, name core.StageName, f stage.Func, progress func(), config map[string]string, armed ...string) {
 	env := stage.Env{
-		Log: g.log, Sensor: func(...core.Sample) {}, Config: config, Scale: 1, Keep: func(string, []byte) {}, Checkpoint: func([]byte) {},
+		Log: g.log, Sensor: func(...core.Sample) {}, Config: config, Scale: 1, Keep: func(string, []byte) {}, Checkpoint: func([]byte) bool { return true },
 		WriteLease: func() time.Time { return time.Now().Add(time.Minute) },
 		Progress: func(_ string, done float64, _ time.Duration) {
 			if done > 0.1 && progress != nil {

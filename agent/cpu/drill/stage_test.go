@@ -100,7 +100,7 @@ func environment(t *testing.T, told func(what string)) stage.Env {
 	return stage.Env{
 		Log: slog.New(slog.DiscardHandler), Scale: 1, Config: map[string]string{"CPUStress.duration": "5m"},
 		Progress:   func(what string, _ float64, _ time.Duration) { told(what) },
-		Checkpoint: func([]byte) {},
+		Checkpoint: func([]byte) bool { return true },
 		Sensor: func(samples ...core.Sample) {
 			for _, s := range samples {
 				if err := catalogue.Check(s.Key, s.Unit); err != nil {
