@@ -125,7 +125,7 @@ func hostile() row {
 func waived(txn core.Txn, r *row, scene Scene) error {
 	f := report.Findings(r.run, nil, Now())[0]
 	w := core.Waiver{
-		ID: string(id(90)), Host: r.host.MAC, Run: r.run.ID, Finding: f.ID, Code: f.Code, Stage: f.Stage, Title: f.Title, Part: f.Part,
+		ID: string(id(90)), Host: r.host.MAC, Run: r.run.ID, Finding: f.ID, Code: f.Code, Severity: f.Severity, Stage: f.Stage, Title: f.Title, Part: f.Part,
 		Reason: "the disk is on order and comes on Monday", By: "otto", At: Now().Add(-time.Hour), Until: Now().Add(9 * 24 * time.Hour),
 	}
 
