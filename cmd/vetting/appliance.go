@@ -80,6 +80,8 @@ type appliance struct {
 	ui        *ui.UI
 
 	netbootFacts func() ui.Netboot // nil: no boots are served
+	alone        bool              // the console alone is served, since no test NIC is in use
+	again        restart
 }
 
 // newAppliance returns an appliance that has opened nothing yet. source is where
@@ -259,6 +261,10 @@ func (a *appliance) openNetboot(context.Context) error {
 // ready lists what /readyz asks.
 func (a *appliance) ready() map[string]func(context.Context) error {
 	asks := map[string]func(context.Context) error{"store": func(context.Context) error { return a.store.Health() }}
+	if a.alone {
+		asks["netboot"] = func(context.Context) error { return errAlone() }
+	}
+
 	if a.netboot == nil {
 		return asks
 	}
@@ -266,6 +272,14 @@ func (a *appliance) ready() map[string]func(context.Context) error {
 	asks["netboot"] = func(context.Context) error { return a.netboot.Health() }
 
 	return asks
+}
+
+// codeAlone is the code of boot services that are off because there is no test NIC.
+const codeAlone = "netboot/no-test-nic"
+
+func errAlone() error {
+	return core.NewProblem(core.ErrRefused, codeAlone,
+		"The boot services are off, and no machine is answered: no test NIC is in use. Choose one in the settings, under First steps.")
 }
 
 // conditions are what everybody who looks at the console must know.
@@ -276,6 +290,8 @@ func (a *appliance) conditions() []ui.Warning {
 		var p *core.Problem
 
 		switch err := ask(context.Background()); {
+		case errors.As(err, &p) && p.Code == codeAlone:
+			all = append(all, ui.Warning{Severity: core.Warning, Text: p.Message})
 		case errors.As(err, &p):
 			all = append(all, ui.Warning{Severity: core.Critical, Text: p.Message})
 		case err != nil:

@@ -117,6 +117,21 @@ func (c *cli) load(cmd *cobra.Command) (Config, *source, error) {
 	return config, s, err
 }
 
+// loadSettled reads the configuration with what was set in the console. Where that
+// cannot be read, it says so and goes on without.
+func (c *cli) loadSettled(cmd *cobra.Command) (Config, *source, error) {
+	config, s, err := c.load(cmd)
+	if err != nil {
+		return config, s, err
+	}
+
+	if err := s.withSettled(cmd.Context(), &config); err != nil {
+		_, _ = fmt.Fprintln(c.errs, "vetting:", withoutText(err))
+	}
+
+	return config, s, nil
+}
+
 // group is a command that only holds others.
 func group(use, short string, parts ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: use, Short: short}
@@ -208,7 +223,7 @@ func (c *cli) configShowCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show", Short: "Print every key with its value", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, s, err := c.load(cmd)
+			config, s, err := c.loadSettled(cmd)
 			if err != nil {
 				return err
 			}

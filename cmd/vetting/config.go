@@ -17,8 +17,8 @@ import (
 	"vetting/store/janitor"
 )
 
-// Config is the whole configuration file. Precedence: flag, environment, file,
-// default. Unknown keys are errors.
+// Config is the whole configuration file. Precedence: flag, environment, file, what was set
+// in the console, default. Unknown keys are errors.
 type Config struct {
 	Version    int              `yaml:"version"`
 	DataDir    string           `yaml:"data_dir"`

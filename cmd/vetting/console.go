@@ -175,6 +175,10 @@ func addressesOf(card *net.Interface) (all []netip.Addr) {
 // listens on: Linux answers for all its addresses on every card. Nil: they are
 // let in, because the configuration names the test NIC's own address.
 func (a *appliance) admit() func(net.Conn) bool {
+	if a.alone {
+		return nil // there is no test network
+	}
+
 	host, _, err := net.SplitHostPort(a.config.Console.Listen)
 	if listen, bad := netip.ParseAddr(host); err != nil || bad == nil && listen == a.self.Addr() {
 		return nil

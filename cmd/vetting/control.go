@@ -35,6 +35,8 @@ type keysmith interface {
 	ImportReport(ctx context.Context, text []byte, trust bool) (string, error)
 	// Reload reads the configuration again and says what came of it.
 	Reload(ctx context.Context) (string, error)
+	// Settings tells what was set in the console, as JSON and without secrets.
+	Settings(ctx context.Context) (string, error)
 }
 
 // controlRequest asks for a setup link, for a token when Scope is set, for a report to be
@@ -44,6 +46,9 @@ type controlRequest struct {
 	Scope  string `json:"scope,omitempty"`
 	Life   int64  `json:"life_s,omitempty"` // of the token; 0: until it is revoked
 	Reload bool   `json:"reload,omitempty"`
+
+	Settings bool `json:"settings,omitempty"` // what was set in the console
+
 	Report []byte `json:"report,omitempty"` // to be taken over, as it lies in its file
 	Trust  bool   `json:"trust,omitempty"`  // its key, too
 
@@ -61,6 +66,8 @@ type controlReply struct {
 // obey answers a control request.
 func obey(ctx context.Context, smith keysmith, ask controlRequest) (string, error) {
 	switch {
+	case ask.Settings:
+		return smith.Settings(ctx)
 	case ask.Reload:
 		return smith.Reload(ctx)
 	case len(ask.Report) > 0:
@@ -168,7 +175,7 @@ func askControl(ctx context.Context, dir string, ask controlRequest) (string, er
 	defer func() { _ = answer.Body.Close() }()
 
 	var reply controlReply
-	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<16)).Decode(&reply); err != nil {
+	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&reply); err != nil {
 		return "", fmt.Errorf("reading the appliance's answer: %w", err)
 	}
 

@@ -111,11 +111,14 @@ func configurationPage(t *testing.T) string {
 	page := &strings.Builder{}
 
 	page.WriteString("# Configuration\n\nMade from `cmd/vetting/config.go` and `setting.go`; do not edit.\n\n" +
-		"Precedence: flag, environment, file, default. Unknown keys, repeated keys and unknown `VETTING_` variables are errors.\n" +
+		"Precedence: flag, environment, file, what was set in the console, default. Unknown keys, repeated keys and unknown `VETTING_` variables are errors.\n" +
 		"`vetting config init` prints a commented file, `vetting config check FILE` names every fault with its line,\n" +
-		"`vetting config show --origin` says where each value comes from. Durations are written like `90s`, `15m`, `1h30m` or `30d`.\n\n" +
+		"`vetting config show --origin` says where each value comes from, a file with its line. Durations are written like `90s`, `15m`, `1h30m` or `30d`.\n\n" +
 		"The file is read again at SIGHUP and by `vetting reload`. What it says of `" + strings.Join(reloadables(), "`, `") + "` counts at once,\n" +
 		"for the runs that start from then on; other keys wait for a restart, and the console names them. A file with a fault changes nothing.\n\n" +
+		"What administrators set in the console stands in the ledger and counts for keys of which neither flag, environment nor file says anything; the file is\n" +
+		"never written. Secrets that are typed there lie in `DATA_DIR/secrets`, outside of the ledger. When what was set there does not fit with the file any\n" +
+		"more, none of it counts, no machine is answered, and the console says why.\n\n" +
 		"A secret is a text in quotes, or better `{file: PATH}` or `{env: NAME}`; a path that is not absolute is looked for in\n" +
 		"`$CREDENTIALS_DIRECTORY`, where systemd's `LoadCredential=NAME:PATH` puts it. Secrets are shown nowhere.\n\n" +
 		"| Key | Default | Flag | Meaning |\n|---|---|---|---|\n")

@@ -95,6 +95,10 @@ func (c *cli) examineMachine(cmd *cobra.Command, fix bool) *checkup {
 		return found // nothing else is known
 	}
 
+	if err := source.withSettled(cmd.Context(), &config); err != nil {
+		found.add("set in the console", "warn", withoutText(err))
+	}
+
 	if source.file == "" {
 		found.add("configuration", "ok", "defaults, flags and environment; there is no file")
 	} else {
@@ -147,7 +151,7 @@ func (c *checkup) card(config NetbootConfig) {
 	const check = "test NIC"
 
 	if config.Interface == "" {
-		c.add(check, "fail", "none is named; say --interface NAME, or netboot.interface in the file")
+		c.add(check, "warn", "none is named, so no machine is answered; choose one in the console, with --interface NAME, or as netboot.interface in the file")
 
 		return
 	}

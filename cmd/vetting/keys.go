@@ -60,6 +60,11 @@ func (offline) Backup(context.Context, io.Writer, bool) error {
 	return errors.New("making a backup: no appliance runs on this data directory")
 }
 
+// Settings are read from the ledger itself where no appliance runs; see settledOf.
+func (offline) Settings(context.Context) (string, error) {
+	return "", errors.New("reading what was set in the console: no appliance runs on this data directory")
+}
+
 // Reload has nobody to tell.
 func (offline) Reload(context.Context) (string, error) {
 	return "", errors.New("reloading the configuration: no appliance runs on this data directory")

@@ -171,7 +171,7 @@ func (c *cli) storeCommand() *cobra.Command {
 	}
 	settingFlags(check)
 
-	return group("store", "Care for the ledger", check, c.acceptLossCommand(), c.examineCommand())
+	return group("store", "Care for the ledger", check, c.acceptLossCommand(), c.examineCommand(), c.settledCommand())
 }
 
 // examineCommand is what examine starts.

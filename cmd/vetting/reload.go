@@ -56,12 +56,9 @@ func (l *live) settings() []route.Setting {
 	var all []route.Setting
 
 	for _, s := range settings() {
-		word, _, _ := strings.Cut(l.origin[s.key], " ")
-		if word == "env" {
-			word = "environment"
-		}
+		word, at := splitOrigin(l.origin[s.key])
 
-		all = append(all, route.Setting{Key: s.key, Value: unquoted(s.value(&l.config)), Origin: word, Pending: unquoted(l.waiting[s.key])})
+		all = append(all, route.Setting{Key: s.key, Value: unquoted(s.value(&l.config)), Origin: word, At: at, Pending: unquoted(l.waiting[s.key])})
 	}
 
 	list := func(key string, values ...string) {
@@ -137,7 +134,7 @@ func (a *appliance) reload(ctx context.Context) (string, error) {
 
 	source := *a.source
 
-	fresh, err := source.load()
+	fresh, err := a.loadAgain(ctx, &source)
 	if err == nil {
 		err = a.apply(&fresh)
 	}
@@ -159,6 +156,15 @@ func (a *appliance) reload(ctx context.Context) (string, error) {
 	a.auditReload(ctx, "config.reload", "had the configuration read again: "+said)
 
 	return said, nil
+}
+
+// loadAgain reads the configuration, with what is set in the console by now.
+func (a *appliance) loadAgain(ctx context.Context, source *source) (fresh Config, err error) {
+	if source.settled, err = readSettled(ctx, a.store); err != nil {
+		return fresh, err
+	}
+
+	return source.load()
 }
 
 // auditReload writes down a reload. What counts now counts whether or not there is

@@ -99,6 +99,11 @@ func TestReloadPutsInForceWhatItCanAndNamesTheRest(t *testing.T) {
 	}
 
 	for _, s := range a.live.settings() {
+		if at := map[string]string{"file": a.source.file + ":", "flag": "--"}[s.Origin]; !strings.HasPrefix(s.At, at) {
+			t.Errorf("%s is said to be at %q", s.Key, s.At)
+		}
+
+		s.At = ""
 		if expected, ok := want[s.Key]; ok && s != expected {
 			t.Errorf("%+v, want %+v", s, expected)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vetting/core"
 	"vetting/initramfs"
 	"vetting/netboot/nic"
 	"vetting/ui"
@@ -27,11 +29,12 @@ func (c *cli) serveCommand() *cobra.Command {
 				return err
 			}
 
-			if config.Netboot.Interface == "" {
-				return &usageError{errors.New("netboot.interface: name the dedicated test NIC with --interface, or in the configuration file")}
+			err = serve(cmd.Context(), config, source, c.out, c.errs)
+			if errors.Is(err, errAgain) {
+				return again()
 			}
 
-			return serve(cmd.Context(), config, source, c.out, c.errs)
+			return err
 		},
 	}
 	settingFlags(cmd)
@@ -39,7 +42,8 @@ func (c *cli) serveCommand() *cobra.Command {
 	return cmd
 }
 
-// serve runs the appliance until ctx ends.
+// serve runs the appliance until ctx ends. errAgain: it is to be started anew. Without a
+// test NIC it runs the console alone, in which one can be chosen.
 func serve(ctx context.Context, config Config, source *source, out, errs io.Writer) (err error) {
 	manager, beat, err := newSupervisor()
 	if err != nil {
@@ -56,7 +60,7 @@ func serve(ctx context.Context, config Config, source *source, out, errs io.Writ
 	}
 
 	// Before anything is made on the disk, which lacks rights for the same reason.
-	if err := nic.Check(); err != nil {
+	if err := nic.Check(); err != nil && config.Netboot.Interface != "" {
 		return err
 	}
 
@@ -77,7 +81,7 @@ func serve(ctx context.Context, config Config, source *source, out, errs io.Writ
 		return a.outOfOrder(ctx, err)
 	}
 
-	if err := a.open(ctx, a.openIdentity, a.openEngine, a.openNetboot, a.openUpkeep, a.openConsole); err != nil {
+	if err := a.open(ctx, a.takeSettled, a.openIdentity, a.openEngine, a.openNetbootOrNot, a.openUpkeep, a.openConsole); err != nil {
 		return err
 	}
 
@@ -115,10 +119,75 @@ func thrifty() {
 
 // run starts the components and ends them all when one ends.
 func (a *appliance) run(ctx context.Context) error {
-	return a.together(ctx, append(a.common(),
-		component{"gate", a.serveGate}, component{"partner", a.servePartner}, component{"netboot", a.netboot.Run}, component{"greeting", a.greet},
-		component{"service manager", (&reporter{to: a.manager, every: a.beat, log: a.log, ready: a.netboot.Ready(), state: a.state, alive: a.alive}).run}))
+	parts, ready := a.common(), make(<-chan struct{})
+
+	if a.netboot == nil {
+		ready = closed()
+	} else {
+		ready = a.netboot.Ready()
+		parts = append(parts, component{"gate", a.serveGate}, component{"partner", a.servePartner}, component{"netboot", a.serveNetboot})
+	}
+
+	tell := &reporter{to: a.manager, every: a.beat, log: a.log, ready: ready, state: a.state, alive: a.alive, again: a.again.asked}
+
+	return a.together(ctx, append(parts, component{"greeting", a.greet}, component{"restart", a.again.await}, component{"service manager", tell.run}))
 }
+
+// closed is a channel on which nobody waits.
+func closed() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+
+	return c
+}
+
+// openNetbootOrNot makes the boot services where a test NIC is named. What was chosen in
+// the console and cannot be used keeps nobody from choosing another there.
+func (a *appliance) openNetbootOrNot(ctx context.Context) error {
+	if a.config.Netboot.Interface == "" {
+		a.alone = true
+
+		return nil
+	}
+
+	err := nic.Check()
+	if err == nil {
+		err = a.openNetboot(ctx)
+	}
+
+	if err == nil || !a.fromConsole(interfaceKey) {
+		return err
+	}
+
+	a.alone, a.netboot, a.partner, a.netbootFacts = true, nil, nil, nil
+	a.warnBoot(err)
+
+	return nil
+}
+
+// serveNetboot runs the boot services. Where the test NIC was chosen in the console, what
+// ends them leaves the console open, so that another can be chosen.
+func (a *appliance) serveNetboot(ctx context.Context) error {
+	err := a.netboot.Run(ctx)
+	if err == nil || ctx.Err() != nil || !a.fromConsole(interfaceKey) {
+		return err
+	}
+
+	a.warnBoot(err)
+	<-ctx.Done()
+
+	return nil
+}
+
+// warnBoot tells on every page why no machine is answered.
+func (a *appliance) warnBoot(err error) {
+	a.log.Error("the boot services are off", slog.String("error", err.Error()))
+	a.warnings.warn("netboot", core.Critical, "No machine is answered on "+a.config.Netboot.Interface+": "+firstLine(wordsOf(err))+
+		" Choose another test NIC in the settings, or mend it and restart the appliance there.")
+}
+
+// interfaceKey is the key of the test NIC.
+const interfaceKey = "netboot.interface"
 
 // common are the components that need no test NIC.
 func (a *appliance) common() []component {
@@ -160,6 +229,12 @@ func (a *appliance) greet(ctx context.Context) error {
 
 	if err := a.offerSetup(ctx); err != nil {
 		return err
+	}
+
+	if a.netboot == nil {
+		fmt.Fprintln(a.out, "ready: the console alone. No machine is answered: no test NIC is in use; choose one in the console, under Settings, First steps,\nor with --interface or netboot.interface")
+
+		return nil
 	}
 
 	fmt.Fprintf(a.out, "listening for other DHCP servers on %s\n", a.config.Netboot.Interface)
@@ -213,6 +288,9 @@ func (s smith) CreateToken(ctx context.Context, name, scope string, life time.Du
 func (s smith) Backup(ctx context.Context, w io.Writer, keys bool) error {
 	return s.appliance.writeBackup(ctx, w, keys, "local")
 }
+
+// Settings tells what was set in the console.
+func (s smith) Settings(ctx context.Context) (string, error) { return s.appliance.settledText(ctx) }
 
 // Reload reads the configuration again.
 func (s smith) Reload(ctx context.Context) (string, error) { return s.appliance.reload(ctx) }

@@ -6,9 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"vetting/core"
 )
 
 // setting is one scalar key of the configuration: its path, what it means (the
@@ -51,7 +54,7 @@ func netbootSettings() []setting {
 			"netboot.mode", "mode", "dhcp: we give the addresses on a network of our own; proxy: beside another DHCP server, saying only what to load; off: listen only",
 			func(c *Config) any { return &c.Netboot.Mode },
 		},
-		{"netboot.interface", "interface", "the dedicated test NIC; required to serve", func(c *Config) any { return &c.Netboot.Interface }},
+		{"netboot.interface", "interface", "the dedicated test NIC; empty: no machine is answered until one is chosen in the console", func(c *Config) any { return &c.Netboot.Interface }},
 		{"netboot.subnet", "subnet", "our own address on the test NIC, with the length of the network", func(c *Config) any { return &c.Netboot.Subnet }},
 		{"netboot.pool.start", "", "first address given to hosts; empty, with end: all of the network but its lowest ten", func(c *Config) any { return &c.Netboot.Pool.Start }},
 		{"netboot.pool.end", "", "last address given to hosts", func(c *Config) any { return &c.Netboot.Pool.End }},
@@ -199,7 +202,9 @@ type source struct {
 	file   string            // path; empty: no file
 	env    map[string]string // by variable name
 	flags  map[string]string // by flag name, only those given
-	origin map[string]string // filled by load: key → "default", "file", "env NAME", "flag --name"
+	origin map[string]string // filled by load: key → "default", "console", "file PATH:LINE", "env NAME", "flag --name"
+
+	settled core.Settings // what was set in the console
 }
 
 // load puts defaults, file, environment and flags together and checks the
@@ -212,13 +217,15 @@ func (s *source) load() (Config, error) {
 		s.origin[setting.key] = "default"
 	}
 
-	if err := s.readFile(&config); err != nil {
+	if err := errors.Join(s.settle(&config), s.readFile(&config)); err != nil {
 		return config, err
 	}
 
 	if err := errors.Join(s.overlay(&config), s.unknownEnv()); err != nil {
 		return config, err
 	}
+
+	s.settleNotifiers(&config) // by the data directory, which is known now
 
 	if err := config.Validate(); err != nil {
 		return config, fmt.Errorf("checking the configuration:\n%w", err)
@@ -250,9 +257,16 @@ func (s *source) readFile(config *Config) error {
 		return fmt.Errorf("%s:\n%w", s.file, err)
 	}
 
+	lines := keyLines(text)
+
 	for _, setting := range settings() {
-		if has(tree, strings.Split(setting.key, ".")) {
-			s.origin[setting.key] = "file " + s.file
+		if !has(tree, strings.Split(setting.key, ".")) {
+			continue
+		}
+
+		s.origin[setting.key] = "file " + s.file
+		if line := lines[setting.key]; line > 0 { // 0: by an anchor or a merge key
+			s.origin[setting.key] += ":" + strconv.Itoa(line)
 		}
 	}
 
@@ -342,7 +356,7 @@ func exampleOf(config *Config) (string, error) {
 }
 
 const exampleHead = `# vetting configuration. Check it with: vetting config check FILE
-# Precedence: flag, environment (VETTING_ + key in capitals), this file, default.
+# Precedence: flag, environment (VETTING_ + key in capitals), this file, what was set in the console, default.
 # Unknown keys are errors.
 `
 

@@ -37,7 +37,7 @@ func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
 	for _, test := range []struct{ key, want, origin string }{
 		{"netboot.interface", "eth3", "flag --interface"},
 		{"run.boot_deadline", "30m", "env VETTING_RUN_BOOT_DEADLINE"},
-		{"netboot.pool.lease", "2h", "file " + s.file},
+		{"netboot.pool.lease", "2h", "file " + s.file + ":1"},
 		{"netboot.subnet", "10.77.0.1/24", "default"},
 	} {
 		for _, setting := range settings() {
@@ -109,7 +109,7 @@ func TestExampleIsTheDefaultsAndCommentsEveryKey(t *testing.T) {
 	want := Defaults()
 
 	for _, setting := range settings() {
-		if got := setting.value(&config); got != setting.value(&want) || s.origin[setting.key] != "file "+s.file {
+		if got := setting.value(&config); got != setting.value(&want) || !strings.HasPrefix(s.origin[setting.key], "file "+s.file+":") {
 			t.Errorf("%s = %s from %s", setting.key, got, s.origin[setting.key])
 		}
 

@@ -116,7 +116,7 @@ func withoutSecrets(text string) string {
 
 // settingsFor lists every setting, with where it comes from.
 func (c *cli) settingsFor(cmd *cobra.Command) (string, error) {
-	config, source, err := c.load(cmd)
+	config, source, err := c.loadSettled(cmd)
 	if err != nil {
 		return "", err
 	}

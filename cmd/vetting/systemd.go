@@ -17,6 +17,9 @@ import (
 // datagram socket that takes lines such as READY=1. The zero value is none.
 type supervisor struct{ socket string }
 
+// managed is what the service manager gave us at the start, for whoever starts us anew.
+var managed []string //nolint:gochecknoglobals // it is the environment's, which is the process's
+
 // newSupervisor finds the service manager. Programs that we start must not speak for
 // us, so its address is taken out of the environment.
 func newSupervisor() (supervisor, time.Duration, error) {
@@ -25,6 +28,10 @@ func newSupervisor() (supervisor, time.Duration, error) {
 
 	var faults []error
 	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} {
+		if value, ok := os.LookupEnv(name); ok {
+			managed = append(managed, name+"="+value)
+		}
+
 		faults = append(faults, os.Unsetenv(name))
 	}
 
@@ -71,6 +78,7 @@ type reporter struct {
 	ready <-chan struct{}                 // closed once machines are answered; nil: never
 	state func() string                   // one line for people
 	alive func(ctx context.Context) error // nil where we live
+	again func() bool                     // we end to be started anew; nil: never
 }
 
 // patience is how long a start may fail at once: another DHCP server or a port that is
@@ -105,7 +113,12 @@ func (r *reporter) run(ctx context.Context) error {
 
 	r.watch(ctx)
 
-	if err := r.to.tell(context.WithoutCancel(ctx), "STOPPING=1\nSTATUS=closing the ledger"); err != nil {
+	last := "STOPPING=1\nSTATUS=closing the ledger"
+	if r.again != nil && r.again() {
+		last = "STATUS=restarting" // told that we stop, it would put an end to who comes after us
+	}
+
+	if err := r.to.tell(context.WithoutCancel(ctx), last); err != nil {
 		r.log.Warn("the service manager cannot be told that the appliance ends", slog.String("error", err.Error()))
 	}
 
@@ -164,6 +177,10 @@ func (a *appliance) alive(ctx context.Context) error {
 // state is what systemctl status shows.
 func (a *appliance) state() string {
 	if a.netboot == nil {
+		if a.alone {
+			return "no test NIC is in use; console at " + a.ui.URL()
+		}
+
 		return "console at " + a.ui.URL()
 	}
 

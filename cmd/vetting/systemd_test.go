@@ -50,7 +50,7 @@ func TestTheServiceManagerHearsThatWeLiveOnlyWhileWeDo(t *testing.T) {
 	var stuck atomic.Bool
 
 	r := &reporter{
-		to: supervisor{socket}, every: time.Millisecond, log: slog.New(slog.DiscardHandler), ready: ready,
+		to: supervisor{socket: socket}, every: time.Millisecond, log: slog.New(slog.DiscardHandler), ready: ready,
 		state: func() string { return "serving" },
 		alive: func(context.Context) error {
 			if stuck.Load() {

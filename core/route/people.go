@@ -51,7 +51,10 @@ type AuditList struct {
 type Setting struct {
 	Key    string `json:"key"` // "netboot.interface"
 	Value  string `json:"value"`
-	Origin string `json:"origin,omitempty"` // "flag", "environment", "file" or "default"
+	Origin string `json:"origin,omitempty"` // "flag", "environment", "file", "console" or "default"
+	// At is where that is: "--interface", "VETTING_NETBOOT_INTERFACE" or
+	// "/etc/vetting/vetting.yaml:12"; absent: nowhere in particular.
+	At string `json:"at,omitempty"`
 	// Pending is what the file says since it was read again, of a key that takes a
 	// restart; absent: what is in force.
 	Pending string `json:"pending,omitempty"`

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vetting/core"
+	"vetting/initramfs"
+)
+
+func TestWhatTheConsoleSetsStandsBelowTheFileAndAboveTheDefaults(t *testing.T) {
+	s := &source{
+		file:  filepath.Join(t.TempDir(), "vetting.yaml"),
+		env:   map[string]string{"VETTING_RETENTION_LOGS": "3d"},
+		flags: map[string]string{"mode": "proxy"},
+		settled: core.Settings{
+			Values: map[string]string{
+				interfaceKey: "eth9", "netboot.mode": "off", "netboot.subnet": "10.9.0.1/24", "retention.logs": "9d", "retention.artifacts": "9d",
+				"data_dir": "/elsewhere", "of.a.later.program": "1",
+			},
+			Notifiers: map[string]core.Told{
+				"phone": {Kind: "ntfy", Topic: "t", Secrets: []string{"url", "token", "nonsense"}, Events: []core.Topic{core.HoldingOpened}},
+				"mail":  {Kind: "discord", Secrets: []string{"url"}},
+			},
+		},
+	}
+	writeFile(t, s.file, "data_dir: /d\n\nnetboot:\n  subnet: 10.8.0.1/24\nnotifiers:\n  mail: {type: shoutrrr, url: \"x://y\"}\n")
+
+	config, err := s.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for key, want := range map[string][2]string{
+		interfaceKey:          {"eth9", "console"},
+		"netboot.mode":        {"proxy", "flag --mode"},
+		"netboot.subnet":      {"10.8.0.1/24", "file " + s.file + ":4"},
+		"retention.logs":      {"3d", "env VETTING_RETENTION_LOGS"},
+		"retention.artifacts": {"9d", "console"},
+		"data_dir":            {"/d", "file " + s.file + ":1"},
+	} {
+		for _, setting := range settings() {
+			if setting.key == key && (setting.value(&config) != want[0] || s.origin[key] != want[1]) {
+				t.Errorf("%s = %s from %s, want %v", key, setting.value(&config), s.origin[key], want)
+			}
+		}
+	}
+
+	phone, mail := config.Notifiers["phone"], config.Notifiers["mail"]
+	if phone.URL.file != "/d/secrets/notifier-phone-url" || phone.Token.file != "/d/secrets/notifier-phone-token" || phone.Password.Set() || mail.Type != "shoutrrr" {
+		t.Errorf("%#v %#v", phone, mail)
+	}
+
+	if len(config.Routes) != 1 || config.Routes[0].To[0] != "phone" {
+		t.Errorf("%v", config.Routes)
+	}
+}
+
+// settled is an appliance over a ledger in which the console has set something.
+func settledAppliance(t *testing.T, file string, values map[string]string) *appliance {
+	t.Helper()
+
+	dir := t.TempDir()
+	from := &source{file: filepath.Join(dir, "vetting.yaml"), flags: map[string]string{"data-dir": dir, "console-listen": "127.0.0.1:0"}}
+	writeFile(t, from.file, file)
+
+	config, err := from.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	a, err := newAppliance(config, from, &initramfs.Image{ID: "none"}, t.Output(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, stop := context.WithCancel(context.Background())
+	if err := a.openStore(ctx); err != nil {
+		t.Fatal(err)
+	}
+
+	ended := make(chan error, 1)
+
+	go func() { ended <- a.store.Run(ctx) }()
+
+	t.Cleanup(func() {
+		stop()
+
+		if err := errors.Join(<-ended, a.close()); err != nil {
+			t.Error(err)
+		}
+	})
+
+	_, err = a.store.Update(ctx, func(txn core.Txn) error {
+		return txn.Put(core.TableSetting, core.SettingsKey, core.Settings{Serial: 1, Values: values})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return a
+}
+
+func TestTheApplianceStartsWithWhatTheConsoleSet(t *testing.T) {
+	a := settledAppliance(t, "log: {level: info}\n", map[string]string{interfaceKey: "eth9", "netboot.subnet": "10.9.0.1/24"})
+
+	if err := a.takeSettled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	if a.config.Netboot.Interface != "eth9" || !a.fromConsole(interfaceKey) || a.fromConsole("log.level") || len(a.warnings.list()) != 0 {
+		t.Errorf("%+v %v", a.config.Netboot, a.warnings.list())
+	}
+}
+
+// What was set in the console must never keep people out of the console.
+func TestWhatDoesNotFitLeavesTheConsoleAlone(t *testing.T) {
+	a := settledAppliance(t, "netboot: {subnet: 10.8.0.1/24, interface: eth1}\n", map[string]string{"netboot.pool.start": "10.9.0.10", "netboot.pool.end": "10.9.0.20"})
+
+	if err := a.open(t.Context(), a.takeSettled, a.openNetbootOrNot); err != nil {
+		t.Fatal(err)
+	}
+
+	if all := a.warnings.list(); len(all) != 1 || all[0].Severity != core.Critical || !strings.Contains(all[0].Text, "10.9.0.10") {
+		t.Errorf("%v", all)
+	}
+
+	if !a.alone || a.netboot != nil {
+		t.Error("machines are answered by settings that nobody has looked through")
+	}
+
+	if a.ready()["netboot"](t.Context()) == nil {
+		t.Error("the boot services are said to be ready")
+	}
+}
+
+func TestWithoutATestNICTheConsoleSaysSo(t *testing.T) {
+	a := deskAppliance(t, t.TempDir(), func(a *appliance) { a.alone = true })
+
+	all := a.conditions()
+	if len(all) != 1 || all[0].Severity != core.Warning || !strings.Contains(all[0].Text, "no test NIC") {
+		t.Errorf("%v", all)
+	}
+
+	if a.admit() != nil {
+		t.Error("people of 10.77.0.0/24 are kept out, and there is no test network")
+	}
+
+	if !strings.HasPrefix(a.state(), "no test NIC") {
+		t.Errorf("systemctl status shows %q", a.state())
+	}
+}
+
+// A command knows it from the appliance that runs, and from the ledger of one that does not.
+func TestCommandsKnowWhatTheConsoleSet(t *testing.T) {
+	dir := t.TempDir()
+
+	if all, err := settledOf(t.Context(), dir); err != nil || all.Serial != 0 {
+		t.Errorf("without a ledger: %+v, %v", all, err)
+	}
+
+	t.Run("running", func(t *testing.T) {
+		a := deskAppliance(t, dir, nil)
+
+		_, err := a.store.Update(t.Context(), func(txn core.Txn) error {
+			return txn.Put(core.TableSetting, core.SettingsKey, core.Settings{Serial: 7, Values: map[string]string{interfaceKey: "eth9"}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			all, err := settledOf(t.Context(), dir)
+			if err == nil && all.Serial == 7 {
+				return
+			}
+
+			if time.Now().After(end) {
+				t.Fatalf("%+v, %v", all, err)
+			}
+		}
+	})
+
+	if all, err := settledOf(t.Context(), dir); err != nil || all.Serial != 7 || all.Values[interfaceKey] != "eth9" {
+		t.Errorf("from the ledger: %+v, %v", all, err)
+	}
+}
+
+func TestARestartIsAskedForOnce(t *testing.T) {
+	var r restart
+
+	ended := make(chan error, 1)
+
+	go func() { ended <- r.await(t.Context()) }()
+
+	if r.asked() {
+		t.Error("asked for by nobody")
+	}
+
+	r.ask()
+	r.ask()
+
+	select {
+	case err := <-ended:
+		if !errors.Is(err, errAgain) || !r.asked() {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("nobody heard")
+	}
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
