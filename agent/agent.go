@@ -40,6 +40,8 @@ type agent struct {
 	say      *slog.Logger  // console and journal
 	turn     atomic.Uint64 // grows with each stage begun or ended
 	silent   atomic.Bool   // the last heartbeat got no answer
+	contact  contact
+	seat     atomic.Pointer[session] // session, for whoever draws while it begins
 }
 
 // Run holds the agent's side of the conversation from hello to the end of the
@@ -68,6 +70,13 @@ func Run(ctx context.Context, c Config) error {
 		say: slog.New(slog.NewMultiHandler(c.Log.Handler(), c.Journal.Handler(""))),
 	}
 
+	a.contact.heard = time.Now()
+
+	showing, blank := context.WithCancel(ctx)
+	defer blank()
+
+	go a.show(showing)
+
 	if err := a.enlist(ctx); err != nil {
 		if errors.Is(err, errOver) {
 			return nil
@@ -76,25 +85,40 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 
+	a.seat.Store(a.session)
+
 	end, err := a.serve(ctx)
-	if err != nil || end == leave {
+
+	blank()
+
+	if err != nil {
 		return err
 	}
 
-	if end == restart {
-		a.say.Info("starting the machine anew")
+	return a.finish(ctx, end)
+}
 
-		if err := c.Restart(); err != nil {
-			return fmt.Errorf("starting the machine anew: %w", err)
-		}
+// finish does with the machine what the end of its run asks for.
+func (a *agent) finish(ctx context.Context, end ending) error {
+	switch end {
+	case leave, notYet:
+		a.lastGlance(ctx, "The run is over; this machine is left to you.", 0)
 
 		return nil
-	}
+	case restart:
+		a.say.Info("starting the machine anew")
+		a.lastGlance(ctx, "The machine starts anew now.", glanceFor)
 
-	a.say.Info("powering off")
+		if err := a.Restart(); err != nil {
+			return fmt.Errorf("starting the machine anew: %w", err)
+		}
+	case powerOff:
+		a.say.Info("powering off")
+		a.lastGlance(ctx, "The machine is switched off now.", glanceFor)
 
-	if err := c.PowerOff(); err != nil {
-		return fmt.Errorf("powering off: %w", err)
+		if err := a.PowerOff(); err != nil {
+			return fmt.Errorf("powering off: %w", err)
+		}
 	}
 
 	return nil
@@ -151,8 +175,16 @@ func (a *agent) serve(ctx context.Context) (end ending, err error) {
 // beat says that the machine lives, and takes the lease that the answer grants.
 func (a *agent) beat(ctx context.Context, b wire.Heartbeat) (wire.Order, error) {
 	order, err := a.client.Heartbeat(ctx, a.session.token(), b)
-	if err == nil {
+
+	switch {
+	case err == nil:
 		a.lease.grant(order.WriteLeaseUntil.Time)
+		a.contact.answered(&order)
+	case meaningOf(err) == meansOver:
+		last := lastOrder(err)
+		a.contact.answered(&last)
+	case ctx.Err() == nil:
+		a.contact.failed(err)
 	}
 
 	return order, err

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"vetting/agent/screen"
 	"vetting/agent/stage"
 	"vetting/agent/wire"
 	"vetting/core"
@@ -53,6 +54,9 @@ type Config struct {
 	// SetClock sets the machine's clock; it is called when the clock is more
 	// than half a second from the appliance's.
 	SetClock func(time.Time) error
+	// Show has a view painted on the machine's own screen, soon; it must not wait. nil:
+	// there is none.
+	Show func(screen.View)
 	// Log is the machine's console.
 	Log *slog.Logger
 	// Journal takes the lines for the run's log; optional: give one to have

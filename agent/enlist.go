@@ -59,8 +59,12 @@ func (a *agent) hello(ctx context.Context) error {
 
 		reply, err := a.client.Hello(ctx, a.Seed.BootToken, in)
 		if err != nil {
+			a.contact.failed(err)
+
 			return err
 		}
+
+		a.contact.answered(nil)
 
 		took := time.Since(begin)
 		a.setClock(reply.ServerTime.Add(took/2), begin.Add(took))
@@ -129,6 +133,8 @@ func (a *agent) standAside(ctx context.Context, refusal *Refusal) error {
 	if refusal.Code == wire.CodeTokenReused {
 		say = "THE BOOT TOKEN WAS USED BEFORE: no test runs here; boot this machine again for a fresh one"
 	}
+
+	a.contact.stand(say)
 
 	for {
 		a.say.Error("no run for this machine", slog.String("why", say), slog.String("code", refusal.Code),

@@ -78,6 +78,49 @@ type Order struct {
 	OverrideUntil   time.Time // when Overrides count no more
 	WriteLeaseUntil time.Time
 	Reboot          bool // with CmdShutdown: start the machine anew instead
+	Outlook         Outlook
+}
+
+// Outlook is what the screen of a machine under test says of its run besides what its
+// agent knows itself. It decides nothing.
+type Outlook struct {
+	Stage     int           // number of the stage under way in the plan, from 1; 0: none
+	Stages    int           // of the plan
+	LeftLow   time.Duration // how long the run still takes, learned from runs before it
+	LeftHigh  time.Duration // likewise; 0: nothing was learned yet
+	Critical  int           // findings so far
+	Warnings  int           // likewise
+	Verdict   Verdict       // of the run; empty until decided
+	HoldUntil time.Time     // when a hold ends; zero: there is none
+}
+
+// OutlookOf reads it from a run, without what is learned.
+func OutlookOf(r *Run) Outlook {
+	out := Outlook{Stages: len(r.Stages), Stage: r.StageAt(StageName(r.State)) + 1, Verdict: r.Verdict}
+
+	if r.State == StateFailedHolding {
+		out.HoldUntil = r.Deadline
+	}
+
+	out.count(r.Findings)
+
+	for i := range r.Stages {
+		out.count(r.Stages[i].Findings)
+	}
+
+	return out
+}
+
+func (o *Outlook) count(findings []Finding) {
+	for i := range findings {
+		switch findings[i].Severity {
+		case Critical:
+			o.Critical++
+		case Warning:
+			o.Warnings++
+		case Info:
+		}
+	}
 }
 
 // Result is what came of a stage. The same Seq twice gets the same answer and

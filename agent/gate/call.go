@@ -43,7 +43,12 @@ func (g *gate) claim(ctx context.Context, c *caller, in wire.Claim) (wire.ClaimR
 		return wire.ClaimReply{}, err
 	}
 
-	return claimReply(reply), nil
+	out := claimReply(reply)
+	if g.Screen != nil {
+		out.Page, out.QR = g.Screen.Page(c.run)
+	}
+
+	return out, nil
 }
 
 func (g *gate) heartbeat(ctx context.Context, c *caller, in wire.Heartbeat) (wire.Order, error) {
@@ -51,12 +56,27 @@ func (g *gate) heartbeat(ctx context.Context, c *caller, in wire.Heartbeat) (wir
 		Stage: core.StageName(in.Stage), SubStep: text(in.SubStep, wire.MaxName), Progress: in.Progress,
 		ETA: in.ETAS.Duration(), Uptime: in.UptimeS.Duration(),
 	})
+	if err != nil {
+		return wire.Order{}, err
+	}
 
 	return wire.Order{
 		Cmd: wire.Command(order.Cmd), State: wire.State(order.State), Stage: wire.StageName(order.Stage),
 		OverrideFlags: order.Overrides, OverrideUntil: wire.At(order.OverrideUntil), WriteLeaseUntil: wire.At(order.WriteLeaseUntil),
-		Reboot: order.Reboot,
-	}, err
+		Reboot: order.Reboot, Outlook: g.outlook(ctx, c.run, order.Outlook),
+	}, nil
+}
+
+// outlook adds what is learned.
+func (g *gate) outlook(ctx context.Context, run core.RunID, o core.Outlook) *wire.Outlook {
+	if g.Screen != nil && o.Stage > 0 {
+		o.LeftLow, o.LeftHigh = g.Screen.Left(ctx, run)
+	}
+
+	return &wire.Outlook{
+		Stage: o.Stage, Stages: o.Stages, Critical: o.Critical, Warnings: o.Warnings, Verdict: string(o.Verdict),
+		LeftLowS: wire.InSeconds(o.LeftLow), LeftHighS: wire.InSeconds(o.LeftHigh), HoldUntil: wire.At(o.HoldUntil),
+	}
 }
 
 // log stores the lines first and announces them then, so that nobody is told of

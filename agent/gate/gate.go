@@ -20,6 +20,8 @@ type Config struct {
 	Partner Partner
 	// Meetings bring two machines together; nil: everyone is alone.
 	Meetings Meetings
+	// Screen tells what the screens of machines under test show; nil: nothing.
+	Screen Screen
 	// Now tells the time; nil is time.Now.
 	Now func() time.Time
 	// Rate is how many requests a second one machine may make for one run, and

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"io"
+	"time"
 
 	"vetting/agent/wire"
 	"vetting/core"
@@ -48,4 +49,14 @@ type Partner interface {
 // may take five seconds.
 type Meetings interface {
 	Pair(ctx context.Context, run core.RunID, ask wire.Pair) (wire.PairReply, error)
+}
+
+// Screen knows what the screen of a machine under test shows, and decides nothing. It is
+// asked with every claim and every heartbeat.
+type Screen interface {
+	// Page returns the address of a run's page and its QR code: rows of modules, '#' dark
+	// and '.' light. Empty: there is none.
+	Page(run core.RunID) (address string, qr []string)
+	// Left returns how long a run still takes, as learned from others; zeros: not known.
+	Left(ctx context.Context, run core.RunID) (low, high time.Duration)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path"
@@ -23,7 +24,7 @@ const (
 // network reaches it.
 func rescue(ctx context.Context, terminal, why string, log *slog.Logger) {
 	for ctx.Err() == nil {
-		if err := oneShell(ctx, terminal, why); err != nil {
+		if err := oneShell(ctx, terminal, why, log); err != nil {
 			log.Debug("no rescue shell", slog.String("terminal", terminal), slog.String("error", err.Error()))
 
 			return
@@ -31,7 +32,7 @@ func rescue(ctx context.Context, terminal, why string, log *slog.Logger) {
 	}
 }
 
-func oneShell(ctx context.Context, terminal, why string) error {
+func oneShell(ctx context.Context, terminal, why string, log *slog.Logger) error {
 	tty, err := os.OpenFile(path.Join("/dev", terminal), os.O_RDWR|unix.O_NOCTTY, 0) //nolint:gosec // a name of our own
 	if err != nil {
 		return err
@@ -46,6 +47,15 @@ func oneShell(ctx context.Context, terminal, why string) error {
 	if _, err := bufio.NewReader(tty).ReadString('\n'); err != nil {
 		return err
 	}
+
+	// Nothing is painted where somebody works, and all of the screen is theirs.
+	taken := takenFile(terminal)
+	if err := os.WriteFile(taken, nil, 0o600); err != nil {
+		log.Debug("the screen may be painted over", slog.String("error", err.Error()))
+	}
+	defer os.Remove(taken) //nolint:errcheck // the next shell makes it anew
+
+	_, _ = io.WriteString(tty, "\x1b[0m\x1b[r\x1b[2J\x1b[H")
 
 	fd := tty.Fd()
 

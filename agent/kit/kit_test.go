@@ -16,6 +16,7 @@ import (
 
 	"vetting/agent/kit"
 	"vetting/agent/network"
+	"vetting/agent/screen"
 	"vetting/agent/wire"
 	"vetting/core"
 )
@@ -176,7 +177,7 @@ func TestServing(t *testing.T) {
 // TestResult: nobody reads as passed but who passed, and what a disk calls itself stays
 // text.
 func TestResult(t *testing.T) {
-	pass, fail, broken := kit.Banner("pass"), kit.Banner("fail"), kit.Banner("error")
+	pass, fail, broken := screen.Banner("pass"), screen.Banner("fail"), screen.Banner("error")
 
 	for verdict, want := range map[string]string{"pass": pass, "fail": fail, "error": broken, "cancelled": broken, "": broken, "PASS\n": broken} {
 		if got := kit.Result(wire.KitVerdict{Verdict: verdict}); !strings.Contains(got, want) || want != pass && strings.Contains(got, pass) {
@@ -200,7 +201,7 @@ func TestBanner(t *testing.T) {
 		"  ########    ##########    ######      ######\n" +
 		"  ##          ##      ##          ##          ##\n" +
 		"  ##          ##      ##  ########    ########\n"
-	if got := kit.Banner("pass"); got != want {
+	if got := screen.Banner("pass"); got != want {
 		t.Errorf("\n%s", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"vetting/agent/screen"
 	"vetting/agent/wire"
 )
 
@@ -93,7 +94,7 @@ func Result(v wire.KitVerdict) string {
 		word = "error" // a run that was cancelled passes nobody
 	}
 
-	fmt.Fprintf(&out, "\n%s\n  %s\n", Banner(word), plain(v.Summary))
+	fmt.Fprintf(&out, "\n%s\n  %s\n", screen.Banner(word), plain(v.Summary))
 
 	for i, finding := range v.Findings {
 		if i == mostLines {

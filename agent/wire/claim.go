@@ -58,6 +58,11 @@ type ClaimReply struct {
 
 	HostName string    `json:"host_name,omitempty"` // as people call the host
 	Overlays []Overlay `json:"overlays,omitempty"`  // archives that must be unpacked beside the image
+
+	// For the machine's own screen: the address of the run's page on the console, and the
+	// same as the rows of a QR code's modules, "#" dark and "." light, without its quiet zone.
+	Page string   `json:"page,omitempty"`
+	QR   []string `json:"qr,omitempty"`
 }
 
 // Overlay is an archive of an operator's, unpacked as /overlay/NAME.
@@ -130,6 +135,13 @@ func (c ClaimReply) Validate() error {
 // overlays checks what is to be run as root on the machine.
 func (c ClaimReply) overlays(f *faults) {
 	f.atMost("host_name", len(c.HostName), MaxText)
+	f.atMost("page", len(c.Page), MaxText)
+	f.atMost("qr", len(c.QR), mostModules)
+
+	for _, row := range c.QR {
+		f.atMost("qr", len(row), mostModules)
+	}
+
 	f.atMost("overlays", len(c.Overlays), MaxOverlays)
 
 	for _, o := range c.Overlays {
@@ -154,7 +166,10 @@ func (c ClaimReply) overlays(f *faults) {
 	}
 }
 
-const sha256Bytes = 32
+const (
+	sha256Bytes = 32
+	mostModules = 177 // of the largest QR code, along each side
+)
 
 func validWord(word string) bool {
 	return word != "" && len(word) <= MaxName && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""

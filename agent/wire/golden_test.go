@@ -62,12 +62,16 @@ func messages() map[string]wire.Message {
 				Name: "acme", Manifest: "3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855e",
 				Scripts: []wire.Script{{Name: "fan-check", File: "stages/fan-check", Stage: "Burn", TimeoutS: 300}},
 			}},
+			Page: "https://192.0.2.7:8443/runs/01JD8WVZ6T0000000000000001", QR: []string{"#.#", ".#.", "#.#"},
 		},
 		"heartbeat": wire.Heartbeat{Stage: "SMART", SubStep: "sda: short self-test", Progress: 0.25, ETAS: 90, UptimeS: 61.5},
 		"order": wire.Order{
 			Cmd: wire.CmdRetryStage, State: "Storage", Stage: "Storage", OverrideFlags: []string{"override-wipe-probe:QM00001"}, WriteLeaseUntil: moment,
 		},
 		"order_continue": wire.Order{Cmd: wire.CmdContinue, State: "SMART"},
+		"order_outlook": wire.Order{Cmd: wire.CmdAbort, State: "FailedHolding", Outlook: &wire.Outlook{
+			Stage: 4, Stages: 12, LeftLowS: 4200, LeftHighS: 6000, Critical: 1, Warnings: 2, Verdict: "fail", HoldUntil: moment,
+		}},
 		"log": wire.LogBatch{Seq: 7, Lines: []wire.Line{
 			{Time: moment, Level: wire.LevelWarn, Stage: "SMART", Text: `2 pending sectors on "sda" <&>`},
 			{Time: moment, Level: wire.LevelInfo, Text: "the run is ours"},

@@ -31,6 +31,37 @@ type Order struct {
 	OverrideUntil   Time      `json:"override_until,omitzero"`    // when the flags count no more
 	WriteLeaseUntil Time      `json:"write_lease_until,omitzero"` // a destructive test stops when this is past
 	Reboot          bool      `json:"reboot,omitempty"`           // with shutdown: start the machine anew instead
+
+	// Outlook is for whoever stands in front of the machine; it decides nothing. Absent:
+	// the appliance does not tell.
+	Outlook *Outlook `json:"outlook,omitempty"`
+}
+
+// Outlook is what the machine's own screen says of a run besides what its agent knows.
+type Outlook struct {
+	Stage     int     `json:"stage,omitempty"`       // number of the stage under way in the run's plan, from 1; 0: none
+	Stages    int     `json:"stages,omitempty"`      // of the plan
+	LeftLowS  Seconds `json:"left_low_s,omitempty"`  // how long the run still takes, learned from runs before it
+	LeftHighS Seconds `json:"left_high_s,omitempty"` // likewise; 0: nothing was learned yet
+	Critical  int     `json:"critical,omitempty"`    // findings so far that nobody waived
+	Warnings  int     `json:"warnings,omitempty"`    // likewise
+	Verdict   string  `json:"verdict,omitempty"`     // of the run: pass, fail, error, cancelled; empty: undecided
+	HoldUntil Time    `json:"hold_until,omitzero"`   // when a hold ends
+}
+
+// check checks shape and limits.
+func (o *Outlook) check(f *faults) {
+	if o == nil {
+		return
+	}
+
+	f.seconds("outlook.left_low_s", o.LeftLowS)
+	f.seconds("outlook.left_high_s", o.LeftHighS)
+	f.atMost("outlook.verdict", len(o.Verdict), MaxName)
+
+	if min(o.Stage, o.Stages, o.Critical, o.Warnings) < 0 {
+		f.add("outlook has a number below 0")
+	}
 }
 
 // Validate checks shape and limits.
@@ -40,6 +71,8 @@ func (o Order) Validate() error {
 	f.need("cmd", string(o.Cmd), MaxName)
 	f.need("state", string(o.State), MaxName)
 	f.atMost("override_flags", len(o.OverrideFlags), MaxName)
+
+	o.Outlook.check(&f)
 
 	if o.Cmd == CmdRetryStage && o.Stage == "" {
 		f.add("stage is missing; retry_stage needs one")

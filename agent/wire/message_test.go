@@ -72,6 +72,8 @@ func TestValidateRefusesWhatMakesNoSense(t *testing.T) {
 		"an uptime before the boot":             {wire.Heartbeat{UptimeS: -1}, "uptime_s"},
 		"an uptime of 300 years":                {wire.Heartbeat{UptimeS: 1e10}, "uptime_s"},
 		"a retry of nothing":                    {wire.Order{Cmd: wire.CmdRetryStage, State: "SMART"}, "needs one"},
+		"less than no findings":                 {wire.Order{Cmd: wire.CmdContinue, State: "SMART", Outlook: &wire.Outlook{Critical: -1}}, "below 0"},
+		"a QR code larger than any":             {wire.ClaimReply{QR: []string{strings.Repeat("#", 178)}}, "178, 177 at most"},
 		"a hello from no MAC":                   {wire.Hello{AgentVersion: "1", BootID: "1", Firmware: "bios", MAC: "52-54-00-12-34-56"}, "MAC"},
 		"a hello from nowhere":                  {wire.Hello{AgentVersion: "1", BootID: "1", Firmware: "bios", MAC: "52:54:00:12:34:56", IP: "home"}, "IP address"},
 		"a claim without a boot":                {wire.Claim{}, "boot_id is missing"},

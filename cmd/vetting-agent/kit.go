@@ -26,9 +26,9 @@ import (
 type bench struct {
 	*machine
 
-	screen io.Writer
-	desk   *kit.Desk
-	stick  kit.Stick
+	out   io.Writer
+	desk  *kit.Desk
+	stick kit.Stick
 }
 
 // kit offers the menu of the field kit until the machine is switched off.
@@ -48,7 +48,7 @@ func (m *machine) kit(ctx context.Context, image initd.Manifest, id string) erro
 		return err
 	}
 
-	b := &bench{machine: m, screen: initd.OpenScreen(m.root), desk: kit.OpenDesk(initd.Terminals(m.root))}
+	b := &bench{machine: m, out: m.screen, desk: kit.OpenDesk(initd.Terminals(m.root))}
 
 	// A stick that has worn out, or bad memory: what has changed on its way vets nobody.
 	err := <-whole
@@ -85,7 +85,7 @@ func (m *machine) kit(ctx context.Context, image initd.Manifest, id string) erro
 }
 
 func (b *bench) say(text string) {
-	_, _ = io.WriteString(b.screen, strings.ReplaceAll(text, "\n", "\r\n")) // a screen has nobody to tell
+	_, _ = io.WriteString(b.out, strings.ReplaceAll(text, "\n", "\r\n")) // a screen has nobody to tell
 }
 
 // without is what is left to do where the stick cannot be used.
@@ -332,6 +332,7 @@ func (b *bench) agentOf(ctx context.Context, seed wire.Seed) error {
 		return err
 	}
 
+	config.Show = nil                             // the desk has the screen
 	config.OpenDoor = nil                         // whoever wants to look inside stands in front of it
 	config.PowerOff = func() error { return nil } // the verdict is on the screen
 	config.Restart = nil

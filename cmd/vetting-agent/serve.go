@@ -26,6 +26,7 @@ import (
 	"vetting/agent/network"
 	"vetting/agent/probe"
 	"vetting/agent/psu"
+	"vetting/agent/screen"
 	"vetting/agent/smartctl"
 	"vetting/agent/stage"
 	"vetting/agent/storage"
@@ -47,6 +48,7 @@ const (
 type machine struct {
 	root    fs.FS
 	log     *slog.Logger
+	screen  *screen.Screen
 	imageID string
 	early   chan struct{} // filesystems that come with modules are mounted
 	settled chan struct{} // every device was handled
@@ -59,13 +61,23 @@ type machine struct {
 // serve vets the machine once, as the child of the first process.
 func serve(ctx context.Context) int {
 	root := os.DirFS("/")
+	shown := screen.New(consoles(root)...)
 	m := &machine{
-		root: root, log: slog.New(initd.NewLines(initd.OpenScreen(root), slog.LevelInfo)),
+		root: root, log: slog.New(initd.NewLines(shown, slog.LevelInfo)), screen: shown,
 		early: make(chan struct{}), settled: make(chan struct{}),
 	}
 
 	runtime.GOMAXPROCS(agentThreads) // the rest is for the tests
 	calm(m.log)
+
+	painting, stop := context.WithCancel(ctx)
+
+	var painter sync.WaitGroup
+
+	painter.Go(func() { _ = shown.Run(painting) }) // ends with painting, and with nothing else
+
+	defer painter.Wait() // what came of it stays on the screen
+	defer stop()
 
 	err := m.vet(ctx)
 
@@ -73,14 +85,35 @@ func serve(ctx context.Context) int {
 	case err == nil:
 		return initd.ExitDone
 	case errors.Is(err, agent.ErrFenced):
+		shown.Show(screen.View{Phase: "Another boot of this machine has taken over; this one does nothing more."})
 		m.log.Warn("another boot of this machine has taken over; this one does nothing more")
 
 		return initd.ExitGiveUp
 	default:
+		shown.Show(screen.View{Phase: "[!] The agent ended and is started again: " + err.Error()})
 		m.log.Error("the agent ends", slog.String("error", err.Error()))
 
 		return 1
 	}
+}
+
+// consoles are those of the machine, for its screen.
+func consoles(root fs.FS) (all []screen.Console) {
+	for _, console := range initd.OpenConsoles(root) {
+		all = append(all, console)
+	}
+
+	return all
+}
+
+// takeScreen has the screen painted from now on, and the kernel say there only what is an
+// error.
+func (m *machine) takeScreen() {
+	if err := initd.QuietKernel(); err != nil {
+		m.log.Debug("the kernel stays talkative", slog.String("error", err.Error()))
+	}
+
+	m.screen.Show(screen.View{Phase: "Bringing the network up"})
 }
 
 func (m *machine) vet(ctx context.Context) error {
@@ -94,6 +127,8 @@ func (m *machine) vet(ctx context.Context) error {
 	if stick, ok := kit.Asked(probe.Cmdline(m.root)); ok {
 		return m.kit(ctx, image, stick)
 	}
+
+	m.takeScreen()
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -296,7 +331,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look, raid)}, Bring: faults.Bring,
 		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,
 		Version: version(), IP: lease.Addr.Addr().String(), MAC: lease.MAC, StateDir: initd.StateDir,
-		PowerOff: m.powerOff(lease.MAC), Restart: initd.Restart, OpenDoor: m.openDoor(lease), SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,
+		Show: m.screen.Show, PowerOff: m.powerOff(lease.MAC), Restart: initd.Restart, OpenDoor: m.openDoor(lease), SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,
 	}, nil
 }
 

@@ -18,7 +18,10 @@ import (
 // answerAgents serves the agent API on a listener: to the agents of runs, and to
 // those of installed machines.
 func (a *appliance) answerAgents(ctx context.Context, listener net.Listener) error {
-	config := gate.Config{Runs: a.engine, Logs: a.logs, Artifacts: a.artifacts, Log: a.log}
+	config := gate.Config{
+		Runs: a.engine, Logs: a.logs, Artifacts: a.artifacts, Log: a.log,
+		Screen: &screens{ledger: a.store, console: consoleURL(&a.config), log: a.log},
+	}
 	if a.partner != nil {
 		config.Partner = a.partner
 		config.Meetings = &partner.Meetings{

@@ -26,7 +26,7 @@ var writers = map[string]string{
 	"agent/hold peer":              "a pseudo terminal",
 	"agent/hostmode SetBootNext":   "a variable of the firmware",
 	"agent/hostmode writeWhole":    "the installed agent's key",
-	"agent/initd OpenScreen":       "a console",
+	"agent/initd OpenConsoles":     "a console",
 	"agent/initd StartSelf":        "the agent's last words, in its folder",
 	"agent/initd oneShell":         "a terminal of the list of consoles",
 	"agent/initd prepare":          "procfs",

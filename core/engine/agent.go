@@ -317,7 +317,7 @@ func (c *change) lastHeard(l *life, order core.Order) error {
 
 // order says what the agent is to do in the state the run is in.
 func (l *life) order(beat core.Beat, now time.Time) core.Order {
-	o := core.Order{Cmd: core.CmdContinue, State: l.run.State}
+	o := core.Order{Cmd: core.CmdContinue, State: l.run.State, Outlook: core.OutlookOf(&l.run)}
 
 	switch {
 	case l.run.State == core.StateCompleted, l.run.Expired:

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/boombuler/barcode/qr"
+
+	"vetting/core/halfblock"
 )
 
 // Lines draws a QR code with the quiet zone that ISO/IEC 18004 asks for, two rows of
@@ -14,42 +16,40 @@ import (
 func Lines(text string) ([]string, error) {
 	const quiet = 4
 
+	rows, err := Modules(text)
+	if err != nil {
+		return nil, err
+	}
+
+	return halfblock.Lines(len(rows), quiet, func(x, y int) bool { return rows[y][x] == Dark }), nil
+}
+
+// Dark is how a dark module is written by Modules; a light one is a full stop.
+const Dark = '#'
+
+// Modules returns the rows of a QR code without its quiet zone, one letter a module.
+func Modules(text string) ([]string, error) {
 	code, err := qr.Encode(text, qr.L, qr.Unicode)
 	if err != nil {
 		return nil, fmt.Errorf("drawing a QR code: %w", err)
 	}
 
 	size := code.Bounds().Dx()
-	light := func(x, y int) bool {
-		if x < 0 || y < 0 || x >= size || y >= size {
-			return y < size+quiet
-		}
+	rows := make([]string, size)
 
-		return code.At(x, y) == color.White
-	}
+	for y := range size {
+		row := []byte(strings.Repeat(".", size))
 
-	var lines []string
-
-	for y := -quiet; y < size+quiet; y += 2 {
-		var line strings.Builder
-
-		for x := -quiet; x < size+quiet; x++ {
-			switch upper, lower := light(x, y), light(x, y+1); {
-			case upper && lower:
-				line.WriteString("█")
-			case upper:
-				line.WriteString("▀")
-			case lower:
-				line.WriteString("▄")
-			default:
-				line.WriteString(" ")
+		for x := range size {
+			if code.At(x, y) != color.White {
+				row[x] = Dark
 			}
 		}
 
-		lines = append(lines, line.String())
+		rows[y] = string(row)
 	}
 
-	return lines, nil
+	return rows, nil
 }
 
 // Path draws a QR code as the data of an SVG path of its dark modules, one unit each,

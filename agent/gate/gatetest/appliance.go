@@ -37,6 +37,8 @@ type Appliance struct {
 	Partner gate.Partner
 	// Meetings bring machines together; nil: everyone is alone.
 	Meetings gate.Meetings
+	// Screen tells what the machine's screen shows; nil: nothing.
+	Screen gate.Screen
 
 	stop    context.CancelFunc
 	stopped chan error
@@ -88,7 +90,7 @@ func (a *Appliance) Start(t *testing.T) {
 		runs = a.Book
 	}
 
-	handler := a.lossy(gate.New(gate.Config{Runs: runs, Logs: a.Book, Artifacts: a.Book, Log: a.Log, Partner: a, Meetings: a}))
+	handler := a.lossy(gate.New(gate.Config{Runs: runs, Logs: a.Book, Artifacts: a.Book, Log: a.Log, Partner: a, Meetings: a, Screen: a.Screen}))
 	if a.Around != nil {
 		handler = a.Around(handler)
 	}

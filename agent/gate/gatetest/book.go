@@ -29,8 +29,9 @@ type Book struct {
 	Interval  time.Duration // of heartbeats
 	ClockOff  time.Duration // of the appliance against the machine
 	Overlays  []core.Overlay
-	Reboot    bool     // a run that has passed ends with the order to start anew
-	HoldKeys  []string // lines of authorized_keys that a hold is opened to
+	Reboot    bool         // a run that has passed ends with the order to start anew
+	HoldKeys  []string     // lines of authorized_keys that a hold is opened to
+	Outlook   core.Outlook // goes with every order
 
 	mu        sync.Mutex
 	state     core.State
@@ -270,7 +271,7 @@ func (b *Book) Heartbeat(_ context.Context, run core.RunID, token string, beat c
 
 	b.beats = append(b.beats, beat)
 
-	order := core.Order{Cmd: core.CmdContinue, State: b.state}
+	order := core.Order{Cmd: core.CmdContinue, State: b.state, Outlook: b.Outlook}
 
 	switch {
 	case b.order != "":

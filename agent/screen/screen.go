@@ -1,0 +1,296 @@
+package screen
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+// Console is a screen, or a serial line with one at its other end. A write must not take
+// longer than a few seconds, whoever is at the other end.
+type Console interface {
+	io.Writer
+	// Name is that of the device below /dev.
+	Name() string
+	// Size is how many columns and rows it has; 0: it does not say.
+	Size() (columns, rows int)
+	// Shown names what is on the screen now, where one of several terminals is; another
+	// name means that nothing of ours is there.
+	Shown() string
+	// Taken reports whether a person works there, who must not be disturbed.
+	Taken() bool
+}
+
+// How often a console is looked after. A serial line of 115200 baud carries eleven
+// thousand bytes a second, one of 9600 baud not even one thousand: only what has changed
+// is written there, and all of it, two to four thousand bytes, seldom: for whoever plugs
+// a terminal in.
+const (
+	tick        = time.Second
+	serialEvery = 5 * time.Second
+	screenHeal  = 10 * time.Second // kernel messages may have gone over it
+	serialHeal  = 5 * time.Minute
+	serialRest  = time.Minute
+)
+
+// usual is the size of a serial terminal.
+const usualColumns, usualRows = 80, 24
+
+// Screen paints a view on all the consoles of a machine, and has what is logged scroll
+// below. Safe for concurrent use.
+type Screen struct {
+	faces []*face
+
+	mu   sync.Mutex // guards view
+	view *View      // nil: nothing to show yet
+}
+
+// face is one console as it was painted last.
+type face struct {
+	Console
+
+	serial bool
+
+	mu            sync.Mutex // guards writing, and all below
+	drawn         [][]Cell   // nil: nothing is there
+	columns, rows int
+	shown         string
+	at, whole     time.Time // when something was painted, and everything
+	rest          time.Time // nothing is painted until then: it did not take what it was given
+	verdict       Verdict
+}
+
+// New paints on the consoles, once Show was called. A console of the kernel that sends to
+// the network gets log lines and no picture.
+func New(consoles ...Console) *Screen {
+	s := &Screen{}
+
+	for _, console := range consoles {
+		s.faces = append(s.faces, &face{Console: console, serial: !virtual(console.Name())})
+	}
+
+	return s
+}
+
+// virtual reports whether a console is a terminal of the machine's own screen: tty0, tty1.
+func virtual(name string) bool {
+	number, found := strings.CutPrefix(name, "tty")
+
+	return found && number != "" && !strings.ContainsFunc(number, func(r rune) bool { return !unicode.IsDigit(r) })
+}
+
+// Write gives lines that are logged to every console. It reports success always: there is
+// nobody to tell.
+func (s *Screen) Write(text []byte) (int, error) {
+	for _, f := range s.faces {
+		f.mu.Lock()
+		_, _ = f.Console.Write(text)
+		f.mu.Unlock()
+	}
+
+	return len(text), nil
+}
+
+// Show has a view painted, within a second.
+func (s *Screen) Show(v View) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.view = &v
+}
+
+// Run paints until ctx ends, and what was shown last before it returns.
+func (s *Screen) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+
+	for _, f := range s.faces {
+		if f.Name() == "netcon" {
+			continue
+		}
+
+		all.Go(func() { s.keep(ctx, f) }) // a slow one must not hold up the others
+	}
+
+	all.Wait()
+
+	return ctx.Err()
+}
+
+func (s *Screen) keep(ctx context.Context, f *face) {
+	every := time.NewTicker(tick)
+	defer every.Stop()
+
+	for {
+		select {
+		case <-ctx.Done():
+			s.paint(f, true)
+
+			return
+		case <-every.C:
+			s.paint(f, false)
+		}
+	}
+}
+
+func (s *Screen) paint(f *face, last bool) {
+	s.mu.Lock()
+	view := s.view
+	s.mu.Unlock()
+
+	if view != nil {
+		f.paint(view, time.Now(), last)
+	}
+}
+
+// paint brings a console up to date.
+func (f *face) paint(v *View, now time.Time, last bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	if now.Before(f.rest) {
+		return
+	}
+
+	if f.Taken() {
+		f.drawn = nil
+
+		return
+	}
+
+	columns, rows := f.size()
+	shown := f.Shown()
+	fresh := f.drawn == nil || columns != f.columns || rows != f.rows || shown != f.shown
+	heal, every := screenHeal, time.Duration(0)
+
+	if f.serial {
+		heal, every = serialHeal, serialEvery
+	}
+
+	if !fresh && !last && v.Verdict == f.verdict && now.Sub(f.at) < every {
+		return
+	}
+
+	next := Draw(v, columns, rows, now)
+	if next == nil { // too small for a picture
+		f.drawn = nil
+
+		return
+	}
+
+	var text string
+
+	switch {
+	case fresh:
+		text = afresh(next, rows)
+	case now.Sub(f.whole) >= heal:
+		text = again(next, rows)
+	default:
+		text = changes(f.drawn, next)
+	}
+
+	if text == "" {
+		return
+	}
+
+	f.columns, f.rows, f.shown, f.drawn, f.at, f.verdict = columns, rows, shown, next, now, v.Verdict
+
+	if _, err := io.WriteString(f.Console, text); err != nil {
+		f.drawn, f.rest = nil, now.Add(serialRest) // who knows what arrived
+
+		return
+	}
+
+	if fresh || now.Sub(f.whole) >= heal {
+		f.whole = now
+	}
+}
+
+// size is what a serial line that does not say is taken to have.
+func (f *face) size() (columns, rows int) {
+	if columns, rows = f.Size(); columns == 0 || rows == 0 {
+		return usualColumns, usualRows
+	}
+
+	return columns, rows
+}
+
+// Control sequences (ECMA-48; DECSTBM, DECSC and DECRC of the VT100, which the consoles of
+// Linux and every terminal have).
+const (
+	abort   = "\x18" // whatever sequence was cut off
+	blank   = "\x1b[0m\x1b[r\x1b[2J"
+	save    = "\x1b7"
+	restore = "\x1b8"
+)
+
+// region has everything but so many rows scroll: what the kernel and others write stays
+// below.
+func region(above, rows int) string { return fmt.Sprintf("\x1b[%d;%dr", above+1, rows) }
+
+func to(row, column int) string { return fmt.Sprintf("\x1b[%d;%dH", row+1, column+1) }
+
+// afresh takes a console over.
+func afresh(next [][]Cell, rows int) string {
+	return abort + blank + all(next) + Plain.sgr() + region(len(next), rows) + to(rows-1, 0)
+}
+
+// again paints everything over what is there; the log stays.
+func again(next [][]Cell, rows int) string {
+	return save + region(len(next), rows) + all(next) + Plain.sgr() + restore
+}
+
+func all(next [][]Cell) string {
+	var out strings.Builder
+
+	for row, cells := range next {
+		out.WriteString(to(row, 0))
+		ink(&out, cells)
+		out.WriteString(Plain.sgr() + "\x1b[K")
+	}
+
+	return out.String()
+}
+
+// changes paints what differs.
+func changes(old, next [][]Cell) string {
+	var out strings.Builder
+
+	for row, cells := range next {
+		first, last := 0, len(cells)
+		for first < last && cells[first] == old[row][first] {
+			first++
+		}
+
+		for last > first && cells[last-1] == old[row][last-1] {
+			last--
+		}
+
+		if first < last {
+			out.WriteString(to(row, first))
+			ink(&out, cells[first:last])
+		}
+	}
+
+	if out.Len() == 0 {
+		return ""
+	}
+
+	return save + out.String() + Plain.sgr() + restore
+}
+
+func ink(out *strings.Builder, cells []Cell) {
+	last := Ink(255)
+
+	for _, cell := range cells {
+		if cell.Ink != last {
+			out.WriteString(cell.Ink.sgr())
+			last = cell.Ink
+		}
+
+		out.WriteRune(cell.Rune)
+	}
+}
