@@ -1,9 +1,16 @@
 package httpboot
 
 import (
+	"net"
 	"net/netip"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// SendBuffer is what the server asks the kernel to hold of a connection; the kernel takes
+// it twice, for what it needs itself.
+const SendBuffer = sendBuffer
 
 // Queue is the line of machines that wait to load the image.
 type Queue struct{ *queue }
@@ -33,3 +40,35 @@ func (s *Server) Vacate(addr netip.Addr) { s.queue.leave(addr) }
 
 // Loading is how many places are taken.
 func (s *Server) Loading() int { return len(s.queue.loading) }
+
+// Buffers is what the kernel may hold of each connection that is open, in bytes.
+func (s *Server) Buffers() (sizes []int, err error) {
+	for _, c := range s.conns.Load().list(func(*conn) bool { return true }) {
+		tcp, ok := c.Conn.(*net.TCPConn)
+		if !ok {
+			continue
+		}
+
+		raw, err := tcp.SyscallConn()
+		if err != nil {
+			return nil, err
+		}
+
+		var (
+			size  int
+			fault error
+		)
+
+		if err := raw.Control(func(fd uintptr) { size, fault = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF) }); err != nil {
+			return nil, err
+		}
+
+		if fault != nil {
+			return nil, fault
+		}
+
+		sizes = append(sizes, size)
+	}
+
+	return sizes, nil
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,9 @@ const (
 	vettedMAC = core.MAC("52:54:00:00:00:01")
 )
 
+// crowd are more addresses that the vetted machine speaks from.
+var crowd = netip.MustParsePrefix("127.0.1.0/24")
+
 // world is a server on the loopback device, and all that it talks to. Safe for
 // concurrent use.
 type world struct {
@@ -41,6 +45,7 @@ type world struct {
 	addr string
 
 	server *httpboot.Server
+	end    context.CancelFunc // of the server
 
 	mu    sync.Mutex // guards all below
 	steps []core.BootStep
@@ -64,10 +69,10 @@ func (w *world) Decide(c core.BootClient) core.BootDecision {
 }
 
 func (w *world) holder(addr netip.Addr) (core.BootClient, bool) {
-	switch addr.String() {
-	case vetted:
+	switch {
+	case addr.String() == vetted, crowd.Contains(addr):
 		return core.BootClient{MAC: vettedMAC, Kind: core.ClientIPXE}, true
-	case idle:
+	case addr.String() == idle:
 		return core.BootClient{MAC: "52:54:00:00:00:02", Kind: core.ClientIPXE}, true
 	default:
 		return core.BootClient{}, false
@@ -171,6 +176,16 @@ func (w *world) Write(b []byte) (int, error) {
 
 var loader = bytes.Repeat([]byte("0123456789"), 7000)
 
+// big is more than any buffer on the way, and repeats nothing.
+var big = func() []byte {
+	b := make([]byte, 24<<20)
+	for i := 0; i < len(b); i += 4 {
+		binary.LittleEndian.PutUint32(b[i:], uint32(i)*2654435761)
+	}
+
+	return b
+}()
+
 // config is that of a server of the machines above.
 func config(w *world) httpboot.Config {
 	return httpboot.Config{
@@ -178,6 +193,7 @@ func config(w *world) httpboot.Config {
 		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Files: map[string][]byte{
 			"vmlinuz": []byte("kernel"), "base.cpio.zst": []byte("base"), "modules.cpio": []byte("modu"), "snponly.efi": loader, "empty.img": {},
+			"big.img": big,
 		},
 	}
 }
@@ -195,6 +211,7 @@ func serve(t *testing.T, overlays ...httpboot.Overlays) *world {
 	w.addr = ln.Addr().String()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
+	w.end = cancel
 
 	c := config(w)
 	if len(overlays) > 0 {
