@@ -16,7 +16,7 @@ import (
 // processes of their own, on a processor of their own.
 func loadCommand() *cobra.Command {
 	group := &cobra.Command{Use: "load", Short: "Make load and print what came of it as JSON", Args: cobra.NoArgs}
-	group.AddCommand(doraCommand(), fetchCommand(), tftpCommand(), fleetCommand(), bareCommand())
+	group.AddCommand(doraCommand(), fetchCommand(), tftpCommand(), fleetCommand(), bareCommand(), imageCommand(), stormCommand())
 
 	return group
 }
@@ -150,6 +150,53 @@ func bareCommand() *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&b.Address, "address", "10.77.0.1:443", "where to listen")
 	flags.StringVar(&b.Key, "key", "", "file that gets the SPKI pin")
+
+	return command
+}
+
+func imageCommand() *cobra.Command {
+	var i load.Image
+
+	command := &cobra.Command{
+		Use: "image", Short: "Serve files as the appliance serves its image, to anybody", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return i.Serve(cmd.Context()) },
+	}
+
+	flags := command.Flags()
+	flags.StringVar(&i.Address, "address", "127.0.0.1:8080", "where to listen")
+	flags.StringVar(&i.Dir, "dir", "", "directory with the files")
+
+	return command
+}
+
+func stormCommand() *cobra.Command {
+	var (
+		s      load.Storm
+		server string
+	)
+
+	command := &cobra.Command{
+		Use: "storm", Short: "Boot simulated hosts as far as their seed, all at once", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if s.Server, err = netip.ParseAddr(server); err != nil {
+				return err
+			}
+
+			result, err := s.Run(cmd.Context())
+			if err != nil {
+				return err
+			}
+
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(result)
+		},
+	}
+
+	flags := command.Flags()
+	flags.StringVar(&s.Interface, "interface", "", "network interface of the hosts")
+	flags.StringVar(&server, "server", "10.77.0.1", "address of the appliance")
+	flags.IntVar(&s.Bits, "bits", 20, "length of its network")
+	flags.IntVar(&s.Hosts, "hosts", 256, "simulated hosts, from "+load.MAC(0))
+	flags.StringVar(&s.Loader, "loader", "undionly.kpxe", "boot program that each loads by TFTP")
 
 	return command
 }

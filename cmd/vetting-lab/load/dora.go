@@ -139,7 +139,8 @@ func listen(ctx context.Context, name string) (net.PacketConn, error) {
 	config := net.ListenConfig{Control: func(_, _ string, conn unixConn) (err error) {
 		if controlErr := conn.Control(func(fd uintptr) {
 			err = errors.Join(
-				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1), //nolint:gosec // a descriptor fits an int
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), //nolint:gosec // a descriptor fits an int; each hears what is broadcast
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1),
 				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20),
 				unix.BindToDevice(int(fd), name),
 			)
