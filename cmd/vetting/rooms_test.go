@@ -76,7 +76,7 @@ var rooms = map[string][]string{
 	// The lab starts virtual hosts around the appliance; it is no part of it.
 	"cmd/vetting-lab": {
 		"core", "cmd/client", "agent", "agent/wire", "netboot/trial", "github.com/u-root/u-root", // its load speaks as our agent does
-		"netboot/httpboot", // measured over the loopback device, where the appliance hears nobody
+		"netboot", // its boot HTTP server is measured over the loopback device, where the appliance hears nobody
 		"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "github.com/spf13/cobra",
 		"golang.org/x/net", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/term",
 	},

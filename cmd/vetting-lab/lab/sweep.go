@@ -42,7 +42,11 @@ func sweep() error {
 		pid, _, _ := strings.Cut(strings.TrimPrefix(name, namespacePrefix), "-")
 
 		if abandoned(path, pid, 16) {
-			faults = append(faults, netns.DeleteNamed(name))
+			// EINVAL: `ip netns add` of somebody else has mounted over the directory since, and
+			// the namespace lies below that. It is in nobody's way.
+			if err := netns.DeleteNamed(name); !errors.Is(err, unix.EINVAL) {
+				faults = append(faults, err)
+			}
 		}
 	}
 
