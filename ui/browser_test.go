@@ -102,12 +102,31 @@ func told[T any](t *testing.T, tab context.Context, expression string) (value T)
 	return value
 }
 
+// seen evaluates an expression in the page; it is not true of one that is just being left.
+func seen(t *testing.T, tab context.Context, expression string) (value bool) {
+	t.Helper()
+
+	asked, stop := context.WithTimeout(tab, wait)
+	defer stop()
+
+	err := chromedp.Run(asked, chromedp.Evaluate(expression, &value, chromedp.EvalAsValue))
+	if err != nil && (strings.Contains(err.Error(), "navigated or closed") || strings.Contains(err.Error(), "context was destroyed") || strings.Contains(err.Error(), "Cannot find context")) {
+		return false
+	}
+
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return value
+}
+
 // become waits until an expression is true in the page.
 func become(t *testing.T, tab context.Context, what, expression string) {
 	t.Helper()
 
 	for end := time.Now().Add(wait); ; {
-		if told[bool](t, tab, `document.readyState === "complete" && !!(`+expression+")") {
+		if seen(t, tab, `document.readyState === "complete" && !!(`+expression+")") {
 			return
 		}
 

@@ -7,17 +7,23 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"vetting/core"
+	"vetting/ui/account"
 	"vetting/ui/qr"
 	"vetting/ui/view"
 )
 
-// factorPages registers what people do with their own second factor.
-func (u *UI) factorPages(read fiber.Handler) {
-	u.app.Post("/settings/totp", read, u.beginFactor)
-	u.app.Post("/settings/totp/confirm", read, u.confirmFactor)
-	u.app.Post("/settings/totp/codes", read, u.spareCodes)
-	u.app.Post("/settings/totp/off", read, u.dropFactor)
+// factorPages registers what people do with their own second factor, on the page at base.
+func (u *UI) factorPages(base string, check fiber.Handler, show showFactor) {
+	for order, do := range map[string]func(*fiber.Ctx, showFactor) error{
+		"": u.beginFactor, "/confirm": u.confirmFactor, "/codes": u.spareCodes, "/off": u.dropFactor,
+	} {
+		u.app.Post(base+"/totp"+order, check, func(c *fiber.Ctx) error { return do(c, show) })
+	}
 }
+
+// showFactor shows the page on which somebody sets their second factor up, with what went
+// wrong.
+type showFactor func(c *fiber.Ctx, page *view.Settings, why error) error
 
 // issuer is what an authenticator shows beside the name.
 func (u *UI) issuer() string {
@@ -56,20 +62,20 @@ func (u *UI) mayFactor(c *fiber.Ctx) error {
 }
 
 // beginFactor draws a second factor and shows it, to be confirmed with a code.
-func (u *UI) beginFactor(c *fiber.Ctx) error {
+func (u *UI) beginFactor(c *fiber.Ctx, show showFactor) error {
 	if err := u.mayFactor(c); err != nil {
-		return u.refusedFactor(c, err)
+		return refusedFactor(c, show, err)
 	}
 
-	if _, err := u.book.BeginTOTP(c.UserContext(), caller(c).Name, u.issuer()); err != nil {
-		return u.refusedFactor(c, err)
+	if _, err := u.book.BeginTOTP(c.UserContext(), caller(c).Name, u.issuer(), c.FormValue("code")); err != nil {
+		return refusedFactor(c, show, err)
 	}
 
-	return u.showEnrolment(c, nil)
+	return u.showEnrolment(c, show, nil)
 }
 
 // showEnrolment shows the second factor that waits for a code.
-func (u *UI) showEnrolment(c *fiber.Ctx, why error) error {
+func (u *UI) showEnrolment(c *fiber.Ctx, show showFactor, why error) error {
 	page := &view.Settings{}
 
 	e, waits, err := u.book.PendingTOTP(c.UserContext(), caller(c).Name, u.issuer())
@@ -84,51 +90,51 @@ func (u *UI) showEnrolment(c *fiber.Ctx, why error) error {
 		}
 	}
 
-	return u.showSettings(c, page, why)
+	return show(c, page, why)
 }
 
-func (u *UI) confirmFactor(c *fiber.Ctx) error {
+func (u *UI) confirmFactor(c *fiber.Ctx, show showFactor) error {
 	if caller(c).Session == "" {
 		return u.mayFactor(c)
 	}
 
 	codes, err := u.book.ConfirmTOTP(c.UserContext(), caller(c).Name, c.FormValue("code"))
 	if err != nil {
-		return u.showEnrolment(c, err)
+		return u.showEnrolment(c, show, err)
 	}
 
-	return u.showSettings(c, &view.Settings{Factor: view.Factor{Codes: codes}}, nil)
+	return show(c, &view.Settings{Factor: view.Factor{Codes: codes}}, nil)
 }
 
-func (u *UI) spareCodes(c *fiber.Ctx) error {
+func (u *UI) spareCodes(c *fiber.Ctx, show showFactor) error {
 	if err := u.mayFactor(c); err != nil {
-		return u.refusedFactor(c, err)
+		return refusedFactor(c, show, err)
 	}
 
-	codes, err := u.book.NewSpareCodes(c.UserContext(), caller(c).Name)
+	codes, err := u.book.NewSpareCodes(c.UserContext(), caller(c).Name, c.FormValue("code"))
 	if err != nil {
-		return u.refusedFactor(c, err)
+		return refusedFactor(c, show, err)
 	}
 
-	return u.showSettings(c, &view.Settings{Factor: view.Factor{Codes: codes}}, nil)
+	return show(c, &view.Settings{Factor: view.Factor{Codes: codes}}, nil)
 }
 
-func (u *UI) dropFactor(c *fiber.Ctx) error {
+func (u *UI) dropFactor(c *fiber.Ctx, show showFactor) error {
 	if err := u.mayFactor(c); err != nil {
-		return u.refusedFactor(c, err)
+		return refusedFactor(c, show, err)
 	}
 
-	if _, err := u.book.ResetTOTP(c.UserContext(), caller(c).Name, caller(c).Name); err != nil {
-		return u.refusedFactor(c, err)
+	if err := u.book.DropTOTP(c.UserContext(), caller(c).Name, c.FormValue("code")); err != nil {
+		return refusedFactor(c, show, err)
 	}
 
 	return c.Redirect("/settings?done=totp-off", http.StatusSeeOther)
 }
 
 // refusedFactor explains on the page what cannot be done.
-func (u *UI) refusedFactor(c *fiber.Ctx, err error) error {
-	if errors.Is(err, core.ErrRefused) || errors.Is(err, core.ErrConflict) {
-		return u.showSettings(c, &view.Settings{}, err)
+func refusedFactor(c *fiber.Ctx, show showFactor, err error) error {
+	if _, soon := errors.AsType[*account.TooSoon](err); soon || mendable(err) {
+		return show(c, &view.Settings{}, err)
 	}
 
 	return err

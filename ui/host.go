@@ -211,7 +211,7 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 		return nil, err
 	}
 
-	page := &view.Host{Frame: frame, Profiles: u.cfg.Commands.Profiles()}
+	page := &view.Host{Frame: frame, Usual: u.usual(), Profiles: u.cfg.Commands.Profiles()}
 
 	err = u.look(c, func(r core.Reader) error {
 		host, err := lookup.Host(r, mac)

@@ -219,7 +219,10 @@ func (u *UI) setup(c *fiber.Ctx) error {
 
 	u.setCookie(c, cookie)
 
-	if !peopled { // whoever is the first has it all before them
+	switch {
+	case !peopled && u.cfg.Steering != nil: // whoever is the first has it all before them
+		return c.Redirect("/setup/you", http.StatusSeeOther)
+	case !peopled:
 		return c.Redirect("/welcome", http.StatusSeeOther)
 	}
 
@@ -238,7 +241,7 @@ func (u *UI) showSettings(c *fiber.Ctx, page *view.Settings, why error) error {
 		return err
 	}
 
-	page.Frame, page.Appliance = frame, u.cfg.Appliance
+	page.Frame, page.Appliance, page.Steered = frame, u.cfg.Appliance, u.cfg.Steering != nil
 
 	if err := explain(c, &page.Frame, why); err != nil {
 		return err

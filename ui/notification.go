@@ -126,18 +126,20 @@ func (u *UI) listDeliveries(c *fiber.Ctx) error {
 	return shown(c, http.StatusOK, list, err)
 }
 
-func (u *UI) notificationsPage(c *fiber.Ctx) error { return u.showNotifications(c, nil) }
+func (u *UI) notificationsPage(c *fiber.Ctx) error { return u.showNotifications(c, nil, nil, nil) }
 
-// showNotifications shows who is told of what and what came of it, with the
-// outcome of a test just made.
-func (u *UI) showNotifications(c *fiber.Ctx, test *core.Delivery) (err error) {
+// showNotifications shows who is told of what and what came of it, with the outcome of a
+// test just made, or with a notifier as it was typed and what is wrong with it.
+func (u *UI) showNotifications(c *fiber.Ctx, test *core.Delivery, typed *view.Notifying, why error) (err error) {
 	page := &view.Notifications{}
 
-	if page.Frame, err = u.frame(c, "Notifications", "rack"); err != nil {
+	if page.Frame, err = u.settingsFrame(c, "Notifications", "rack", why); err != nil {
 		return err
 	}
 
-	page.Frame.Active = "/settings"
+	if err := u.readOwn(c, page, typed); err != nil {
+		return err
+	}
 
 	if test != nil {
 		outcome := route.NewDelivery(test)
@@ -165,5 +167,25 @@ func (u *UI) testOnPage(c *fiber.Ctx) error {
 		return err
 	}
 
-	return u.showNotifications(c, &outcome)
+	return u.showNotifications(c, &outcome, nil, nil)
+}
+
+// readOwn looks which notifiers were set up in the console, for those who may change them.
+func (u *UI) readOwn(c *fiber.Ctx, page *view.Notifications, typed *view.Notifying) error {
+	if u.cfg.Steering == nil || !caller(c).Scope.Allows(route.Admin) {
+		return nil
+	}
+
+	if typed == nil {
+		typed = &view.Notifying{Kind: c.Query("kind"), Events: []core.Topic{core.StageFailed, core.HoldingOpened, core.RunCompleted, core.Alarm}}
+	}
+
+	if page.New = typed; typed.Kind != "" {
+		page.Frame.Follows = "" // what is typed stays
+	}
+
+	own, err := u.cfg.Steering.OwnNotifiers(c.UserContext())
+	page.Own = own
+
+	return err
 }

@@ -87,7 +87,9 @@ func (u *UI) pages() {
 	u.app.Post("/settings/tokens/:id/delete", admin, u.dropToken)
 	u.app.Post("/settings/password", read, u.changePassword)
 	u.app.Post("/settings/theme", read, setTheme)
-	u.factorPages(read)
+	u.factorPages("/settings", read, u.showSettings)
+	u.setupPages(admin)
+	u.steeringPages(admin)
 	u.accountPages()
 }
 
@@ -181,7 +183,7 @@ func entryOf(path string) string {
 	switch first {
 	case "/welcome":
 		return "/"
-	case "/people", "/audit", "/config", "/notifications", "/retention", "/api":
+	case "/people", "/audit", "/config", "/notifications", "/retention", "/api", "/setup":
 		return "/settings"
 	case "/classes", "/firmware":
 		return "/hosts"
@@ -210,7 +212,9 @@ func done(word string) string {
 		"tagged":    "The tags of the ticked hosts are saved.",
 		"cancelled": "The run is cancelled.", "released": "The host is released.", "retried": "The stage runs again.",
 		"totp-off": "The second factor is gone: the password alone opens.", "reset": "The password is set. Sign in with it and a code.",
-		"revoked": "The token is revoked.", "person-removed": "The user is removed; every session of theirs has ended.", "password": "The password is changed. Every other session has ended.",
+		"notifier": "The notifier is set up. Send it a test.", "notifier-gone": "The notifier is removed, and its secrets with it.",
+		"certificate": "The certificate is kept. It counts after a restart.",
+		"revoked":     "The token is revoked.", "person-removed": "The user is removed; every session of theirs has ended.", "password": "The password is changed. Every other session has ended.",
 	}[word]
 }
 

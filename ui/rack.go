@@ -86,7 +86,7 @@ func (u *UI) showSelected(c *fiber.Ctx, chosen []core.MAC, done map[core.MAC]vie
 		return err
 	}
 
-	page := view.Selected{Frame: frame, Profiles: u.cfg.Commands.Profiles(), Profile: c.FormValue("profile"), Done: done}
+	page := view.Selected{Frame: frame, Profiles: u.cfg.Commands.Profiles(), Profile: c.FormValue("profile", u.usual()), Done: done}
 
 	if err := u.look(c, func(r core.Reader) error {
 		for _, mac := range chosen {

@@ -64,6 +64,8 @@ type Config struct {
 	// Settings is the configuration in force for /api/v1/config, by key and
 	// without secrets; nil shows none.
 	Settings func() []route.Setting
+	// Steering changes the appliance itself for administrators; nil: nothing can be.
+	Steering Steering
 	// Notifier tells people what happens; nil: nobody is told.
 	Notifier Notifier
 	// Expiring says what is old enough to be removed at the next sweep, every item

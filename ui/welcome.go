@@ -17,7 +17,7 @@ func (u *UI) welcomePage(c *fiber.Ctx) error {
 		return err
 	}
 
-	page := view.Welcome{Frame: frame, Checks: u.asked(c), Quick: u.quickLines(c)}
+	page := view.Welcome{Steered: u.cfg.Steering != nil, Frame: frame, Checks: u.asked(c), Quick: u.quickLines(c)}
 
 	if u.cfg.Netboot != nil {
 		facts := u.cfg.Netboot()

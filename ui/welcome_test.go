@@ -14,7 +14,7 @@ import (
 func TestTheFirstPersonIsLedToTheFirstSteps(t *testing.T) {
 	t.Parallel()
 
-	b := open(t, canned.Empty, random)
+	b := open(t, canned.Empty, random) // nothing can be set in its console; see TestTheFirstStepsInTheBrowser
 
 	for _, want := range []string{"/welcome", "/"} {
 		link, err := b.SetupLink(t.Context())

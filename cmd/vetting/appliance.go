@@ -82,6 +82,7 @@ type appliance struct {
 	netbootFacts func() ui.Netboot // nil: no boots are served
 	alone        bool              // the console alone is served, since no test NIC is in use
 	again        restart
+	steered      bool // administrators may change it in the console
 }
 
 // newAppliance returns an appliance that has opened nothing yet. source is where

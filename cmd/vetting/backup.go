@@ -51,7 +51,7 @@ func (b BackupConfig) validate() error {
 // keyFiles are the files of the data directory that open something. With them another
 // machine is this appliance to agents under way and to browsers.
 func keyFiles() []string {
-	return []string{gateKey + ".crt", gateKey + ".key", consoleKey + ".crt", consoleKey + ".key", holdSecret, tokenSecret, totpSecret, reportSecret}
+	return []string{gateKey + ".crt", gateKey + ".key", consoleKey + ".crt", consoleKey + ".key", holdSecret, tokenSecret, totpSecret, reportSecret, ownCert, ownKey}
 }
 
 // backedUp is what a backup is made of.
@@ -67,7 +67,7 @@ func backedUp(ctx context.Context, ledger *store.Store, dir string, keys bool, n
 	}
 
 	if keys {
-		s.Files = keyFiles()
+		s.Files, s.Folders = keyFiles(), append(s.Folders, secretDir)
 	}
 
 	return s, nil

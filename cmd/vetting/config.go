@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"vetting/agent/wire"
+	"vetting/core"
 	"vetting/core/profile"
 	"vetting/core/retention"
 	"vetting/netboot"
@@ -125,6 +127,7 @@ type RunConfig struct {
 	Heartbeat    HeartbeatConfig `yaml:"heartbeat"`
 	Patience     Duration        `yaml:"patience"`
 	Hold         Duration        `yaml:"hold"`
+	Profile      string          `yaml:"profile"`
 }
 
 // HeartbeatConfig says how often an agent must show signs of life.
@@ -184,6 +187,7 @@ func Defaults() Config {
 			},
 			Patience: Duration(4 * time.Minute),
 			Hold:     Duration(24 * time.Hour),
+			Profile:  "quick",
 		},
 		Traffic:   TrafficConfig{Port: 5201},
 		HostAPI:   HostAPIConfig{Silence: Duration(90 * time.Second)},
@@ -369,6 +373,10 @@ func (c *Config) validateProfiles() error {
 	all, err := profiles(profile.Defaults(), c.Profiles)
 	if err == nil {
 		err = profile.CheckAll(all)
+	}
+
+	if err == nil && !slices.ContainsFunc(all, func(p core.Profile) bool { return p.Name == c.Run.Profile }) {
+		err = fmt.Errorf("run.profile: there is no profile %.40q", c.Run.Profile)
 	}
 
 	return err

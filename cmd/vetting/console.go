@@ -27,8 +27,14 @@ func (a *appliance) openConsole(context.Context) error {
 		return err
 	}
 
+	var steering ui.Steering
+	if a.steered {
+		steering = pilot{a}
+	}
+
 	a.ui, err = ui.New(ui.Config{
-		Ledger: a.store, Commands: a.engine, Logs: a.logs, Artifacts: a.artifacts, Bell: a.bell, Appliance: a.about,
+		Steering: steering,
+		Ledger:   a.store, Commands: a.engine, Logs: a.logs, Artifacts: a.artifacts, Bell: a.bell, Appliance: a.about,
 		Addr: a.config.Console.Listen, TLS: console, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld, TerminalKey: a.terminalKey, Factor: factor,
 		Base: a.config.Console.base(a.config.Netboot.Interface), Admit: a.admit(),
 		Installed: a.installed(console), Warnings: a.conditions,

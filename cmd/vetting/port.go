@@ -35,6 +35,7 @@ var (
 	_ ui.Logs           = (*runlog.Log)(nil)
 	_ ui.Artifacts      = (*artifact.Shelf)(nil)
 	_ ui.Notifier       = (*notify.Courier)(nil)
+	_ ui.Steering       = pilot{}
 	_ notify.Cursor     = notify.Book{}
 	_ notify.Outcomes   = notify.Book{}
 	_ janitor.Logs      = (*runlog.Log)(nil)

@@ -24,7 +24,7 @@ import (
 // reloadables are the keys, and groups of keys, that count at once when the file is
 // read again. All others wait for a restart.
 func reloadables() []string {
-	return []string{"log.level", "profiles", "notifiers", "routes", "retention", "janitor"}
+	return []string{"log.level", "profiles", "run.profile", "notifiers", "routes", "retention", "janitor"}
 }
 
 func reloadable(key string) bool {
@@ -182,6 +182,7 @@ func (a *appliance) heldBack(fresh *Config, origin map[string]string) string {
 	waiting := differing(&a.config, fresh)
 	inForce := a.config
 	inForce.Log.Level, inForce.Profiles, inForce.Notifiers = fresh.Log.Level, fresh.Profiles, fresh.Notifiers
+	inForce.Run.Profile = fresh.Run.Profile
 	inForce.Routes, inForce.Retention, inForce.Janitor = fresh.Routes, fresh.Retention, fresh.Janitor
 	a.live.set(&inForce, origin, waiting)
 
@@ -194,7 +195,7 @@ func (a *appliance) heldBack(fresh *Config, origin map[string]string) string {
 
 	keys := strings.Join(slices.Sorted(maps.Keys(waiting)), ", ")
 	a.log.Warn("configuration reloaded, but for keys that wait for a restart", slog.String("keys", keys))
-	a.warnings.warn("restart", core.Warning, "The configuration was changed, and these keys wait for a restart of the appliance: "+keys+".")
+	a.warnings.warn("restart", core.Warning, "The configuration was changed, and these keys wait for a restart of the appliance: "+keys+". An administrator starts it anew under Settings, General.")
 
 	return "reloaded; these keys wait for a restart: " + keys
 }

@@ -75,7 +75,7 @@ func serve(ctx context.Context, config Config, source *source, out, errs io.Writ
 
 	defer func() { err = errors.Join(err, a.close()) }()
 
-	a.manager, a.beat = manager, beat
+	a.manager, a.beat, a.steered = manager, beat, true
 
 	if err := a.openStore(ctx); err != nil {
 		return a.outOfOrder(ctx, err)
@@ -119,11 +119,9 @@ func thrifty() {
 
 // run starts the components and ends them all when one ends.
 func (a *appliance) run(ctx context.Context) error {
-	parts, ready := a.common(), make(<-chan struct{})
+	parts, ready := a.common(), closed()
 
-	if a.netboot == nil {
-		ready = closed()
-	} else {
+	if a.netboot != nil {
 		ready = a.netboot.Ready()
 		parts = append(parts, component{"gate", a.serveGate}, component{"partner", a.servePartner}, component{"netboot", a.serveNetboot})
 	}

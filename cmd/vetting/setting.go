@@ -118,6 +118,7 @@ func runSettings() []setting {
 		{"run.heartbeat.stale", "", "silence after which the console says so", func(c *Config) any { return &c.Run.Heartbeat.Stale }},
 		{"run.heartbeat.lost", "", "silence after which the run ends in error", func(c *Config) any { return &c.Run.Heartbeat.Lost }},
 		{"run.patience", "", "how long one way to switch a host on is given before the next is tried", func(c *Config) any { return &c.Run.Patience }},
+		{"run.profile", "", "the profile that the console chooses beforehand where a run is started", func(c *Config) any { return &c.Run.Profile }},
 		{"run.hold", "", "how long a failed host is kept on for people to look inside; then it is switched off", func(c *Config) any { return &c.Run.Hold }},
 	}
 }
@@ -205,6 +206,7 @@ type source struct {
 	origin map[string]string // filled by load: key → "default", "console", "file PATH:LINE", "env NAME", "flag --name"
 
 	settled core.Settings // what was set in the console
+	lost    []string      // filled by load: notifiers of the console whose secrets are not there
 }
 
 // load puts defaults, file, environment and flags together and checks the

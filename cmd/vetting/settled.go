@@ -60,6 +60,8 @@ func (s *source) settle(config *Config) error {
 // settleNotifiers adds the notifiers that were set up in the console, with what they are
 // told. One of the same name in the file counts in their place.
 func (s *source) settleNotifiers(config *Config) {
+	s.lost = nil
+
 	for _, name := range slices.Sorted(maps.Keys(s.settled.Notifiers)) {
 		if _, ok := config.Notifiers[name]; ok {
 			continue
@@ -68,10 +70,10 @@ func (s *source) settleNotifiers(config *Config) {
 		told := s.settled.Notifiers[name]
 		n := NotifierConfig{Type: told.Kind, Topic: told.Topic, Server: told.Server, TLS: told.TLS, User: told.User, From: told.From, To: told.To}
 
-		for _, key := range told.Secrets {
-			if at := n.secret(key); at != nil {
-				*at = Secret{file: notifierSecret(config.DataDir, name, key)}
-			}
+		if !n.keep(config.DataDir, name, told.Secrets) {
+			s.lost = append(s.lost, name)
+
+			continue
 		}
 
 		if config.Notifiers == nil {
@@ -81,6 +83,24 @@ func (s *source) settleNotifiers(config *Config) {
 		config.Notifiers[name] = n
 		config.Routes = append(config.Routes, RouteConfig{Events: told.Events, Severities: told.Severities, To: []string{name}})
 	}
+}
+
+// keep says where the secrets of a notifier lie; false: one of them is not there, as after
+// the restore of a backup without keys.
+func (n *NotifierConfig) keep(dir, name string, secrets []string) bool {
+	for _, key := range secrets {
+		at := n.secret(key)
+		if at == nil {
+			continue
+		}
+
+		*at = Secret{file: notifierSecret(dir, name, key)}
+		if _, err := os.Stat(at.file); errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+
+	return true
 }
 
 // secret is where a notifier keeps one of its secrets; nil: it has none of that name.
@@ -264,6 +284,12 @@ func (a *appliance) takeSettled(ctx context.Context) error {
 
 	*a.source = again
 	a.config = fresh
+
+	if len(again.lost) > 0 {
+		a.warnings.warn("lost", core.Critical, "Nobody is told by "+strings.Join(again.lost, ", ")+
+			": the secrets that were typed here are not in the data directory, as after the restore of a backup without keys. Set them up again under Notifications.")
+	}
+
 	a.live.set(&fresh, again.origin, nil)
 
 	level, err := fresh.logLevel()

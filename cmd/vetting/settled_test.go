@@ -15,6 +15,16 @@ import (
 )
 
 func TestWhatTheConsoleSetsStandsBelowTheFileAndAboveTheDefaults(t *testing.T) {
+	dir := t.TempDir()
+
+	if err := os.Mkdir(filepath.Join(dir, secretDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, key := range []string{"url", "token"} {
+		writeFile(t, notifierSecret(dir, "phone", key), "sesame")
+	}
+
 	s := &source{
 		file:  filepath.Join(t.TempDir(), "vetting.yaml"),
 		env:   map[string]string{"VETTING_RETENTION_LOGS": "3d"},
@@ -27,10 +37,11 @@ func TestWhatTheConsoleSetsStandsBelowTheFileAndAboveTheDefaults(t *testing.T) {
 			Notifiers: map[string]core.Told{
 				"phone": {Kind: "ntfy", Topic: "t", Secrets: []string{"url", "token", "nonsense"}, Events: []core.Topic{core.HoldingOpened}},
 				"mail":  {Kind: "discord", Secrets: []string{"url"}},
+				"lost":  {Kind: "discord", Secrets: []string{"url"}},
 			},
 		},
 	}
-	writeFile(t, s.file, "data_dir: /d\n\nnetboot:\n  subnet: 10.8.0.1/24\nnotifiers:\n  mail: {type: shoutrrr, url: \"x://y\"}\n")
+	writeFile(t, s.file, "data_dir: "+dir+"\n\nnetboot:\n  subnet: 10.8.0.1/24\nnotifiers:\n  mail: {type: shoutrrr, url: \"x://y\"}\n")
 
 	config, err := s.load()
 	if err != nil {
@@ -43,7 +54,7 @@ func TestWhatTheConsoleSetsStandsBelowTheFileAndAboveTheDefaults(t *testing.T) {
 		"netboot.subnet":      {"10.8.0.1/24", "file " + s.file + ":4"},
 		"retention.logs":      {"3d", "env VETTING_RETENTION_LOGS"},
 		"retention.artifacts": {"9d", "console"},
-		"data_dir":            {"/d", "file " + s.file + ":1"},
+		"data_dir":            {dir, "file " + s.file + ":1"},
 	} {
 		for _, setting := range settings() {
 			if setting.key == key && (setting.value(&config) != want[0] || s.origin[key] != want[1]) {
@@ -53,8 +64,12 @@ func TestWhatTheConsoleSetsStandsBelowTheFileAndAboveTheDefaults(t *testing.T) {
 	}
 
 	phone, mail := config.Notifiers["phone"], config.Notifiers["mail"]
-	if phone.URL.file != "/d/secrets/notifier-phone-url" || phone.Token.file != "/d/secrets/notifier-phone-token" || phone.Password.Set() || mail.Type != "shoutrrr" {
+	if phone.URL.file != filepath.Join(dir, "secrets/notifier-phone-url") || phone.Token.file != filepath.Join(dir, "secrets/notifier-phone-token") || phone.Password.Set() || mail.Type != "shoutrrr" {
 		t.Errorf("%#v %#v", phone, mail)
+	}
+
+	if _, there := config.Notifiers["lost"]; there || len(s.lost) != 1 {
+		t.Errorf("a notifier without its secret counts; lost are %v", s.lost)
 	}
 
 	if len(config.Routes) != 1 || config.Routes[0].To[0] != "phone" {

@@ -34,6 +34,7 @@ const (
 	ticketLife   = 5 * time.Minute // from the password to the code
 	ticketTries  = 5               // codes that may be tried with one password
 	mostTickets  = 256
+	mostUsed     = 32 // steps that are remembered
 	maxCodeBytes = 64
 )
 
@@ -43,6 +44,7 @@ const (
 type totp struct {
 	Nonce   []byte    `json:"nonce"`
 	Step    int64     `json:"step,omitempty"`  // the last that was used: none is used twice
+	Used    []int64   `json:"used,omitempty"`  // the newest of those before it
 	Spare   []string  `json:"spare,omitempty"` // SHA-256 of the recovery codes that are left
 	Since   time.Time `json:"since,omitzero"`  // zero: not confirmed yet
 	Expires time.Time `json:"expires,omitzero"`
@@ -97,12 +99,14 @@ func code(key []byte, step int64) string {
 }
 
 // stepOf finds the step whose code was typed, near now and after the last that was
-// used; -1: none.
-func stepOf(key []byte, typed string, now time.Time, last int64) int64 {
+// used; -1: none. A last one that lies ahead comes from a clock that was ahead, and must
+// not lock anybody out until then: those that are remembered as used are refused alone.
+func stepOf(key []byte, typed string, now time.Time, last int64, used ...int64) int64 {
 	middle, found := now.Unix()/int64(totpStep/time.Second), int64(-1)
+	ahead := last > middle+totpSkew
 
 	for step := max(0, middle-totpSkew); step <= middle+totpSkew; step++ {
-		if subtle.ConstantTimeCompare([]byte(code(key, step)), []byte(typed)) == 1 && step > last {
+		if subtle.ConstantTimeCompare([]byte(code(key, step)), []byte(typed)) == 1 && (step > last || ahead && !slices.Contains(used, step)) {
 			found = step
 		}
 	}
@@ -126,9 +130,15 @@ func (b *Book) useCode(u *user, typed string) (spare bool, err error) {
 	typed = typedCode(typed)
 
 	if len(typed) == 6 {
-		step := stepOf(b.totpKey(u.Name, u.TOTP.Nonce), typed, b.now(), max(u.TOTP.Step, b.lastStep(u.Name)))
+		kept := b.lastStep(u.Name)
+
+		step := stepOf(b.totpKey(u.Name, u.TOTP.Nonce), typed, b.now(), max(u.TOTP.Step, kept), append([]int64{kept, u.TOTP.Step}, u.TOTP.Used...)...)
 		if step < 0 {
 			return false, errCode()
+		}
+
+		if u.TOTP.Step > 0 {
+			u.TOTP.Used = append([]int64{u.TOTP.Step}, u.TOTP.Used[:min(len(u.TOTP.Used), mostUsed-1)]...)
 		}
 
 		u.TOTP.Step = step
@@ -159,8 +169,8 @@ func (b *Book) claimStep(name string, step int64) bool {
 	b.pulses.mu.Lock()
 	defer b.pulses.mu.Unlock()
 
-	fresh := step > b.pulses.steps[name]
-	b.pulses.steps[name] = max(b.pulses.steps[name], step)
+	fresh := step != b.pulses.steps[name] // that it is a new one was looked at a moment ago
+	b.pulses.steps[name] = step
 
 	return fresh
 }
@@ -313,15 +323,49 @@ func (b *Book) takeCode(txn core.Txn, name, typed, cookie string, addr netip.Add
 	return u.TOTP.Step, spare, b.signIn(txn, name, cookie, addr, how)
 }
 
+// prove uses up a code of the second factor that u has, or a recovery code, for a change of
+// it: whoever has come by an open session and the password has neither. Without a second
+// factor there is nothing to prove.
+func (b *Book) prove(u *user, typed string) error {
+	if !u.TOTP.on() {
+		return nil
+	}
+
+	if _, err := b.useCode(u, typed); err != nil {
+		return core.NewProblem(core.ErrInvalid, "account/wrong-code",
+			"Type the code that the authenticator shows now, or a recovery code; this one is wrong, or was used already.")
+	}
+
+	return nil
+}
+
+// tooSoon bounds tries of codes of name.
+func (b *Book) tooSoon(name string) error {
+	if wait := b.throttle.Try(b.even(), "code "+name); wait > 0 {
+		return &TooSoon{Wait: wait}
+	}
+
+	return nil
+}
+
 // BeginTOTP draws a second factor for name. It counts once ConfirmTOTP has seen a code
-// of it; the one that counts now stays until then.
-func (b *Book) BeginTOTP(ctx context.Context, name, issuer string) (e Enrolment, err error) {
+// of it; the one that counts now stays until then, and typed is a code of it or a recovery
+// code. *TooSoon when there were too many tries.
+func (b *Book) BeginTOTP(ctx context.Context, name, issuer, typed string) (e Enrolment, err error) {
+	if err := b.tooSoon(name); err != nil {
+		return e, err
+	}
+
 	nonce := make([]byte, totpSecret)
 	if _, err := io.ReadFull(b.rand, nonce); err != nil {
 		return e, fmt.Errorf("drawing a second factor: %w", err)
 	}
 
 	err = b.changeUser(ctx, name, func(txn core.Txn, u *user) error {
+		if err := b.prove(u, typed); err != nil {
+			return err
+		}
+
 		u.NextTOTP = &totp{Nonce: nonce, Expires: b.now().UTC().Add(enrolLife)}
 		e = b.enrolment(u, issuer)
 
@@ -330,6 +374,8 @@ func (b *Book) BeginTOTP(ctx context.Context, name, issuer string) (e Enrolment,
 	if err != nil {
 		return e, fmt.Errorf("setting up a second factor: %w", err)
 	}
+
+	b.throttle.Forgive("code " + name)
 
 	return e, nil
 }
@@ -423,8 +469,13 @@ func (b *Book) drawSpare() (codes, hashes []string, err error) {
 	return codes, hashes, nil
 }
 
-// NewSpareCodes makes the recovery codes of name anew; those before are void.
-func (b *Book) NewSpareCodes(ctx context.Context, name string) (spare []string, err error) {
+// NewSpareCodes makes the recovery codes of name anew; those before are void. typed is a
+// code of the second factor, or one of them. *TooSoon when there were too many tries.
+func (b *Book) NewSpareCodes(ctx context.Context, name, typed string) (spare []string, err error) {
+	if err := b.tooSoon(name); err != nil {
+		return nil, err
+	}
+
 	spare, hashes, err := b.drawSpare()
 	if err != nil {
 		return nil, err
@@ -433,6 +484,10 @@ func (b *Book) NewSpareCodes(ctx context.Context, name string) (spare []string, 
 	err = b.changeUser(ctx, name, func(txn core.Txn, u *user) error {
 		if !u.TOTP.on() {
 			return core.NewProblem(core.ErrConflict, "account/no-totp", u.Name+" has no second factor.")
+		}
+
+		if err := b.prove(u, typed); err != nil {
+			return err
 		}
 
 		u.TOTP.Spare = hashes
@@ -447,15 +502,40 @@ func (b *Book) NewSpareCodes(ctx context.Context, name string) (spare []string, 
 		return nil, fmt.Errorf("making recovery codes: %w", err)
 	}
 
+	b.throttle.Forgive("code " + name)
+
 	return spare, nil
 }
 
-// ResetTOTP takes the second factor of a user away, by who; their password alone opens
-// then. ErrConflict when they have none.
+// ResetTOTP takes the second factor of somebody else away, by who; their password alone
+// opens then. ErrConflict when they have none.
 func (b *Book) ResetTOTP(ctx context.Context, who, name string) (changed route.User, err error) {
+	return b.takeTOTP(ctx, who, name, func(*user) error { return nil })
+}
+
+// DropTOTP takes the second factor of name away for themselves, with a code of it or a
+// recovery code. ErrConflict when they have none, *TooSoon when there were too many tries.
+func (b *Book) DropTOTP(ctx context.Context, name, typed string) error {
+	if err := b.tooSoon(name); err != nil {
+		return err
+	}
+
+	_, err := b.takeTOTP(ctx, name, name, func(u *user) error { return b.prove(u, typed) })
+	if err == nil {
+		b.throttle.Forgive("code " + name)
+	}
+
+	return err
+}
+
+func (b *Book) takeTOTP(ctx context.Context, who, name string, check func(*user) error) (changed route.User, err error) {
 	err = b.changeUser(ctx, name, func(txn core.Txn, u *user) error {
 		if !u.TOTP.on() {
 			return core.NewProblem(core.ErrConflict, "account/no-totp", u.Name+" has no second factor.")
+		}
+
+		if err := check(u); err != nil {
+			return err
 		}
 
 		u.TOTP, u.NextTOTP = nil, nil

@@ -65,7 +65,7 @@ func enrolled(t *testing.T) (bench, phone, []string) {
 
 	b, _ := withAdmin(t)
 
-	e, err := b.BeginTOTP(t.Context(), "ada", "vetting lab")
+	e, err := b.BeginTOTP(t.Context(), "ada", "vetting lab", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestARecoveryCodeOpensOnce(t *testing.T) {
 		t.Errorf("%+v %v", users, err)
 	}
 
-	fresh, err := b.NewSpareCodes(t.Context(), "ada")
+	fresh, err := b.NewSpareCodes(t.Context(), "ada", spare[5])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,11 +318,109 @@ func TestAnAdministratorTakesASecondFactorAway(t *testing.T) {
 		t.Errorf("of nobody: %v", err)
 	}
 
-	if _, err := b.NewSpareCodes(t.Context(), "ada"); codeOf(err) != "account/no-totp" {
+	if _, err := b.NewSpareCodes(t.Context(), "ada", ""); codeOf(err) != "account/no-totp" {
 		t.Errorf("recovery codes of none: %v", err)
 	}
 
 	if _, err := b.ConfirmTOTP(t.Context(), "ada", "123456"); codeOf(err) != "account/no-enrolment" {
 		t.Errorf("confirming none: %v", err)
+	}
+}
+
+// Whoever has come by an open session, and by the password, has no code.
+func TestASecondFactorIsOnlyChangedWithACode(t *testing.T) {
+	t.Parallel()
+
+	b, p, spare := enrolled(t)
+
+	for name, change := range map[string]func(typed string) error{
+		"turning it off":        func(typed string) error { return b.DropTOTP(t.Context(), "ada", typed) },
+		"new recovery codes":    func(typed string) error { _, err := b.NewSpareCodes(t.Context(), "ada", typed); return err },
+		"another authenticator": func(typed string) error { _, err := b.BeginTOTP(t.Context(), "ada", "vetting lab", typed); return err },
+	} {
+		for _, typed := range []string{"", "000000", "AAAA-BBBB-CCCC-DDDD"} {
+			b.clock.Advance(time.Minute)
+
+			if err := change(typed); codeOf(err) != "account/wrong-code" {
+				t.Errorf("%s with %q: %v", name, typed, err)
+			}
+		}
+	}
+
+	if users, err := b.Users(t.Context()); err != nil || !users[0].TOTP || users[0].SpareCodes != 10 {
+		t.Errorf("%+v %v", users, err)
+	}
+
+	b.clock.Advance(time.Hour)
+
+	code := p.at(b.clock.Now())
+	if _, err := b.BeginTOTP(t.Context(), "ada", "vetting lab", code); err != nil {
+		t.Fatalf("another authenticator with a code: %v", err)
+	}
+
+	if err := b.DropTOTP(t.Context(), "ada", code); codeOf(err) != "account/wrong-code" {
+		t.Errorf("the same code again: %v", err)
+	}
+
+	b.clock.Advance(time.Hour)
+
+	if err := b.DropTOTP(t.Context(), "ada", spare[0]); err != nil {
+		t.Errorf("with a recovery code: %v", err)
+	}
+
+	if _, err := b.Login(t.Context(), "ada", good, home); err != nil {
+		t.Errorf("afterwards the password alone: %v", err)
+	}
+}
+
+func TestCodesToChangeASecondFactorCannotBeGuessed(t *testing.T) {
+	t.Parallel()
+
+	b, _, _ := enrolled(t)
+
+	for n := range 50 {
+		if _, soon := errors.AsType[*account.TooSoon](b.DropTOTP(t.Context(), "ada", fmt.Sprintf("%06d", n))); soon {
+			return
+		}
+	}
+
+	t.Error("fifty codes were tried at once")
+}
+
+// A clock that was years ahead when a code was used locks nobody out once it is right
+// again, and no code opens twice for that.
+func TestAClockThatWasAheadLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+
+	b, p, _ := enrolled(t)
+	right := b.clock.Now()
+
+	first := p.at(right)
+	if _, err := b.LoginCode(t.Context(), b.ticket(t), first, home); err != nil {
+		t.Fatal(err)
+	}
+
+	b.clock.Advance(10 * 365 * 24 * time.Hour)
+
+	ahead := p.at(b.clock.Now())
+	if _, err := b.LoginCode(t.Context(), b.ticket(t), ahead, home); err != nil {
+		t.Fatalf("with the clock ahead: %v", err)
+	}
+
+	b.clock.Advance(right.Sub(b.clock.Now()))
+
+	if _, err := b.LoginCode(t.Context(), b.ticket(t), first, home); codeOf(err) != "account/wrong-code" {
+		t.Errorf("a code that was used before the clock went wrong: %v", err)
+	}
+
+	b.clock.Advance(right.Add(time.Hour).Sub(b.clock.Now()))
+
+	code := p.at(b.clock.Now())
+	if _, err := b.LoginCode(t.Context(), b.ticket(t), code, home); err != nil {
+		t.Errorf("locked out by a clock that was ahead: %v", err)
+	}
+
+	if _, err := b.LoginCode(t.Context(), b.ticket(t), code, home); codeOf(err) != "account/wrong-code" {
+		t.Errorf("the same code again: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,6 +52,7 @@ type Host struct {
 	Diagnosis *bootdoctor.Diagnosis
 	Profiles  []core.Profile
 	Chosen    string // profile of the form
+	Usual     string // profile where nobody has chosen one; empty: the shortest that comes with the product
 	Learned   bool   // the editor shows what a run found
 	Spec      string // as the editor shows it
 	SpecErr   *SpecError
@@ -143,10 +145,10 @@ func (h *Host) chosen(p *core.Profile, i int) bool {
 	return p.Name == h.usual() || i == 0 && h.usual() == ""
 }
 
-// usual is the profile that is chosen where nobody chose: that of the last run, or
-// the shortest of those that come with the product.
+// usual is the profile that is chosen where nobody chose: that of the last run, or the one
+// that is set as usual.
 func (h *Host) usual() string {
-	name := "quick"
+	name := cmp.Or(h.Usual, "quick")
 	if len(h.Runs) > 0 {
 		name = h.Runs[0].Profile.Name
 	}

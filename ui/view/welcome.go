@@ -18,6 +18,7 @@ type Welcome struct {
 	Heard     []core.Sighting // some machines that are not registered
 	Boots     []Boot          // heard last first
 	Quick     []QuickLine
+	Steered   bool // the appliance itself can be changed here
 }
 
 // stepMark says whether a step is behind us.

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vetting/agent/gate"
+	"vetting/core"
+	"vetting/store/backup"
+	"vetting/ui"
+)
+
+// steeredAppliance has a file of its own, which no test may find changed.
+func steeredAppliance(t *testing.T, file string) (pilot, string) {
+	t.Helper()
+
+	a, _ := fromFile(t, file)
+
+	t.Cleanup(func() {
+		if text, err := os.ReadFile(a.source.file); err != nil || string(text) != file {
+			t.Errorf("the person's own file was changed: %v %s", err, text)
+		}
+	})
+
+	return pilot{a}, a.config.DataDir
+}
+
+func (p pilot) field(t *testing.T, key string) *ui.Field {
+	t.Helper()
+
+	fields := p.Fields()
+
+	i := slices.IndexFunc(fields, func(f ui.Field) bool { return f.Key == key })
+	if i < 0 {
+		t.Fatalf("%s is not listed", key)
+	}
+
+	return &fields[i]
+}
+
+func TestTheConsoleSetsWhatNobodyElseDecides(t *testing.T) {
+	p, _ := steeredAppliance(t, "retention: {logs: 30d}\n")
+
+	err := p.Change(t.Context(), "ada", map[string]string{"log.level": "debug", "netboot.subnet": "10.99.0.1/24", "janitor.interval": "2h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if f := p.field(t, "log.level"); f.Value != "debug" || f.Origin != "console" || f.Pending != "" {
+		t.Errorf("what counts at once: %+v", f)
+	}
+
+	if f := p.field(t, "netboot.subnet"); f.Value != "10.77.0.1/24" || f.Pending != "10.99.0.1/24" || f.Origin != "console" {
+		t.Errorf("what waits for a restart: %+v", f)
+	}
+
+	entry := lastAudit(t, p.appliance)
+	if entry.Who != "ada" || entry.Action != "settings.change" || entry.Text != "set janitor.interval to 2h, set log.level to debug, set netboot.subnet to 10.99.0.1/24" || entry.Before == entry.After {
+		t.Errorf("the audit trail says %+v", entry)
+	}
+
+	if all, err := readSettled(t.Context(), p.store); err != nil || all.Serial != 1 || all.ChangedBy != "ada" {
+		t.Errorf("%+v %v", all, err)
+	}
+
+	if err := p.Change(t.Context(), "ada", map[string]string{"log.level": "", "netboot.subnet": ""}); err != nil {
+		t.Fatal(err)
+	}
+
+	if f := p.field(t, "log.level"); f.Value != "info" || f.Origin != "default" {
+		t.Errorf("what was taken back: %+v", f)
+	}
+
+	if f := p.field(t, "netboot.subnet"); f.Pending != "" || f.Origin != "default" {
+		t.Errorf("what was taken back: %+v", f)
+	}
+}
+
+func TestTheConsoleRefusesWhatItMayNotOrWhatDoesNotFit(t *testing.T) {
+	p, _ := steeredAppliance(t, "retention:\n  logs: 30d\n")
+
+	for name, test := range map[string]struct {
+		values map[string]string
+		kind   error
+		want   string
+	}{
+		"a key of the file":            {map[string]string{"retention.logs": "60d"}, core.ErrConflict, p.source.file + ":2"},
+		"a key of a flag":              {map[string]string{"data_dir": "/x"}, core.ErrInvalid, "cannot be set"},
+		"where it is reached":          {map[string]string{"console.listen": "0.0.0.0:1"}, core.ErrInvalid, "cannot be set"},
+		"a secret":                     {map[string]string{"host_api.enrol_key": "sesame-sesame"}, core.ErrInvalid, "cannot be set"},
+		"a key that there is not":      {map[string]string{"no.such.key": "1"}, core.ErrInvalid, "cannot be set"},
+		"a pool outside the network":   {map[string]string{"netboot.pool.start": "10.1.0.1", "netboot.pool.end": "10.1.0.9"}, core.ErrInvalid, "10.77.0.0/24"},
+		"a word that is none":          {map[string]string{"netboot.mode": "both"}, core.ErrInvalid, "dhcp, proxy or off"},
+		"no number":                    {map[string]string{"traffic.port": "many"}, core.ErrInvalid, "traffic.port"},
+		"more than a value":            {map[string]string{"netboot.mode": "dhcp\nconsole: {listen: ':1'}"}, core.ErrInvalid, "netboot.mode"},
+		"a card that there is not":     {map[string]string{interfaceKey: "no-such-card"}, core.ErrNotFound, "no-such-card"},
+		"a profile that there is not":  {map[string]string{"run.profile": "thorough"}, core.ErrInvalid, "thorough"},
+		"one of two that does not fit": {map[string]string{"log.level": "debug", "run.hold": "1s"}, core.ErrInvalid, "run.hold"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := p.Change(t.Context(), "ada", test.values)
+			if !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+
+	if all, err := readSettled(t.Context(), p.store); err != nil || all.Serial != 0 || p.field(t, "log.level").Value != "info" {
+		t.Errorf("something was kept: %+v %v", all, err)
+	}
+}
+
+func TestATestNetworkMustNotOverlapWithAnother(t *testing.T) {
+	cards, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for i := range cards {
+		for _, addr := range addressesOf(&cards[i]) {
+			if !addr.Is4() {
+				continue
+			}
+
+			own, err := addr.Prefix(24)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			if err := overlap(own, "another"); !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), cards[i].Name) {
+				t.Errorf("%s over %s: %v", own, cards[i].Name, err)
+			}
+
+			if cards[i].Name == "lo" {
+				if err := overlap(own, "lo"); err != nil {
+					t.Errorf("a card overlaps with itself: %v", err)
+				}
+			}
+		}
+	}
+}
+
+// A secret that was typed lies in a file that only the appliance may read, and nowhere else.
+func TestSecretsOfNotifiersStayOutOfEverythingElse(t *testing.T) {
+	p, dir := steeredAppliance(t, "notifiers: {chat: {type: discord, url: \"https://chat.example/x\"}}\n")
+	typed := &ui.Notifying{Name: "phone", Kind: "ntfy", Topic: "t", Secrets: map[string]string{"url": "https://ntfy.example", "token": "tk_sesame"}, Events: []core.Topic{core.HoldingOpened}}
+
+	if err := p.SaveNotifier(t.Context(), "ada", typed); err != nil {
+		t.Fatal(err)
+	}
+
+	path := notifierSecret(dir, "phone", "token")
+
+	at, err := os.Stat(path)
+	if err != nil || at.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", at, err)
+	}
+
+	if folder, err := os.Stat(filepath.Dir(path)); err != nil || folder.Mode().Perm() != 0o700 {
+		t.Errorf("the folder of secrets: %v %v", folder, err)
+	}
+
+	if targets := p.courier.Targets(); len(targets) != 2 || targets[1].Name != "phone" {
+		t.Errorf("told are %v", targets)
+	}
+
+	for _, keys := range []bool{false, true} {
+		var made bytes.Buffer
+		if err := p.writeBackup(t.Context(), &made, keys, "ada"); err != nil {
+			t.Fatal(err)
+		}
+
+		into := t.TempDir()
+		if _, err := backup.Restore(t.Context(), &made, filepath.Join(into, "d"), ledgerDir); err != nil {
+			t.Fatal(err)
+		}
+
+		if _, err := os.Stat(notifierSecret(filepath.Join(into, "d"), "phone", "token")); (err == nil) != keys {
+			t.Errorf("a backup with keys %t: %v", keys, err)
+		}
+	}
+
+	all, err := json.Marshal([]any{p.Fields(), must(readSettled(t.Context(), p.store)), lastAudit(t, p.appliance), p.live.settings()})
+	if err != nil || bytes.Contains(all, []byte("sesame")) {
+		t.Errorf("a secret is shown: %v", err)
+	}
+
+	if err := p.SaveNotifier(t.Context(), "ada", &ui.Notifying{Name: "chat", Kind: "discord", Secrets: map[string]string{"url": "https://x.example/"}}); !errors.Is(err, core.ErrConflict) {
+		t.Errorf("one of the file: %v", err)
+	}
+
+	for _, name := range []string{"../../etc/x", "", "a b"} {
+		if err := p.SaveNotifier(t.Context(), "ada", &ui.Notifying{Name: name, Kind: "discord", Secrets: map[string]string{"url": "https://x.example/sesame"}}); !errors.Is(err, core.ErrInvalid) || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("the name %q: %v", name, err)
+		}
+	}
+
+	if err := p.DropNotifier(t.Context(), "ada", "chat"); !errors.Is(err, core.ErrConflict) {
+		t.Errorf("removing one of the file: %v", err)
+	}
+
+	if err := p.DropNotifier(t.Context(), "ada", "phone"); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) || len(p.courier.Targets()) != 1 {
+		t.Errorf("the secret is still there: %v", err)
+	}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+
+	return value
+}
+
+func TestACertificateIsLookedAtBeforeItCounts(t *testing.T) {
+	p, dir := steeredAppliance(t, "log: {level: info}\n")
+
+	chain, key, err := gate.NewKey(rand.Reader, time.Now(), "vetting.lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	_, other, err := gate.NewKey(rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	late, lateKey, err := gate.NewKey(rand.Reader, time.Now().AddDate(-200, 0, 0), "vetting.lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for name, pair := range map[string][2][]byte{"none": {nil, nil}, "another key": {chain, other}, "expired": {late, lateKey}, "no PEM": {[]byte("x"), key}} {
+		if err := p.TakeCertificate(t.Context(), "ada", pair[0], pair[1]); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	if _, err := os.Stat(filepath.Join(dir, ownKey)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a refused key was kept: %v", err)
+	}
+
+	if err := p.TakeCertificate(t.Context(), "ada", chain, key); err != nil {
+		t.Fatal(err)
+	}
+
+	all, err := readSettled(t.Context(), p.store)
+	if err != nil || all.Values["console.tls.mode"] != "files" || all.Values["console.tls.cert"] != filepath.Join(dir, ownCert) {
+		t.Errorf("%+v %v", all.Values, err)
+	}
+
+	if c, err := p.Certificate(); err != nil || !c.SelfSigned || c.Fixed != "" || !bytes.Contains(p.Authority(), []byte("BEGIN CERTIFICATE")) {
+		t.Errorf("%+v %v", c, err)
+	}
+
+	before := must(os.ReadFile(filepath.Join(dir, consoleKey+".crt")))
+
+	if err := p.RenewCertificate(t.Context(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+
+	if all, err := readSettled(t.Context(), p.store); err != nil || all.Values["console.tls.mode"] != "" || bytes.Equal(before, must(os.ReadFile(filepath.Join(dir, consoleKey+".crt")))) {
+		t.Errorf("%+v %v", all.Values, err)
+	}
+}
+
+func TestACertificateOfTheFileIsTheFiles(t *testing.T) {
+	p, _ := steeredAppliance(t, "console: {tls: {mode: self-signed}}\n")
+
+	for name, err := range map[string]error{
+		"renewed": p.RenewCertificate(t.Context(), "ada"), "handed in": p.TakeCertificate(t.Context(), "ada", nil, nil),
+	} {
+		if !errors.Is(err, core.ErrConflict) || !strings.Contains(err.Error(), p.source.file+":1") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNoCardIsListenedOnThatPeopleComeBy(t *testing.T) {
+	p, _ := steeredAppliance(t, "log: {level: info}\n")
+
+	cards, err := p.Cards(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for _, card := range cards {
+		if card.Name == "lo" || len(card.MAC) != 17 {
+			t.Errorf("%+v is offered", card)
+		}
+
+		if !card.Default {
+			continue
+		}
+
+		if _, err := p.Listen(t.Context(), card.Name, false); !errors.Is(err, core.ErrRefused) {
+			t.Errorf("%s holds the default route: %v", card.Name, err)
+		}
+	}
+
+	if _, err := p.Listen(t.Context(), "no-such-card", false); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestARestartIsInTheAuditTrail(t *testing.T) {
+	p, _ := steeredAppliance(t, "log: {level: info}\n")
+
+	if err := p.Restart(t.Context(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+
+	if entry := lastAudit(t, p.appliance); entry.Action != "appliance.restart" || entry.Who != "ada" {
+		t.Errorf("%+v", entry)
+	}
+
+	if err := p.again.await(t.Context()); !errors.Is(err, errAgain) {
+		t.Errorf("%v", err)
+	}
+}
