@@ -93,3 +93,21 @@ func (s *Server) LookupTFTP(ctx context.Context, addr netip.Addr, name string) (
 
 	return content, known, err
 }
+
+// Held reports whether a look at the cable, of so long ago, stands for a look now, at the
+// same place or at the one of another session.
+func Held(ago time.Duration, same bool) bool {
+	now, here := time.Now(), &place{}
+
+	at := here
+	if !same {
+		at = &place{}
+	}
+
+	last := &look{at: here, until: now.Add(lookHolds - ago)}
+
+	return last.holds(at, now)
+}
+
+// HeldByNone reports whether no look at all stands for one.
+func HeldByNone() bool { return (*look)(nil).holds(&place{}, time.Now()) }

@@ -39,6 +39,7 @@ type Server struct {
 	ready    chan struct{}
 	opened   sync.Once
 	place    atomic.Pointer[place] // where we serve; nil while we do not
+	looked   atomic.Pointer[look]  // the last one at the cable
 }
 
 // searcher asks the wire for DHCP servers.

@@ -59,8 +59,38 @@ func (s *Server) session(ctx context.Context) error {
 // the cable was out since we searched for one. Safe for concurrent use.
 func (s *Server) quiet() bool {
 	at := s.place.Load()
+	if at == nil || s.cfg.Mode == ModeDHCP && s.rivals.silent.Load() {
+		return true
+	}
 
-	return at == nil || s.cfg.Mode == ModeDHCP && s.rivals.silent.Load() || at.same() != nil
+	now := time.Now()
+	if s.looked.Load().holds(at, now) {
+		return false
+	}
+
+	if at.same() != nil {
+		return true
+	}
+
+	s.looked.Store(&look{at: at, until: now.Add(lookHolds)})
+
+	return false
+}
+
+// lookHolds is how long a look at the cable holds. Nobody puts it into another network in that
+// time, nor does a card find a link again; a storm of machines has it looked at for every
+// batch of packets otherwise, which took a tenth of the DHCP server's time.
+const lookHolds = 5 * time.Millisecond
+
+// look is the last look at a place that found it to be what it was.
+type look struct {
+	at    *place
+	until time.Time
+}
+
+// holds reports whether the look was at this place, and not long ago; a nil one does not.
+func (l *look) holds(at *place, now time.Time) bool {
+	return l != nil && l.at == at && now.Before(l.until)
 }
 
 type service func(ctx context.Context) error
@@ -138,7 +168,7 @@ func (s *Server) restarted(addr netip.Addr) {
 // clearEvery is the time between two looks through the kernel's connections, each of
 // which costs milliseconds: a crowd that starts at once is looked after together. The
 // programs that need it open their first connection long after.
-const clearEvery = 50 * time.Millisecond
+const clearEvery = 200 * time.Millisecond
 
 // clear ends the connections to boot HTTP that machines have left behind.
 func (s *Server) clear(ctx context.Context) error {

@@ -1,7 +1,7 @@
 package dhcp
 
 import (
-	"fmt"
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,11 +126,18 @@ func machineID(b []byte) string {
 		return ""
 	}
 
-	u := b[1:]
-	text := fmt.Sprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%x-%x",
-		u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6], u[8:10], u[10:16])
+	// By hand, since it is read of every packet.
+	var t [36]byte
 
-	switch text {
+	u := b[1:]
+	hex.Encode(t[:8], []byte{u[3], u[2], u[1], u[0]})
+	hex.Encode(t[9:13], []byte{u[5], u[4]})
+	hex.Encode(t[14:18], []byte{u[7], u[6]})
+	hex.Encode(t[19:23], u[8:10])
+	hex.Encode(t[24:], u[10:16])
+	t[8], t[13], t[18], t[23] = '-', '-', '-', '-'
+
+	switch text := string(t[:]); text {
 	case "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
 		"03000200-0400-0500-0006-000700080009": // AMI's placeholder
 		return ""

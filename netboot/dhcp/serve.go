@@ -185,7 +185,7 @@ func (s *Server) save(ctx context.Context, leases []core.Lease) error {
 
 // gather takes first and what else waits already.
 func gather(first Answer, acks <-chan Answer) []Answer {
-	group := []Answer{first}
+	group := append(make([]Answer, 0, 1+len(acks)), first)
 
 	for len(group) < maxGroup {
 		select {
