@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -180,8 +181,8 @@ func (a *appliance) serveNetboot(ctx context.Context) error {
 // warnBoot tells on every page why no machine is answered.
 func (a *appliance) warnBoot(err error) {
 	a.log.Error("the boot services are off", slog.String("error", err.Error()))
-	a.warnings.warn("netboot", core.Critical, "No machine is answered on "+a.config.Netboot.Interface+": "+firstLine(wordsOf(err))+
-		" Choose another test NIC in the settings, or mend it and restart the appliance there.")
+	a.warnings.warn("netboot", core.Critical, "No machine is answered on "+a.config.Netboot.Interface+": "+strings.TrimSuffix(firstLine(wordsOf(err)), ".")+
+		". Choose another test NIC in the settings, or mend it and restart the appliance there.")
 }
 
 // interfaceKey is the key of the test NIC.

@@ -238,3 +238,18 @@ func writeFile(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// What was chosen in the console and cannot be served must not keep anybody from the console, in which
+// another port can be chosen; what the file names is refused, as it always was.
+func TestBootServicesOfTheConsoleThatFailLeaveItOpen(t *testing.T) {
+	for origin, stays := range map[string]bool{consoleOrigin: true, "file /etc/vetting/vetting.yaml:3": false} {
+		a := deskAppliance(t, t.TempDir(), nil)
+		a.source, a.config.Netboot.Interface = &source{origin: map[string]string{interfaceKey: origin}}, "no-such-card"
+		a.config.Netboot.Pool.Start = "no address"
+
+		err := a.openNetbootOrNot(t.Context())
+		if (err == nil) != stays || stays && (len(a.warnings.list()) == 0 || !a.alone) {
+			t.Errorf("by %s: %v, warnings %v", origin, err, a.warnings.list())
+		}
+	}
+}

@@ -98,6 +98,40 @@ func TestTheServiceManagerHearsThatWeLiveOnlyWhileWeDo(t *testing.T) {
 	}
 }
 
+// Told that we stop, the service manager would put an end to who comes after us in the
+// same process.
+func TestTheServiceManagerIsNotToldThatARestartIsAnEnd(t *testing.T) {
+	t.Parallel()
+
+	socket, next := listening(t)
+	ready := make(chan struct{})
+	close(ready)
+
+	r := &reporter{
+		to: supervisor{socket: socket}, log: slog.New(slog.DiscardHandler), ready: ready, state: func() string { return "serving" },
+		alive: func(context.Context) error { return nil }, again: func() bool { return true },
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+
+	go func() { ended <- r.run(ctx) }()
+
+	if got := next(); got != "READY=1\nSTATUS=serving" {
+		t.Errorf("first: %q", got)
+	}
+
+	cancel()
+
+	if got := next(); got != "STATUS=restarting" {
+		t.Errorf("at the end: %q", got)
+	}
+
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheWatchdogOfTheServiceManager(t *testing.T) {
 	t.Parallel()
 
