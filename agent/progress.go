@@ -16,6 +16,7 @@ type progress struct {
 	subStep string         // guarded by mu
 	done    float64        // guarded by mu
 	eta     time.Duration  // guarded by mu
+	meters  []core.Meter   // guarded by mu
 }
 
 // begin forgets the stage before; an empty name is none.
@@ -25,7 +26,7 @@ func (p *progress) set(stage core.StageName, subStep string, done float64, eta t
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
-	p.stage, p.subStep, p.done, p.eta = stage, subStep, done, eta
+	p.stage, p.subStep, p.done, p.eta, p.meters = stage, subStep, done, eta, nil
 }
 
 // update is set for a stage that may have been replaced meanwhile.
@@ -38,12 +39,22 @@ func (p *progress) update(stage core.StageName, subStep string, done float64, et
 	}
 }
 
+// measure takes in how far parts of a stage are, which may have been replaced meanwhile.
+func (p *progress) measure(stage core.StageName, meters []core.Meter) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	if p.stage == stage {
+		p.meters = meters
+	}
+}
+
 func (p *progress) beat(uptime time.Duration) wire.Heartbeat {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
 	return wire.Heartbeat{
 		Stage: wire.StageName(p.stage), SubStep: oneLine(p.subStep, wire.MaxName), Progress: ratio(p.done),
-		ETAS: atLeastZero(p.eta), UptimeS: atLeastZero(uptime),
+		ETAS: atLeastZero(p.eta), UptimeS: atLeastZero(uptime), Meters: each(p.meters, wire.MaxMeters, meter),
 	}
 }

@@ -97,6 +97,18 @@ func subStep(s core.SubStep) wire.SubStep {
 	}
 }
 
+// meter keeps all of them together far below what a heartbeat may have.
+func meter(m core.Meter) wire.Meter {
+	word := func(s string) string { return cut(s, core.MaxMeterWord) }
+
+	return wire.Meter{
+		Part: wire.Part{Kind: word(m.Part.Kind), Slot: word(m.Part.Slot), Model: word(m.Part.Model), Serial: word(m.Part.Serial)},
+		Step: word(m.Step), Done: ratio(m.Done), Rate: max(0, m.Rate), LeftLowS: atLeastZero(m.LeftLow), LeftHighS: atLeastZero(m.LeftHigh),
+		Errors: max(0, m.Errors), Over: m.Over,
+		Walks: each(m.Walks, wire.MaxWalks, func(w core.Walk) wire.Walk { return wire.Walk{Name: word(w.Name), Pass: w.Pass, Done: ratio(w.Done)} }),
+	}
+}
+
 func setting(s core.FirmwareSetting) wire.FirmwareSetting {
 	return wire.FirmwareSetting{Part: part(s.Part), Group: name(s.Group), Name: name(s.Name), Value: name(s.Value)}
 }

@@ -115,6 +115,7 @@ func (a *agent) env(name core.StageName, log *slog.Logger) stage.Env {
 		Progress: func(subStep string, done float64, eta time.Duration) {
 			a.progress.update(name, subStep, done, eta)
 		},
+		Meters:     func(meters []core.Meter) { a.progress.measure(name, meters) },
 		Sensor:     func(samples ...core.Sample) { a.measure(name, log, samples) },
 		Config:     claim.Config,
 		Scale:      claim.Scale,

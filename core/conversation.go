@@ -55,6 +55,7 @@ type Beat struct {
 	Progress float64
 	ETA      time.Duration
 	Uptime   time.Duration
+	Meters   []Meter
 }
 
 // Command tells the agent what to do next.

@@ -67,7 +67,35 @@ type Stage struct {
 	Diffs        []SpecDiff    `json:"diffs,omitempty"`    // SpecValidate only
 	Coverage     string        `json:"coverage,omitempty"` // "2 of 2 disks"; what was not tested is said here
 	ResultSeq    uint64        `json:"result_seq,omitempty"`
+	Meters       []Meter       `json:"meters,omitempty"` // of its parts, while it is under way
 }
+
+// Meter is how far a part of a stage is: a disk, while it is tested.
+type Meter struct {
+	Part     Part          `json:"part"`
+	Step     string        `json:"step,omitempty"`  // what is done now: "verify"
+	Walks    []Walk        `json:"walks,omitempty"` // all of it, in order
+	Done     float64       `json:"done"`            // 0..1 of all
+	Rate     float64       `json:"bytes_per_second,omitempty"`
+	LeftLow  time.Duration `json:"left_low,omitempty"` // nanoseconds, as fast as it is now or was on the whole
+	LeftHigh time.Duration `json:"left_high,omitempty"`
+	Errors   int           `json:"errors,omitempty"` // so far
+	Over     bool          `json:"over,omitempty"`
+}
+
+// Walk is one way over a part: a pattern is written, or read back and compared.
+type Walk struct {
+	Name string  `json:"name"` // "write"
+	Pass int     `json:"pass,omitempty"`
+	Done float64 `json:"done"` // 0..1
+}
+
+// The most that is kept of them.
+const (
+	MaxMeters    = 48
+	MaxWalks     = 12
+	MaxMeterWord = 48 // bytes of a name
+)
 
 // Phase says whether a stage waits, works or is over.
 type Phase string

@@ -60,6 +60,21 @@ func TestEveryPageInEveryScene(t *testing.T) {
 	}
 }
 
+// TestFortyDisksUnderTest: each has its meter, in words too.
+func TestFortyDisksUnderTest(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Disks, nil)
+	got := b.ask("GET", "/runs/"+string(canned.Run), "", "Authorization", "Bearer "+b.token("read"))
+
+	golden(t, "disks-run.html", hashed(breakLines(got.body)))
+	checkMarkup(t, "disks", got.body)
+
+	if got.status != http.StatusOK || strings.Count(got.body, `role="meter"`) != 40 || !strings.Contains(got.body, "1 of 40 done, 1 with errors") {
+		t.Errorf("status %d, %d meters", got.status, strings.Count(got.body, `role="meter"`))
+	}
+}
+
 // breakLines puts tags on lines, so that golden files can be read and compared.
 func breakLines(page string) string {
 	return regexp.MustCompile(`(<(?:/?(?:head|body|main|section|header|nav|div|ul|ol|li|table|thead|tbody|tr|form|article|dl)|link|script|h1|h2|title|pre|td|dt|dd|p)\b)`).

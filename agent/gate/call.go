@@ -54,7 +54,7 @@ func (g *gate) claim(ctx context.Context, c *caller, in wire.Claim) (wire.ClaimR
 func (g *gate) heartbeat(ctx context.Context, c *caller, in wire.Heartbeat) (wire.Order, error) {
 	order, err := g.Runs.Heartbeat(ctx, c.run, c.token, core.Beat{
 		Stage: core.StageName(in.Stage), SubStep: text(in.SubStep, wire.MaxName), Progress: in.Progress,
-		ETA: in.ETAS.Duration(), Uptime: in.UptimeS.Duration(),
+		ETA: in.ETAS.Duration(), Uptime: in.UptimeS.Duration(), Meters: each(in.Meters, meter),
 	})
 	if err != nil {
 		return wire.Order{}, err

@@ -99,6 +99,14 @@ func part(p wire.Part) core.Part {
 	return core.Part{Kind: name(p.Kind), Slot: name(p.Slot), Model: name(p.Model), Serial: name(p.Serial)}
 }
 
+func meter(m wire.Meter) core.Meter {
+	return core.Meter{
+		Part: part(m.Part), Step: name(m.Step), Done: m.Done, Rate: m.Rate, LeftLow: m.LeftLowS.Duration(), LeftHigh: m.LeftHighS.Duration(),
+		Errors: m.Errors, Over: m.Over,
+		Walks: each(m.Walks, func(w wire.Walk) core.Walk { return core.Walk{Name: name(w.Name), Pass: w.Pass, Done: w.Done} }),
+	}
+}
+
 func subStep(s wire.SubStep) core.SubStep {
 	return core.SubStep{
 		Name: name(s.Name), Part: part(s.Part), Verdict: core.Verdict(s.Verdict),

@@ -20,6 +20,10 @@ type Env struct {
 	// done (0..1) and the time left as far as known (0: unknown). It never
 	// blocks and is safe for concurrent use.
 	Progress func(subStep string, done float64, eta time.Duration)
+	// Meters tells how far each part of the stage is, in place of what it told before. It
+	// never blocks and is safe for concurrent use. What it is given must not be changed.
+	// nil: nobody asks.
+	Meters func(meters []core.Meter)
 	// Sensor hands samples over for the live stream and the thresholds. It
 	// never blocks and is safe for concurrent use.
 	Sensor func(samples ...core.Sample)

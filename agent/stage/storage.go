@@ -86,6 +86,7 @@ type storageExam struct {
 	last  map[string]storage.Tally
 	saved time.Time
 	told  map[string]told
+	speed map[string]float64 // bytes a second
 }
 
 // aside is why a drive is not tested.
@@ -118,7 +119,7 @@ func (x *storageExam) configure() (test storage.Test, err error) {
 	}
 
 	x.keys, x.left = driveParts(x.drives), map[int]aside{}
-	x.last, x.told = map[string]storage.Tally{}, map[string]told{}
+	x.last, x.told, x.speed = map[string]storage.Tally{}, map[string]told{}, map[string]float64{}
 	x.seed = rand.Uint64() //nolint:gosec // contents are no secret
 
 	seed, earlier, resumed := storage.Load(x.env.Resume)
@@ -371,6 +372,10 @@ func (x *storageExam) hear(t storage.Tally) (kept bool) {
 
 	x.env.Sensor(x.rates(t)...)
 
+	if x.env.Meters != nil {
+		x.env.Meters(x.meters())
+	}
+
 	if !atOnce && time.Since(x.saved) < checkpointEvery {
 		return false
 	}
@@ -400,8 +405,12 @@ func (x *storageExam) rates(t storage.Tally) (samples []core.Sample) {
 
 	passed := now.Sub(before.at).Seconds()
 	if before.at.IsZero() || passed <= 0 || t.Over {
+		delete(x.speed, t.Key())
+
 		return nil
 	}
+
+	x.speed[t.Key()] = max(0, float64(t.Bytes.Read-before.read+t.Bytes.Written-before.written)/passed)
 
 	for quantity, bytes := range map[string]int64{"read_mibps": t.Bytes.Read - before.read, "write_mibps": t.Bytes.Written - before.written} {
 		if bytes > 0 {
@@ -410,6 +419,36 @@ func (x *storageExam) rates(t storage.Tally) (samples []core.Sample) {
 	}
 
 	return samples
+}
+
+// meters are those of all disks that were told of, in their order. x.mu is held.
+func (x *storageExam) meters() (meters []core.Meter) {
+	for i, d := range x.drives {
+		t, found := x.last[x.keys[i]]
+		if !found {
+			continue
+		}
+
+		m := core.Meter{
+			Part: core.Part{Kind: "disk", Slot: cmp.Or(d.Bay, d.Name), Model: d.Model, Serial: d.Serial},
+			Step: t.Step, Walks: x.plan.Walks(int64(d.SizeBytes), &t), Errors: t.Mark.Wrongs, Over: t.Over,
+		}
+
+		if t.Total > 0 {
+			m.Done = float64(t.Done) / float64(t.Total)
+		}
+
+		if rate := x.speed[x.keys[i]]; rate > 0 && !t.Over {
+			now := time.Duration(float64(t.Total-t.Done) / rate * float64(time.Second))
+			whole := eta(x.begun, t.Done, t.Total)
+
+			m.Rate, m.LeftLow, m.LeftHigh = rate, min(now, cmp.Or(whole, now)), max(now, whole)
+		}
+
+		meters = append(meters, m)
+	}
+
+	return meters
 }
 
 func (x *storageExam) sample(part, quantity string, value float64) core.Sample {

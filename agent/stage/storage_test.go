@@ -54,6 +54,7 @@ type storageBench struct {
 	states  [][]byte
 	full    bool // nothing more is kept
 	kept    map[string][]byte
+	meters  [][]core.Meter // as they were told
 }
 
 // newStorageBench is of a run with a profile of the product.
@@ -80,6 +81,7 @@ func newStorageBench(t *testing.T, name string, armed ...string) *storageBench {
 		return !b.full
 	}
 	b.Keep = func(name string, content []byte) { b.kept[name] = content }
+	b.Meters = func(meters []core.Meter) { b.meters = append(b.meters, meters) }
 	b.WriteLease = func() time.Time { return time.Now().Add(time.Minute) }
 
 	for _, d := range []core.ExpectedDisk{
@@ -923,6 +925,17 @@ func TestStorageTellsAndGoesOn(t *testing.T) {
 	}
 
 	b.run(t)
+
+	first := b.meters[1][0] // the second time there is a speed
+	if first.Part.Serial != turning || first.Done != 0.25 || first.Rate <= 0 || first.LeftHigh <= 0 || first.LeftLow > first.LeftHigh || first.Over ||
+		len(first.Walks) < 4 || first.Walks[0].Done != 1 || first.Walks[1].Done != 1 || first.Walks[2].Name != "write" || first.Walks[2].Pass != 1 ||
+		!(first.Walks[2].Done > 0 && first.Walks[2].Done < 1) || first.Walks[3].Done != 0 {
+		t.Errorf("%+v", first)
+	}
+
+	if last := b.meters[len(b.meters)-1]; len(last) != 2 || !last[1].Over && !last[0].Over {
+		t.Errorf("%+v", last)
+	}
 
 	if len(b.states) != 3 || b.done[0] != 0.25 {
 		t.Fatalf("%d states, progress %v", len(b.states), b.done)

@@ -1,6 +1,10 @@
 package storage
 
-import "time"
+import (
+	"time"
+
+	"vetting/core"
+)
 
 const (
 	// request is how long a read or write is.
@@ -172,4 +176,27 @@ func bytesOf(steps []step) (total int64) {
 	}
 
 	return total
+}
+
+// Walks are those over a disk of so many bytes, as far as a tally of it tells: what is
+// done of each.
+func (p *Plan) Walks(size int64, t *Tally) (walks []core.Walk) {
+	if size <= 0 {
+		return nil
+	}
+
+	for i, s := range p.steps(size, t.Wrote) {
+		walk := core.Walk{Name: s.name, Pass: int(s.pass)}
+
+		switch {
+		case i < t.Mark.Step:
+			walk.Done = 1
+		case i == t.Mark.Step && s.pieces.count > 0:
+			walk.Done = float64(t.Mark.Piece) / float64(s.pieces.count)
+		}
+
+		walks = append(walks, walk)
+	}
+
+	return walks
 }

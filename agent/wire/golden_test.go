@@ -65,6 +65,10 @@ func messages() map[string]wire.Message {
 			Page: "https://192.0.2.7:8443/runs/01JD8WVZ6T0000000000000001", QR: []string{"#.#", ".#.", "#.#"},
 		},
 		"heartbeat": wire.Heartbeat{Stage: "SMART", SubStep: "sda: short self-test", Progress: 0.25, ETAS: 90, UptimeS: 61.5},
+		"heartbeat_meters": wire.Heartbeat{Stage: "Storage", SubStep: "sda verify", Progress: 0.25, ETAS: 90, UptimeS: 61.5, Meters: []wire.Meter{{
+			Part: part, Step: "verify", Walks: []wire.Walk{{Name: "write", Pass: 1, Done: 1}, {Name: "verify", Pass: 1, Done: 0.5}},
+			Done: 0.75, Rate: 2.1e8, LeftLowS: 3600, LeftHighS: 4000, Errors: 1, Over: true,
+		}}},
 		"order": wire.Order{
 			Cmd: wire.CmdRetryStage, State: "Storage", Stage: "Storage", OverrideFlags: []string{"override-wipe-probe:QM00001"}, WriteLeaseUntil: moment,
 		},

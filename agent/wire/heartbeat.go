@@ -7,6 +7,52 @@ type Heartbeat struct {
 	Progress float64   `json:"progress"` // 0..1
 	ETAS     Seconds   `json:"eta_s"`    // 0: unknown
 	UptimeS  Seconds   `json:"uptime_s"`
+
+	// Meters tell how far parts of the stage are: disks, while they are tested.
+	Meters []Meter `json:"meters,omitempty"`
+}
+
+// Meter is how far a part of a stage is.
+type Meter struct {
+	Part      Part    `json:"part"`
+	Step      string  `json:"step,omitempty"`  // what is done now
+	Walks     []Walk  `json:"walks,omitempty"` // all of it, in order
+	Done      float64 `json:"done"`            // 0..1
+	Rate      float64 `json:"bytes_per_s"`
+	LeftLowS  Seconds `json:"left_low_s,omitempty"` // 0 and left_high_s 0: not known
+	LeftHighS Seconds `json:"left_high_s,omitempty"`
+	Errors    int     `json:"errors,omitempty"`
+	Over      bool    `json:"over,omitempty"`
+}
+
+// Walk is one way over a part: "write" or "verify" of a pass.
+type Walk struct {
+	Name string  `json:"name"`
+	Pass int     `json:"pass,omitempty"`
+	Done float64 `json:"done"` // 0..1
+}
+
+// check checks shape and limits.
+func (m *Meter) check(f *faults) {
+	for field, word := range map[string]string{
+		"step": m.Step, "part.kind": m.Part.Kind, "part.slot": m.Part.Slot, "part.model": m.Part.Model, "part.serial": m.Part.Serial,
+	} {
+		f.atMost("meters."+field, len(word), MaxName)
+	}
+
+	f.atMost("meters.walks", len(m.Walks), MaxWalks)
+	f.ratio("meters.done", m.Done)
+	f.seconds("meters.left_low_s", m.LeftLowS)
+	f.seconds("meters.left_high_s", m.LeftHighS)
+
+	if !(m.Rate >= 0) || m.Errors < 0 {
+		f.add("meters has a number below 0")
+	}
+
+	for _, w := range m.Walks {
+		f.atMost("meters.walks.name", len(w.Name), MaxName)
+		f.ratio("meters.walks.done", w.Done)
+	}
 }
 
 // Validate checks shape and limits.
@@ -17,6 +63,11 @@ func (h Heartbeat) Validate() error {
 	f.ratio("progress", h.Progress)
 	f.seconds("eta_s", h.ETAS)
 	f.seconds("uptime_s", h.UptimeS)
+	f.atMost("meters", len(h.Meters), MaxMeters)
+
+	for i := range h.Meters {
+		h.Meters[i].check(&f)
+	}
 
 	return f.err()
 }

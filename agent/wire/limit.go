@@ -16,6 +16,8 @@ const (
 	MaxSubSteps     = 1024      // in one result
 	MaxMeasurements = 4096      // in one result
 	MaxOverlays     = 8         // of one run
+	MaxMeters       = 48        // in one heartbeat
+	MaxWalks        = 12        // of one meter
 	MaxScripts      = 32        // of one overlay
 	MaxParts        = 2048      // of one kind in an inventory
 	MaxText         = 8 << 10   // bytes of evidence, next step, summary, coverage

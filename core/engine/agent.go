@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -440,13 +441,50 @@ func (c *change) noteProgress(l *life, row *core.Stage, beat *core.Beat) error {
 		}
 	}
 
-	if !moves && row.ETA == beat.ETA {
+	meters := cleanMeters(beat.Meters)
+	if !moves && row.ETA == beat.ETA && reflect.DeepEqual(row.Meters, meters) {
 		return nil
 	}
 
-	row.Progress, row.SubStep, row.ETA = beat.Progress, sub, beat.ETA
+	row.Progress, row.SubStep, row.ETA, row.Meters = beat.Progress, sub, beat.ETA, meters
 
 	return c.tellStage(l, row)
+}
+
+// cleanMeters keeps of what an agent says as much as is kept, and no numbers that are
+// none.
+func cleanMeters(said []core.Meter) (meters []core.Meter) {
+	share := func(v float64) float64 {
+		if !(v > 0) {
+			return 0
+		}
+
+		return min(v, 1)
+	}
+
+	for _, m := range said[:min(len(said), core.MaxMeters)] {
+		m.Part = core.Part{
+			Kind: clip(m.Part.Kind, core.MaxMeterWord), Slot: clip(m.Part.Slot, core.MaxMeterWord),
+			Model: clip(m.Part.Model, core.MaxMeterWord), Serial: clip(m.Part.Serial, core.MaxMeterWord),
+		}
+		m.Step, m.Done, m.Errors = clip(m.Step, core.MaxMeterWord), share(m.Done), max(0, m.Errors)
+		m.LeftLow, m.LeftHigh = max(0, m.LeftLow), max(0, m.LeftHigh)
+
+		if !(m.Rate > 0) || math.IsInf(m.Rate, 0) {
+			m.Rate = 0
+		}
+
+		walks := m.Walks[:min(len(m.Walks), core.MaxWalks)]
+		m.Walks = nil
+
+		for _, w := range walks {
+			m.Walks = append(m.Walks, core.Walk{Name: clip(w.Name, core.MaxMeterWord), Pass: max(0, w.Pass), Done: share(w.Done)})
+		}
+
+		meters = append(meters, m)
+	}
+
+	return meters
 }
 
 // Logged announces that the run's log now reaches lastSeq.

@@ -174,7 +174,7 @@ func (c *change) finish(l *life, r *core.Result, samples []core.Sample, firmware
 	row.Verdict, row.SkipReason, row.ResultSeq = r.Verdict, clip(r.SkipReason, maxWord), r.Seq
 	row.Findings, row.SubSteps = cleanFindings(row.Name, r.Findings), cleanSubSteps(r.SubSteps)
 	row.Measurements, row.Coverage = r.Measurements, clip(r.Coverage, maxNote)
-	row.Progress, row.SubStep, row.ETA = 1, "", 0
+	row.Progress, row.SubStep, row.ETA, row.Meters = 1, "", 0, nil
 
 	measured := append(slices.Clone(samples), r.Measurements...)
 

@@ -3,6 +3,8 @@ package engine_test
 import (
 	"encoding/json"
 	"errors"
+	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -471,6 +473,55 @@ func TestAnAgentThatIsNotInItsStageIsAnErrorOfIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMetersStandInTheStage while it is under way: no more than are kept, and no numbers
+// that are none; a beat that brings others is news.
+func TestMetersStandInTheStage(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+		id := r.start(1)
+		m := r.machine(1)
+		m.boot()
+
+		beat := func(meters []core.Meter) []core.Meter {
+			if _, err := r.Heartbeat(t.Context(), m.run, m.token, core.Beat{Stage: core.InventoryCheck, Progress: 0.5, Meters: meters}); err != nil {
+				t.Fatal(err)
+			}
+
+			return r.run(id).Stages[0].Meters
+		}
+
+		many := make([]core.Meter, 99)
+		many[0] = core.Meter{
+			Part: core.Part{Kind: "disk", Serial: strings.Repeat("s", 99)}, Done: math.NaN(), Rate: math.Inf(1), LeftLow: -1, Errors: -1,
+			Walks: append([]core.Walk{{Name: "write", Pass: 1, Done: 7}}, make([]core.Walk, 30)...),
+		}
+
+		got := beat(many)
+		if len(got) != core.MaxMeters || len(got[0].Part.Serial) > core.MaxMeterWord+3 || got[0].Done != 0 || got[0].Rate != 0 || got[0].LeftLow != 0 ||
+			got[0].Errors != 0 || len(got[0].Walks) != core.MaxWalks || got[0].Walks[0] != (core.Walk{Name: "write", Pass: 1, Done: 1}) {
+			t.Errorf("%d: %+v", len(got), got[0])
+		}
+
+		events := len(r.events(core.EventStage))
+
+		for range 2 {
+			if got := beat([]core.Meter{{Done: 0.25}}); len(got) != 1 || got[0].Done != 0.25 {
+				t.Errorf("%+v", got)
+			}
+		}
+
+		if n := len(r.events(core.EventStage)); n != events+1 {
+			t.Errorf("%d events of a change and of none", n-events)
+		}
+
+		m.finish(core.State(core.InventoryCheck))
+
+		if got := r.run(id).Stages[0].Meters; got != nil {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 func TestAStageThatMakesNoProgressIsToldOnce(t *testing.T) {

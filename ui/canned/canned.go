@@ -50,6 +50,7 @@ const (
 	Failed  Scene = "failed"  // everything is held, broken or quarantined
 	Hostile Scene = "hostile" // a machine that wants to be markup
 	Crowd   Scene = "crowd"   // five hundred hosts
+	Disks   Scene = "disks"   // one machine with forty disks under test
 	Broken  Scene = "broken"  // the appliance itself; its ledger is not looked at
 )
 
@@ -74,6 +75,8 @@ func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
 		rows = []row{hostile()}
 	case Crowd:
 		rows = crowd()
+	case Disks:
+		rows = []row{fortyDisks()}
 	}
 
 	_, err := ledger.Update(ctx, func(txn core.Txn) error {

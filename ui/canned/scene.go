@@ -97,6 +97,7 @@ func hostile() row {
 		st := &run.Stages[i]
 		st.Coverage, st.SkipReason, st.SubStep = Evil, Evil, Evil
 		st.Findings = []core.Finding{{Code: Evil, Severity: core.Critical, Title: Evil, Part: evilPart, Evidence: Evil, Next: Evil}}
+		st.Meters = []core.Meter{{Part: evilPart, Step: Evil, Walks: []core.Walk{{Name: Evil}}}}
 		st.SubSteps = []core.SubStep{{Name: Evil, Part: evilPart, Verdict: core.Fail, Summary: Evil}}
 		st.Evaluations = []core.Evaluation{{Rule: Evil, Key: Evil, Limit: Evil, Verdict: core.Fail, Severity: core.Critical}}
 	}

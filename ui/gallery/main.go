@@ -28,7 +28,7 @@ import (
 )
 
 func main() {
-	scene := flag.String("scene", "full", "empty, full, failed, hostile, crowd or broken")
+	scene := flag.String("scene", "full", "empty, full, failed, hostile, crowd, disks or broken")
 	play := flag.Bool("play", false, "let the run go on, a step every second")
 	addr := flag.String("addr", "127.0.0.1:8444", "loopback address to listen on")
 
