@@ -51,6 +51,7 @@ func (u *UI) pages() {
 	u.app.Post("/hosts/import", operate, u.importPage) // before the page of a host, which would take it for an address
 
 	u.app.Get("/labels", read, u.labelsPage)
+	u.app.Get("/parts", read, u.partPage)
 	u.app.Get("/classes", read, u.classesPage)
 	u.app.Get("/firmware", read, u.firmwarePage)
 	u.app.Get("/hosts/:mac/firmware", read, u.hostFirmwarePage)

@@ -71,7 +71,10 @@ func (u *UI) findPage(c *fiber.Ctx) error {
 	wanted := strings.TrimSpace(param(c, "any"))
 	mac, bad := core.ParseMAC(wanted)
 
-	var found []core.MAC
+	var (
+		found []core.MAC
+		part  bool
+	)
 
 	if err := u.look(c, func(r core.Reader) error {
 		if bad == nil {
@@ -94,6 +97,13 @@ func (u *UI) findPage(c *fiber.Ctx) error {
 			}
 		}
 
+		if err != nil || len(found) > 0 {
+			return err
+		}
+
+		seen, _, err := lookup.PartHistory(r, wanted)
+		part = len(seen) > 0
+
 		return err
 	}); err != nil {
 		return err
@@ -102,6 +112,8 @@ func (u *UI) findPage(c *fiber.Ctx) error {
 	switch {
 	case len(found) == 1:
 		return c.Redirect("/hosts/"+string(found[0]), http.StatusSeeOther)
+	case part:
+		return c.Redirect("/parts?serial="+url.QueryEscape(wanted), http.StatusSeeOther)
 	case bad == nil && caller(c).Scope.Allows(route.Operate):
 		return c.Redirect("/hosts/new?mac="+url.QueryEscape(string(mac)), http.StatusSeeOther)
 	default:

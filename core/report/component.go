@@ -20,6 +20,11 @@ type Component struct {
 	Address  string        `json:"address,omitempty"` // MAC of a NIC
 }
 
+// ComponentsOf lists the parts of a machine, with the worst of the findings about each.
+func ComponentsOf(inv *core.Inventory, findings []Finding) []Component {
+	return componentsOf(inv, findings)
+}
+
 // componentsOf lists the parts: board, CPUs, populated memory slots, disks, NICs.
 func componentsOf(inv *core.Inventory, findings []Finding) []Component {
 	list := []Component{}
