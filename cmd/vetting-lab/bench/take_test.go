@@ -130,7 +130,8 @@ func (s taken) fetch(ctx context.Context, t *testing.T, path string) []byte {
 func takeMany(ctx context.Context, t *testing.T, cpus []int, machines int) (taken, []string) {
 	t.Helper()
 
-	rack := openRack(ctx, t, lab.ApplianceOptions{CPUs: cpus})
+	// Who waits for a turn of its run is given no image.
+	rack := openRack(ctx, t, lab.ApplianceOptions{CPUs: cpus, Config: fmt.Sprintf("dispatcher:\n  max_concurrent_runs: %d\n", machines+1)})
 	first := lab.Sample(lab.BIOS, 200)
 
 	if _, err := rack.API.Register(ctx, first.Name, first.MAC, core.PowerManual); err != nil {

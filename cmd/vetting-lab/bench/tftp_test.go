@@ -47,7 +47,7 @@ func TestBenchTFTP(t *testing.T) {
 
 	ctx := limited(t, 15*time.Minute)
 	server, client := cores(t)
-	set, addresses := takeMany(ctx, t, server, 10)
+	set, addresses := takeMany(ctx, t, server, 32)
 
 	segment, station, clients := peerSegment(t, lab.Address)
 	give(t, clients)
