@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -185,4 +186,56 @@ func TestASecondFactorInTheBrowser(t *testing.T) {
 
 	do(t, tab, chromedp.SendKeys("#code", authenticator(key).at(time.Now().Add(30*time.Second))), chromedp.Click("button.pri"))
 	become(t, tab, "the rack", `location.pathname === "/" && document.querySelector("header.top")`)
+}
+
+// An open session and the password do not change a second factor: that takes a code.
+func TestASecondFactorIsChangedWithACodeOnThePage(t *testing.T) {
+	t.Parallel()
+
+	now := time.Now()
+	b := open(t, canned.Full, func(cfg *ui.Config) { random(cfg); cfg.Now = func() time.Time { return now } })
+	b.signIn()
+	cookie := b.member("otto", route.Viewer)
+
+	post := func(path string, form ...string) answer {
+		fields := url.Values{}
+		for i := 0; i+1 < len(form); i += 2 {
+			fields.Set(form[i], form[i+1])
+		}
+
+		got := b.ask("POST", path, fields.Encode(), "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
+		if fresh, _, ok := strings.Cut(got.header.Get("Set-Cookie"), ";"); ok {
+			cookie = fresh
+		}
+
+		return got
+	}
+
+	began := post("/settings/totp", "password", password)
+
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(typedIn.FindStringSubmatch(began.body)[1], " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	phone := authenticator(key)
+	on := post("/settings/totp/confirm", "code", phone.at(now))
+
+	if on.status != http.StatusOK {
+		t.Fatalf("turning it on: %d", on.status)
+	}
+
+	for _, order := range []string{"/settings/totp", "/settings/totp/codes", "/settings/totp/off"} {
+		now = now.Add(time.Minute)
+
+		if got := post(order, "password", password, "code", "000000"); got.status != http.StatusUnprocessableEntity || strings.Contains(got.body, "svg class=\"qr\"") || spareOf.MatchString(got.body) {
+			t.Errorf("%s with a wrong code: %d", order, got.status)
+		}
+	}
+
+	now = now.Add(2 * time.Minute)
+
+	if got := post("/settings/totp/off", "password", password, "code", spareOf.FindString(on.body)); got.status != http.StatusSeeOther {
+		t.Errorf("with a recovery code: %d %s", got.status, got.body)
+	}
 }
