@@ -35,6 +35,7 @@ import (
 const (
 	kitVar     = "ENDURE_KIT"
 	kitCutsVar = "ENDURE_KIT_CUTS"
+	kitSeedVar = "ENDURE_KIT_SEED" // has the plug pulled at the moments of an earlier campaign, whose log tells it
 )
 
 // kitMinutes bounds one boot of a stick up to its verdict.
@@ -625,7 +626,7 @@ func TestTheKitThroughPowerCuts(t *testing.T) {
 	defer guest.PowerOff()
 
 	before := []string{} // stages that had ended when the plug was pulled
-	rng := rand.New(rand.NewPCG(20261129, 6))
+	rng := rand.New(rand.NewPCG(kitSeed(t), 6))
 
 	for cut := range cuts + 1 {
 		ctx, cancel := context.WithTimeout(t.Context(), kitMinutes)
@@ -670,6 +671,24 @@ func TestTheKitThroughPowerCuts(t *testing.T) {
 
 		t.Logf("cut %d, %.1f s after the first stage began; ended: %v", cut+1, wait.Seconds(), before)
 	}
+}
+
+// kitSeed is another one for each campaign, so that campaigns one after the other cut at
+// different moments.
+func kitSeed(t *testing.T) (seed uint64) {
+	t.Helper()
+
+	seed = uint64(time.Now().Unix()) //nolint:gosec // after 1970
+	if value := os.Getenv(kitSeedVar); value != "" {
+		var err error
+		if seed, err = strconv.ParseUint(value, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	t.Logf("%s=%d repeats these moments", kitSeedVar, seed)
+
+	return seed
 }
 
 // wantStages looks at the report of the run that was cut short last. The stick is in
