@@ -24,6 +24,7 @@ func badSpec(core.MAC, string) (core.Host, error) {
 // filled writes example values into a path of the table.
 func filled(path string) string {
 	path = strings.Replace(path, "/notifiers/{name}", "/notifiers/phone", 1)
+	path = strings.Replace(path, "/backups/{name}", "/backups/"+canned.BackupName, 1)
 
 	return strings.NewReplacer("{mac}", string(canned.Host), "{id}", string(canned.Run), "{sha256}", strings.Repeat("5e", 32), "{name}", "bob").Replace(path)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"vetting/core"
+	"vetting/core/route"
 	"vetting/ui/metric"
 	"vetting/ui/notify"
 	"vetting/ui/report/seal"
@@ -114,4 +115,22 @@ type ReportKeys interface {
 // Artifacts opens a kept file by its SHA-256 (store/artifact). The caller closes it.
 type Artifacts interface {
 	OpenArtifact(ctx context.Context, sha256 string) (io.ReadCloser, error)
+}
+
+// Backups makes backups of the appliance. Safe for concurrent use; of Make, Verify and
+// what Begin returns one is under way at a time, and ErrConflict says so. who is the
+// operator's name, for the audit trail.
+type Backups interface {
+	// Kept lists those in the folder that the configuration names.
+	Kept(ctx context.Context) (route.BackupList, error)
+	// Make makes one there now and reads it again; ErrConflict when there is no folder.
+	Make(ctx context.Context, who string) (route.BackupProof, error)
+	// Verify reads one of them to its end. ErrNotFound when there is none of that name,
+	// ErrInvalid when it is damaged.
+	Verify(ctx context.Context, name string) (route.BackupProof, error)
+	// Open opens one of them to be taken away; the caller closes it.
+	Open(ctx context.Context, name, who string) (io.ReadCloser, error)
+	// Begin returns what writes a backup of the moment at which it is called. It must be
+	// called once.
+	Begin(keys bool, who string) (write func(context.Context, io.Writer) error, err error)
 }

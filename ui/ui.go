@@ -71,6 +71,8 @@ type Config struct {
 	// Expiring says what is old enough to be removed at the next sweep, every item
 	// of it (store/janitor); nil: nothing is ever removed.
 	Expiring func(ctx context.Context) (route.Expiring, error)
+	// Backups makes backups; nil: there are none.
+	Backups Backups
 	// Trouble is why the appliance cannot work; nil: it can. With it, only Appliance,
 	// Addr, TLS, Now and Log are used.
 	Trouble *Trouble
@@ -117,6 +119,8 @@ type UI struct {
 	started   time.Time
 	answers   tally
 	ledger    *lookup.Tally
+	life      context.Context //nolint:containedctx // of answers that are sent after their handler has returned
+	end       context.CancelFunc
 }
 
 // New returns a console that does not listen yet. It refuses plain HTTP beyond
@@ -152,6 +156,7 @@ func New(cfg Config) (*UI, error) {
 		hub:  sse.New(sse.Config{Ledger: cfg.Ledger, Bell: cfg.Bell, Logs: cfg.Logs}), tunnels: newTunnels(), terminals: newTerminals(),
 	}
 	u.ledger = &lookup.Tally{}
+	u.life, u.end = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with Run
 	u.at.Store(cfg.Addr)
 	u.app = fiber.New(fiber.Config{
 		Immutable: true, DisableStartupMessage: true, BodyLimit: maxBody, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
@@ -206,6 +211,7 @@ func (u *UI) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 
+	u.end()
 	u.hub.Close()
 	u.tunnels.close()
 
@@ -306,6 +312,7 @@ func (u *UI) routes() {
 
 	handlers := u.apiHandlers()
 	maps.Copy(handlers, u.orderHandlers())
+	maps.Copy(handlers, u.backupHandlers())
 
 	for _, r := range route.Table() {
 		u.app.Add(r.Method, colons(r.Path), u.guard(r.Scope, false), handlers[r.Name])

@@ -71,7 +71,7 @@ func open(t *testing.T, scene canned.Scene, change func(*ui.Config)) *bench {
 	}
 	if scene != canned.Empty {
 		cfg.Notifier, cfg.Expiring, cfg.Settings = canned.Notifier{}, canned.Expiring, canned.Settings
-		cfg.Netboot = canned.Netboot
+		cfg.Netboot, cfg.Backups = canned.Netboot, canned.Backups{}
 	}
 
 	if change != nil {

@@ -68,6 +68,7 @@ type appliance struct {
 	warnings  warnings
 	live      live
 	reloading sync.Mutex // held while the configuration is read again
+	saving    sync.Mutex // held while a backup is written or read
 
 	store     *store.Store
 	logs      *runlog.Log

@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,148 +94,6 @@ func (a *appliance) writeBackup(ctx context.Context, w io.Writer, keys bool, who
 	_, err = backup.Write(ctx, w, source)
 
 	return err
-}
-
-// Names of backups that the appliance puts somewhere by itself.
-const (
-	backupPrefix = "vetting-"
-	backupSuffix = ".backup"
-	backupTime   = "20060102T150405Z"
-)
-
-// keepBackups makes backups as the configuration says, until ctx ends.
-func (a *appliance) keepBackups(ctx context.Context) error {
-	plan := a.config.Backup
-	if plan.Dir == "" {
-		return nil
-	}
-
-	for {
-		due := time.Until(nextBackup(plan, backupsIn(plan.Dir)))
-
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(max(due, 0)):
-		}
-
-		name, err := a.backUpTo(ctx, plan, time.Now())
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end
-		}
-
-		if err == nil {
-			a.log.Info("backup made", slog.String("file", name))
-			a.warnings.settle("backup")
-
-			continue
-		}
-
-		a.log.Error("no backup was made", slog.String("error", err.Error()))
-		a.warnings.warn("backup", core.Critical, "The backup that was due could not be made: "+firstLine(err.Error())+". It is tried again in an hour.")
-
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Hour):
-		}
-	}
-}
-
-// madeAt is when the appliance made a backup by itself, by its name; ok is false for any
-// other file, such as a backup that a person put there.
-func madeAt(path string) (at time.Time, ok bool) {
-	name, prefixed := strings.CutPrefix(filepath.Base(path), backupPrefix)
-	name, suffixed := strings.CutSuffix(name, backupSuffix)
-
-	at, err := time.Parse(backupTime, name)
-
-	return at, prefixed && suffixed && err == nil
-}
-
-// backupsIn lists the backups in a folder that the appliance made by itself, the oldest
-// first. Those of people are theirs.
-func backupsIn(dir string) []string {
-	names, err := filepath.Glob(filepath.Join(dir, backupPrefix+"*"+backupSuffix))
-	if err != nil {
-		return nil
-	}
-
-	names = slices.DeleteFunc(names, func(name string) bool {
-		_, ok := madeAt(name)
-
-		return !ok
-	})
-	slices.Sort(names)
-
-	return names
-}
-
-// nextBackup is when the next one is due. One of the future, from a clock that was ahead,
-// says nothing.
-func nextBackup(plan BackupConfig, have []string) time.Time {
-	for _, name := range slices.Backward(have) {
-		if at, ok := madeAt(name); ok && !at.After(time.Now()) {
-			return at.Add(time.Duration(plan.Interval))
-		}
-	}
-
-	return time.Time{}
-}
-
-// backUpTo makes a backup in the plan's folder, reads it again, and only then removes
-// those that are too many.
-func (a *appliance) backUpTo(ctx context.Context, plan BackupConfig, now time.Time) (string, error) {
-	path := filepath.Join(plan.Dir, backupPrefix+now.UTC().Format(backupTime)+backupSuffix)
-
-	_, err := keepBackup(ctx, path, func(w io.Writer) error {
-		return a.writeBackup(ctx, w, plan.Keys, "appliance")
-	})
-	if err != nil {
-		return "", err
-	}
-
-	// The one that was just made stays, whatever the clock said when others were.
-	others := slices.DeleteFunc(backupsIn(plan.Dir), func(name string) bool { return name == path })
-	for _, old := range others[:max(0, len(others)+1-plan.Keep)] {
-		err = errors.Join(err, os.Remove(old))
-	}
-
-	return path, err
-}
-
-// keepBackup writes a file by write, reads it again from the beginning to the end, and
-// gives it its name only then. Only its owner may read it.
-func keepBackup(ctx context.Context, path string, write func(io.Writer) error) (s backup.Summary, err error) {
-	half := path + ".part"
-
-	file, err := os.OpenFile(half, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
-	if err != nil {
-		return s, fmt.Errorf("making the backup: %w", err)
-	}
-
-	err = write(file)
-	if err == nil {
-		err = file.Sync()
-	}
-
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
-	}
-
-	if err == nil {
-		s, err = backup.Verify(ctx, file)
-	}
-
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(half, path)
-	}
-
-	if err != nil {
-		return s, errors.Join(err, os.Remove(half))
-	}
-
-	return s, nil
 }
 
 func (c *cli) backupCommand() *cobra.Command {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -217,5 +220,102 @@ func TestAnUnavailableFolderIsTold(t *testing.T) {
 
 	if err := <-ended; err != nil || !strings.Contains(a.warnings.list()[0].Text, "could not be made") {
 		t.Errorf("%v %v", a.warnings.list(), err)
+	}
+}
+
+func download(t *testing.T, people *client.Client, call client.Request, into io.Writer) error {
+	t.Helper()
+
+	body, err := people.Stream(t.Context(), call)
+	if err != nil {
+		return err
+	}
+
+	_, err = io.Copy(into, body)
+
+	return errors.Join(err, body.Close())
+}
+
+// People get backups over the API: made in the folder, read again, downloaded, or of this
+// very moment. One is under way at a time, and every one stands in the audit trail.
+func TestBackupsOverTheAPI(t *testing.T) {
+	t.Parallel()
+
+	folder := t.TempDir()
+
+	// With one that is as good as new, none is due meanwhile.
+	earlier := backupPrefix + time.Now().UTC().Add(-time.Hour).Format(backupTime) + backupSuffix
+	if err := os.WriteFile(filepath.Join(folder, earlier), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	a := deskAppliance(t, t.TempDir(), func(a *appliance) {
+		a.config.Backup = BackupConfig{Dir: folder, Interval: Duration(24 * time.Hour), Keep: 2}
+	})
+	_, people := operatorOf(t, a)
+
+	var made, proof route.BackupProof
+	if err := people.Call(t.Context(), client.Request{Route: "backups.create"}, &made); err != nil || made.Appliance != a.about.ID || made.Keys || made.Bytes == 0 {
+		t.Fatalf("%+v, %v", made, err)
+	}
+
+	var list route.BackupList
+	if err := people.Call(t.Context(), client.Request{Route: "backups.list"}, &list); err != nil || len(list.Backups) != 2 || list.Backups[0] != made.Backup ||
+		list.Folder != folder || list.Next == nil || !list.Next.Equal(made.Made.Add(24*time.Hour)) {
+		t.Errorf("%+v, %v", list, err)
+	}
+
+	if err := people.Call(t.Context(), client.Request{Route: "backups.verify", Params: []string{made.Name}}, &proof); err != nil || proof != made {
+		t.Errorf("%+v, %v", proof, err)
+	}
+
+	for name, call := range map[string]client.Request{
+		"kept": {Route: "backups.get", Params: []string{made.Name}}, "now": {Route: "backup.stream"}, "with keys": {Route: "backup.stream", Query: url.Values{"keys": {"true"}}},
+	} {
+		var file bytes.Buffer
+
+		if err := download(t, people, call, &file); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+
+		if s, err := backup.Verify(t.Context(), &file); err != nil || s.Appliance != a.about.ID || s.Keys != (name == "with keys") {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+
+	a.saving.Lock()
+
+	for _, call := range []client.Request{{Route: "backups.create"}, {Route: "backup.stream"}, {Route: "backups.verify", Params: []string{made.Name}}} {
+		if err := download(t, people, call, io.Discard); err == nil || !strings.Contains(err.Error(), "at the moment") {
+			t.Errorf("%s beside another one: %v", call.Route, err)
+		}
+	}
+
+	a.saving.Unlock()
+
+	// What lies in the folder and was not made by the appliance is nobody's business.
+	for _, name := range []string{"mine.backup", "vetting-x.backup", "../" + filepath.Base(folder) + "/" + made.Name} {
+		if err := os.WriteFile(filepath.Join(folder, filepath.Base(name)+".txt"), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+
+		if err := download(t, people, client.Request{Route: "backups.get", Params: []string{name}}, io.Discard); err == nil || !strings.Contains(err.Error(), "no such backup") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	path := filepath.Join(folder, made.Name)
+	if err := os.Truncate(path, made.Bytes/2); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := people.Call(t.Context(), client.Request{Route: "backups.verify", Params: []string{made.Name}}, &proof); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("half a file: %v", err)
+	}
+
+	var trail route.AuditList
+	if err := people.Call(t.Context(), client.Request{Route: "audit.list"}, &trail); err != nil ||
+		strings.Count(trailOf(trail), "backup.create") != 3 || strings.Count(trailOf(trail), "backup.download") != 1 {
+		t.Errorf("%s, %v", trailOf(trail), err)
 	}
 }

@@ -40,7 +40,7 @@ func (a *appliance) openConsole(context.Context) error {
 		Installed: a.installed(console), Warnings: a.conditions,
 		Counts:     ui.Counts{Slots: func() int { return a.config.Dispatcher.MaxConcurrentRuns }},
 		Netboot:    a.netbootFacts,
-		ReportKeys: a.reportKeys, Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring,
+		ReportKeys: a.reportKeys, Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring, Backups: vault{a},
 	})
 
 	return err

@@ -146,6 +146,13 @@ func agentStages() []Entry {
 	}
 }
 
+// Codes of backups that rooms raise.
+const (
+	BackupNoFolder = "backup/no-folder"
+	BackupUnderWay = "backup/under-way"
+	BackupUnknown  = "backup/unknown-name"
+)
+
 // backups lists what can be wrong with a backup.
 func backups() []Entry {
 	return []Entry{
@@ -165,9 +172,24 @@ func backups() []Entry {
 			"Restore it with the program that wrote it, or a newer one.", core.Critical,
 		},
 		{
+			BackupNoFolder, "No folder for backups",
+			"The configuration names none, so that the appliance keeps no backups by itself.",
+			"Set backup.dir and restart, or download a backup of this moment.", core.Warning,
+		},
+		{
 			"backup/nothing", "Nothing to back up",
 			"There is no ledger in the data directory.",
 			"Name the appliance's data directory with --data-dir.", core.Warning,
+		},
+		{
+			BackupUnderWay, "A backup is under way",
+			"One backup is written or read at a time.",
+			"Try again once it is done.", core.Warning,
+		},
+		{
+			BackupUnknown, "No such backup",
+			"The folder has no backup of that name that the appliance made.",
+			"List the backups.", core.Warning,
 		},
 	}
 }

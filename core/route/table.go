@@ -10,7 +10,7 @@ import (
 func Table() []Route {
 	return slices.Concat(
 		hostRoutes(), hostOrderRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), tokenRoutes(), userRoutes(),
-		upkeepRoutes(), systemRoutes(), probeRoutes(),
+		upkeepRoutes(), backupRoutes(), systemRoutes(), probeRoutes(),
 	)
 }
 

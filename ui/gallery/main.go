@@ -55,7 +55,7 @@ func run(ctx context.Context, scene canned.Scene, addr string, play bool) error 
 		Counts:   ui.Counts{Slots: func() int { return 3 }},
 		Netboot:  canned.Netboot,
 		Steering: &canned.Steering{Fixed: scene == canned.Failed, Hostile: scene == canned.Hostile},
-		Notifier: canned.Notifier{}, Expiring: canned.Expiring, Settings: canned.Settings,
+		Notifier: canned.Notifier{}, Expiring: canned.Expiring, Settings: canned.Settings, Backups: canned.Backups{},
 		Installed: &ui.Installed{
 			Handler: http.NotFoundHandler(), Mine: func(string, string, func(string) string) bool { return false }, Lines: lines,
 		},
