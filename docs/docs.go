@@ -1,12 +1,17 @@
-// Package docs talks to people: it holds the pages of this folder, so that the program
-// that they describe can show them where there is no network.
+// Package docs talks to people: it holds the pages of this folder, and those that lie
+// beside the code that they describe, so that the program that they are about can show
+// them where there is no network.
 package docs
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
+
+	"vetting"
 )
 
 //go:embed *.md
@@ -17,26 +22,51 @@ type Page struct {
 	Topic string // the file's name without its ending: "operations"
 	Title string // its first heading
 	Text  string // Markdown
+	path  string // in the repository
+}
+
+// beside are the pages of other folders, by topic.
+func beside() map[string]string {
+	return map[string]string{
+		"readme": "README.md", "changelog": "CHANGELOG.md", "store": "store/README.md", "netboot": "netboot/README.md",
+		"boot-image": "initramfs/README.md", "agent-protocol": "agent/wire/PROTOCOL.md",
+	}
 }
 
 // Pages returns all pages by topic.
 func Pages() ([]Page, error) {
 	names, err := fs.Glob(pages, "*.md")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listing the pages: %w", err)
 	}
 
-	all := make([]Page, 0, len(names))
+	all := make([]Page, 0, len(names)+len(beside()))
 
 	for _, name := range names {
 		text, err := fs.ReadFile(pages, name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("reading a page: %w", err)
 		}
 
-		title, _, _ := strings.Cut(string(text), "\n")
-		all = append(all, Page{Topic: strings.TrimSuffix(path.Base(name), ".md"), Title: strings.TrimPrefix(title, "# "), Text: string(text)})
+		all = append(all, page(strings.TrimSuffix(name, ".md"), path.Join("docs", name), string(text)))
 	}
 
+	for topic, at := range beside() {
+		text, err := fs.ReadFile(vetting.Pages, at)
+		if err != nil {
+			return nil, fmt.Errorf("reading a page: %w", err)
+		}
+
+		all = append(all, page(topic, at, string(text)))
+	}
+
+	slices.SortFunc(all, func(a, b Page) int { return strings.Compare(a.Topic, b.Topic) })
+
 	return all, nil
+}
+
+func page(topic, at, text string) Page {
+	title, _, _ := strings.Cut(text, "\n")
+
+	return Page{Topic: topic, Title: strings.TrimPrefix(title, "# "), Text: text, path: at}
 }

@@ -54,7 +54,7 @@ func (u *UI) setHeaders(c *fiber.Ctx) {
 		c.Set(name, value)
 	}
 
-	if u.hsts {
+	if cert := u.certificate(); cert != nil && named(cert.Leaf) {
 		c.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 }

@@ -69,6 +69,8 @@ func (u *UI) pages() {
 	}
 
 	u.orderPages(operate)
+	u.app.Get(manualBase, u.guard(route.None, true), u.manualIndex)
+	u.app.Get(manualBase+"/:topic", u.guard(route.None, true), u.manualPage)
 	u.app.Get("/runs/:id/terminal", operate, u.terminalPage)
 	u.app.Add(http.MethodGet, "/runs/:id/terminal/socket", u.guard(route.Operate, false), u.terminalSocket) // Get would answer HEAD, too
 	u.app.Get("/notifications", read, u.notificationsPage)
@@ -184,7 +186,7 @@ func entryOf(path string) string {
 	switch first {
 	case "/welcome":
 		return "/"
-	case "/people", "/audit", "/config", "/notifications", "/retention", "/api", "/setup":
+	case "/people", "/audit", "/config", "/notifications", "/retention", "/api", "/setup", "/docs":
 		return "/settings"
 	case "/classes", "/firmware":
 		return "/hosts"

@@ -71,6 +71,7 @@ func pagesFor(scope route.Scope) []jump {
 		{Word: "Retention", Kind: "page", Path: "/retention"},
 		{Word: "Settings", Kind: "page", Path: "/settings", Find: "password tokens dark light"},
 		{Word: "API", Kind: "page", Path: "/api/docs"},
+		{Word: "Documentation", Kind: "page", Path: "/docs", Find: "help manual handbook"},
 	}
 
 	if scope.Allows(route.Operate) {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
@@ -48,9 +49,12 @@ type Config struct {
 	Appliance report.Appliance
 	Addr      string           // address and port to listen on
 	TLS       *tls.Certificate // nil: plain HTTP, on loopback only
-	Now       func() time.Time
-	Rand      io.Reader
-	Log       *slog.Logger
+	// Certificate is asked for each connection, where one may be replaced by another
+	// meanwhile; nil: TLS is always it.
+	Certificate func() *tls.Certificate
+	Now         func() time.Time
+	Rand        io.Reader
+	Log         *slog.Logger
 	// Ready is asked by /readyz, by name; an error says why not.
 	Ready map[string]func(context.Context) error
 	// Dial reaches the SSH server of the host that a run holds. The console asks it
@@ -73,6 +77,8 @@ type Config struct {
 	Expiring func(ctx context.Context) (route.Expiring, error)
 	// Backups makes backups; nil: there are none.
 	Backups Backups
+	// Manual is the documentation, by topic.
+	Manual []ManualPage
 	// Trouble is why the appliance cannot work; nil: it can. With it, only Appliance,
 	// Addr, TLS, Now and Log are used.
 	Trouble *Trouble
@@ -106,7 +112,6 @@ type UI struct {
 	hub   *sse.Hub
 	files static.Set
 	docs  []byte       // the OpenAPI document
-	hsts  bool         // the certificate is one that browsers trust by name
 	at    atomic.Value // string: the address listened on
 
 	tunnels   *tunnels
@@ -116,6 +121,7 @@ type UI struct {
 	paces     lookup.Paces
 	badging   sync.Mutex // held while badges of samples are made
 	manual    *view.Docs // the OpenAPI document to be read
+	written   shelved
 	started   time.Time
 	answers   tally
 	ledger    *lookup.Tally
@@ -151,7 +157,7 @@ func New(cfg Config) (*UI, error) {
 	}
 
 	u := &UI{
-		cfg: cfg, files: files, docs: docs, manual: manual, hsts: cfg.TLS != nil && named(cfg.TLS.Leaf),
+		cfg: cfg, files: files, docs: docs, manual: manual,
 		book: account.New(account.Config{Ledger: cfg.Ledger, Now: cfg.Now, Rand: cfg.Rand, Factor: cfg.Factor}),
 		hub:  sse.New(sse.Config{Ledger: cfg.Ledger, Bell: cfg.Bell, Logs: cfg.Logs}), tunnels: newTunnels(), terminals: newTerminals(),
 	}
@@ -171,7 +177,16 @@ func New(cfg Config) (*UI, error) {
 // name. Only then may browsers be told to insist on TLS: with a self-signed one
 // on an address they would be locked out for a year.
 func named(leaf *x509.Certificate) bool {
-	return leaf != nil && len(leaf.DNSNames) > 0 && leaf.Issuer.String() != leaf.Subject.String()
+	return leaf != nil && len(leaf.DNSNames) > 0 && !bytes.Equal(leaf.RawIssuer, leaf.RawSubject)
+}
+
+// certificate is the one in use; nil: plain HTTP.
+func (u *UI) certificate() *tls.Certificate {
+	if u.cfg.Certificate == nil {
+		return u.cfg.TLS
+	}
+
+	return u.cfg.Certificate()
 }
 
 // Run listens and answers until ctx ends; open streams are told goodbye.
@@ -197,7 +212,8 @@ func (u *UI) Run(ctx context.Context) error {
 
 	if u.cfg.TLS != nil {
 		listener = tls.NewListener(listener, &tls.Config{
-			Certificates: []tls.Certificate{*u.cfg.TLS}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return u.certificate(), nil },
+			MinVersion:     tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		})
 	}
 

@@ -72,6 +72,7 @@ func open(t *testing.T, scene canned.Scene, change func(*ui.Config)) *bench {
 	if scene != canned.Empty {
 		cfg.Notifier, cfg.Expiring, cfg.Settings = canned.Notifier{}, canned.Expiring, canned.Settings
 		cfg.Netboot, cfg.Backups = canned.Netboot, canned.Backups{}
+		cfg.Manual = []ui.ManualPage{{Topic: "operations", Title: "Operations", Text: canned.ManualText, HTML: canned.ManualHTML}}
 	}
 
 	if change != nil {

@@ -24,7 +24,10 @@ const (
 type Server struct {
 	Handler http.Handler
 	Cert    tls.Certificate
-	Log     *slog.Logger
+	// Certificate is asked for each connection, where one may be replaced by another
+	// meanwhile; nil: Cert is always it.
+	Certificate func() *tls.Certificate
+	Log         *slog.Logger
 	// MaxPerAddr is how many connections one address may hold, so that one
 	// hostile machine cannot take them all; 0 is 64.
 	MaxPerAddr int
@@ -52,6 +55,11 @@ func (s Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 
 	config := &tls.Config{Certificates: []tls.Certificate{s.Cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+	if s.Certificate != nil {
+		config.Certificates = nil
+		config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.Certificate(), nil }
+	}
+
 	failed := make(chan error, 1)
 
 	go func() { failed <- server.Serve(tls.NewListener(newCrowd(ln, limit), config)) }()

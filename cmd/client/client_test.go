@@ -1,10 +1,15 @@
 package client_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vetting/cmd/client"
 	"vetting/core/route"
@@ -91,7 +97,7 @@ func TestOnlyThePinnedCertificateIsTrusted(t *testing.T) {
 	writePEM(t, own, server.Certificate().Raw)
 
 	other := filepath.Join(t.TempDir(), "other.crt")
-	writePEM(t, other, append([]byte{0}, server.Certificate().Raw...))
+	writePEM(t, other, stranger(t))
 
 	for file, trusted := range map[string]bool{own: true, other: false} {
 		served = false
@@ -106,6 +112,25 @@ func TestOnlyThePinnedCertificateIsTrusted(t *testing.T) {
 			t.Errorf("%s: error %v, request seen %t", filepath.Base(file), err, served)
 		}
 	}
+}
+
+// stranger is a certificate of another key, with the same names.
+func stranger(t *testing.T) []byte {
+	t.Helper()
+
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"example.com"}, NotAfter: time.Now().Add(time.Hour)}
+
+	der, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return der
 }
 
 func writePEM(t *testing.T, path string, der []byte) {

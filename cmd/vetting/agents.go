@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 
 	"vetting/agent/gate"
 	"vetting/agent/partner"
@@ -32,7 +33,7 @@ func (a *appliance) answerAgents(ctx context.Context, listener net.Listener) err
 	}
 
 	runs := gate.New(config)
-	hosts := a.hostSide(a.gate)
+	hosts := a.hostSide(a.gate.get())
 	mux := http.NewServeMux()
 
 	mux.Handle("/", runs)
@@ -41,7 +42,7 @@ func (a *appliance) answerAgents(ctx context.Context, listener net.Listener) err
 		mux.Handle(path, hosts)
 	}
 
-	return gate.Server{Handler: mux, Cert: a.gate, Log: a.log}.Serve(ctx, listener)
+	return gate.Server{Handler: mux, Certificate: a.gate.get, Log: a.log}.Serve(ctx, listener)
 }
 
 // segment is a listener that lets in only who is on the test network: Linux
@@ -66,27 +67,48 @@ func (s segment) Accept() (net.Conn, error) {
 
 // hostSide answers installed machines on a listener with that certificate, which
 // they are told to trust.
-func (a *appliance) hostSide(cert tls.Certificate) http.Handler {
+func (a *appliance) hostSide(cert *tls.Certificate) http.Handler {
 	return gate.NewHosts(gate.HostConfig{
 		Hosts: a.engine, Log: a.log, SPKI: gate.SPKI(cert.Leaf), Agent: a.image.HostAgent, TrustLAN: a.config.HostAPI.TrustLAN,
 	})
 }
 
+// hostSideOf is hostSide for a certificate that may be replaced by one of another key,
+// which machines are told to trust from then on.
+func (a *appliance) hostSideOf(cert *certificate) http.Handler {
+	type side struct {
+		cert    *tls.Certificate
+		handler http.Handler
+	}
+
+	var last atomic.Pointer[side]
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		now, have := cert.get(), last.Load()
+		if have == nil || gate.SPKI(have.cert.Leaf) != gate.SPKI(now.Leaf) {
+			have = &side{now, a.hostSide(now)}
+			last.Store(have)
+		}
+
+		have.handler.ServeHTTP(w, r)
+	})
+}
+
 // installed is the side of installed machines as the console serves it; nil
 // without TLS, which they insist on.
-func (a *appliance) installed(console *tls.Certificate) *ui.Installed {
-	if console == nil {
+func (a *appliance) installed(console *certificate) *ui.Installed {
+	if console.get() == nil {
 		return nil
 	}
 
 	return &ui.Installed{
-		Handler: a.hostSide(*console),
+		Handler: a.hostSideOf(console),
 		Mine: func(method, path string, header func(string) string) bool {
 			return gate.IsHostCall(method, path, header(wire.HeaderSignature))
 		},
 		Lines: func(host string) []ui.QuickLine {
 			lines := a.quickLines()
-			if line := gate.QuickLine(host, gate.SPKI(console.Leaf), a.agentSum); a.agentSum != "" && line != "" && !isLoopback(host) {
+			if line := gate.QuickLine(host, gate.SPKI(console.get().Leaf), a.agentSum); a.agentSum != "" && line != "" && !isLoopback(host) {
 				lines = append(lines, ui.QuickLine{For: "For machines that reach this console:", Line: line})
 			}
 
@@ -102,7 +124,7 @@ func (a *appliance) quickLines() []ui.QuickLine {
 	}
 
 	return []ui.QuickLine{{
-		For: "For machines on the test network:", Line: gate.QuickLine(a.self.Addr().String(), gate.SPKI(a.gate.Leaf), a.agentSum),
+		For: "For machines on the test network:", Line: gate.QuickLine(a.self.Addr().String(), gate.SPKI(a.gate.get().Leaf), a.agentSum),
 	}}
 }
 

@@ -106,8 +106,8 @@ func TestInstalledMachinesAreAnsweredOnBothListeners(t *testing.T) {
 		base, spki string
 		mac        core.MAC
 	}{
-		"the agent API": {agents, gate.SPKI(a.gate.Leaf), coretest.MAC(1)},
-		"the console":   {a.ui.URL(), gate.SPKI(console.Leaf), coretest.MAC(2)},
+		"the agent API": {agents, gate.SPKI(a.gate.get().Leaf), coretest.MAC(1)},
+		"the console":   {a.ui.URL(), gate.SPKI(console.get().Leaf), coretest.MAC(2)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, script := fetch(t, door.base+gate.QuickPath)
@@ -210,7 +210,7 @@ func TestTheLinesToPasteTrustTheListenerTheyLeadTo(t *testing.T) {
 	}
 
 	lines := side.Lines("vetting.lan:8443")
-	if len(lines) != 1 || lines[0].Line != gate.QuickLine("vetting.lan:8443", gate.SPKI(console.Leaf), a.agentSum) || pin(gate.SPKI(console.Leaf)) == "" {
+	if len(lines) != 1 || lines[0].Line != gate.QuickLine("vetting.lan:8443", gate.SPKI(console.get().Leaf), a.agentSum) || pin(gate.SPKI(console.get().Leaf)) == "" {
 		t.Errorf("%v", lines)
 	}
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -46,16 +44,18 @@ type component struct {
 
 // appliance is everything that serve ties together.
 type appliance struct {
-	config Config  // as it was at the start; see live for what is in force
-	source *source // of the configuration; nil: it cannot be read again
-	log    *slog.Logger
-	level  *slog.LevelVar
-	out    io.Writer
-	image  *initramfs.Image
-	shelf  *overlay.Shelf
-	tight  store.Config // bounds of the ledger where the disk is a stick; else empty
-	self   netip.Prefix
-	gate   tls.Certificate
+	config  Config  // as it was at the start; see live for what is in force
+	source  *source // of the configuration; nil: it cannot be read again
+	log     *slog.Logger
+	level   *slog.LevelVar
+	out     io.Writer
+	image   *initramfs.Image
+	shelf   *overlay.Shelf
+	tight   store.Config // bounds of the ledger where the disk is a stick; else empty
+	self    netip.Prefix
+	gate    *certificate // of the agent API
+	console *certificate
+	lookNow chan struct{} // has the certificates looked at
 
 	reportKeys  *keyring
 	terminalKey ed25519.PrivateKey // opens held hosts for the web terminal
@@ -89,7 +89,7 @@ type appliance struct {
 // newAppliance returns an appliance that has opened nothing yet. source is where
 // the configuration came from; nil: it cannot be read again.
 func newAppliance(config Config, source *source, image *initramfs.Image, out, errs io.Writer) (*appliance, error) {
-	a := &appliance{config: config, source: source, level: new(slog.LevelVar), out: out, image: image, bell: signal.New(), shelf: shelf(&config)}
+	a := &appliance{config: config, source: source, level: new(slog.LevelVar), out: out, image: image, bell: signal.New(), shelf: shelf(&config), lookNow: make(chan struct{}, 1)}
 
 	level, err := config.logLevel()
 	if err != nil {
@@ -168,7 +168,8 @@ func (a *appliance) openIdentity(ctx context.Context) (err error) {
 		return fmt.Errorf("reading netboot.subnet: %w", err)
 	}
 
-	if a.gate, err = keyPair(a.config.DataDir, gateKey, time.Now()); err != nil {
+	a.gate = &certificate{dir: a.config.DataDir, name: gateKey}
+	if err := a.gate.open(time.Now()); err != nil {
 		return err
 	}
 
@@ -196,11 +197,6 @@ func (a *appliance) openEngine(context.Context) error {
 	all, err := profiles(profile.Defaults(), a.config.Profiles)
 	if err != nil {
 		return err
-	}
-
-	leaf, err := x509.ParseCertificate(a.gate.Certificate[0])
-	if err != nil {
-		return fmt.Errorf("reading the gate's certificate: %w", err)
 	}
 
 	enrol, err := a.config.HostAPI.enrolKey()
@@ -231,7 +227,7 @@ func (a *appliance) openEngine(context.Context) error {
 
 	a.engine, err = engine.New(engine.Config{
 		Ledger: a.store, Clock: wall{}, Tick: time.Tick(time.Second), Rand: rand.Reader, Bell: a.bell, Profiles: all,
-		Firmware: firmwareJudge{}, ParseSpec: parseSpec, Overlay: a.shelf.Get, SeedFile: seedFile(a.self.Addr(), gate.SPKI(leaf), a.image.ID),
+		Firmware: firmwareJudge{}, ParseSpec: parseSpec, Overlay: a.shelf.Get, SeedFile: seedFile(a.self.Addr(), gate.SPKI(a.gate.get().Leaf), a.image.ID),
 		WriteSpec: writeSpec, Power: power.Switch{Tools: power.Tools{Interface: a.config.Netboot.Interface}}, CheckPower: power.CheckHost, Appliance: a.about, Log: a.log,
 		Shed: a.shed, MaxConcurrent: a.config.Dispatcher.MaxConcurrentRuns, BootDeadline: time.Duration(run.BootDeadline),
 		HeartbeatInterval: time.Duration(run.Heartbeat.Interval), Stale: time.Duration(run.Heartbeat.Stale), Lost: time.Duration(run.Heartbeat.Lost),

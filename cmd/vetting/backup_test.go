@@ -57,7 +57,7 @@ func TestAnotherMachineTakesThePlaceOfTheAppliance(t *testing.T) {
 	}
 
 	b := deskAppliance(t, second, nil)
-	if b.about.ID != a.about.ID || string(b.gate.Certificate[0]) != string(a.gate.Certificate[0]) {
+	if b.about.ID != a.about.ID || string(b.gate.get().Certificate[0]) != string(a.gate.get().Certificate[0]) {
 		t.Error("the second is another appliance")
 	}
 

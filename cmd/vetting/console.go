@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"fmt"
 	"maps"
 	"net"
 	"net/netip"
@@ -17,12 +15,17 @@ import (
 )
 
 func (a *appliance) openConsole(context.Context) error {
-	console, err := a.consoleCertificate()
-	if err != nil {
+	var err error
+	if a.console, err = a.consoleCertificate(); err != nil {
 		return err
 	}
 
 	factor, err := lastingSecret(a.config.DataDir, totpSecret)
+	if err != nil {
+		return err
+	}
+
+	manual, err := manualPages()
 	if err != nil {
 		return err
 	}
@@ -35,12 +38,12 @@ func (a *appliance) openConsole(context.Context) error {
 	a.ui, err = ui.New(ui.Config{
 		Steering: steering,
 		Ledger:   a.store, Commands: a.engine, Logs: a.logs, Artifacts: a.artifacts, Bell: a.bell, Appliance: a.about,
-		Addr: a.config.Console.Listen, TLS: console, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld, TerminalKey: a.terminalKey, Factor: factor,
+		Addr: a.config.Console.Listen, TLS: a.console.get(), Certificate: a.console.get, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld, TerminalKey: a.terminalKey, Factor: factor,
 		Base: a.config.Console.base(a.config.Netboot.Interface), Admit: a.admit(),
-		Installed: a.installed(console), Warnings: a.conditions,
+		Installed: a.installed(a.console), Warnings: a.conditions,
 		Counts:     ui.Counts{Slots: func() int { return a.config.Dispatcher.MaxConcurrentRuns }},
 		Netboot:    a.netbootFacts,
-		ReportKeys: a.reportKeys, Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring, Backups: vault{a},
+		ReportKeys: a.reportKeys, Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring, Backups: vault{a}, Manual: manual,
 	})
 
 	return err
@@ -69,31 +72,6 @@ func factsOf(config netboot.Config) func() ui.Netboot {
 
 		return facts
 	})
-}
-
-// consoleCertificate returns the console's certificate, or nil for plain HTTP.
-func (a *appliance) consoleCertificate() (*tls.Certificate, error) {
-	mode := a.config.Console.TLS
-
-	var (
-		pair tls.Certificate
-		err  error
-	)
-
-	switch mode.Mode {
-	case "off":
-		return nil, nil //nolint:nilnil // no certificate is what off asks for
-	case "files":
-		if pair, err = tls.LoadX509KeyPair(mode.Cert, mode.Key); err != nil {
-			return nil, fmt.Errorf("loading console.tls: %w", err)
-		}
-	default:
-		if pair, err = keyPair(a.config.DataDir, consoleKey, time.Now()); err != nil {
-			return nil, err
-		}
-	}
-
-	return &pair, nil
 }
 
 // base is how people reach the console; empty: by the very address that it

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -270,9 +269,6 @@ func (c *checkup) surroundings(ctx context.Context, card string, prefix netip.Pr
 	}
 }
 
-// soon is when people should think of another certificate.
-const soon = 30 * 24 * time.Hour
-
 // console looks at where people would reach the appliance.
 func (c *checkup) console(ctx context.Context, config *Config) {
 	if runsOn(ctx, config.DataDir) {
@@ -286,30 +282,7 @@ func (c *checkup) console(ctx context.Context, config *Config) {
 		c.judge("console", config.Console.Listen+" is free", err)
 	}
 
-	a := &appliance{config: *config}
-	if config.Console.TLS.Mode == "self-signed" && !readable(filepath.Join(config.DataDir, consoleKey+".crt")) {
-		return // it is made at the first start
-	}
-
-	pair, err := a.consoleCertificate()
-	if err != nil || pair == nil {
-		c.judge("certificate", "none: the console speaks plain HTTP", err)
-
-		return
-	}
-
-	leaf, err := x509.ParseCertificate(pair.Certificate[0])
-
-	switch {
-	case err != nil:
-		c.judge("certificate", "", err)
-	case time.Until(leaf.NotAfter) < 0:
-		c.add("certificate", "fail", "expired on "+leaf.NotAfter.Format(time.DateOnly))
-	case time.Until(leaf.NotAfter) < soon:
-		c.add("certificate", "warn", "expires on "+leaf.NotAfter.Format(time.DateOnly))
-	default:
-		c.add("certificate", "ok", "good until "+leaf.NotAfter.Format(time.DateOnly))
-	}
+	c.certificates(config, time.Now())
 }
 
 // runsOn reports whether an appliance runs on a data directory.

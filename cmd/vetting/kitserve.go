@@ -231,7 +231,7 @@ func (s *stall) show(ctx context.Context) error {
 		return err
 	}
 
-	sum := sha256.Sum256(pair.Certificate[0])
+	sum := sha256.Sum256(pair.get().Certificate[0])
 	now.Network, now.Console, now.Alone, now.Key = s.self.String(), s.config.Console.URL, s.job.Console == "", hex.EncodeToString(sum[:])
 
 	for {

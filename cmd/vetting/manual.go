@@ -8,7 +8,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"vetting/docs"
+	"vetting/ui"
 )
+
+// manualPages is the documentation as the console shows it.
+func manualPages() ([]ui.ManualPage, error) {
+	pages, err := docs.Pages()
+	if err != nil {
+		return nil, err
+	}
+
+	all := make([]ui.ManualPage, 0, len(pages))
+	for i := range pages {
+		all = append(all, ui.ManualPage{Topic: pages[i].Topic, Title: pages[i].Title, Text: pages[i].Text, HTML: pages[i].HTML})
+	}
+
+	return all, nil
+}
 
 func (c *cli) docsCommand() *cobra.Command {
 	return &cobra.Command{

@@ -128,6 +128,11 @@ func (a *appliance) reload(ctx context.Context) (string, error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 
+	select {
+	case a.lookNow <- struct{}{}:
+	default: // they are about to be looked at
+	}
+
 	if a.source == nil {
 		return "", errors.New("reading the configuration again: this appliance has none to read")
 	}

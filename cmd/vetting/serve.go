@@ -199,6 +199,7 @@ func (a *appliance) common() []component {
 		{"control", func(ctx context.Context) error { return serveControl(ctx, a.config.DataDir, smith{a.ui, a}, a.log) }},
 		{"hangups", a.heedHangups},
 		{"backups", a.keepBackups},
+		{"certificates", a.keepCertificates},
 	}
 }
 

@@ -546,11 +546,12 @@ const (
 
 // Certificate tells of the console's certificate.
 func (p pilot) Certificate() (c ui.Certificate, err error) {
-	pair, err := p.consoleCertificate()
+	console, err := p.consoleCertificate() // as its files are
 	if err != nil {
 		return c, err
 	}
 
+	pair := console.get()
 	c.Fixed = p.fixedCertificate()
 
 	if pair == nil {
@@ -694,10 +695,12 @@ func (p pilot) TakeCertificate(ctx context.Context, who string, chain, key []byt
 // Authority is the certificate for browsers to trust: our own where it is self-signed, else
 // the last of the chain.
 func (p pilot) Authority() []byte {
-	pair, err := p.consoleCertificate()
-	if err != nil || pair == nil {
+	console, err := p.consoleCertificate()
+	if err != nil || console.get() == nil {
 		return nil
 	}
+
+	pair := console.get()
 
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[len(pair.Certificate)-1]})
 }

@@ -35,7 +35,7 @@ func (a *appliance) outOfOrder(ctx context.Context, fault error) error {
 	}
 
 	a.ui, err = ui.New(ui.Config{
-		Addr: a.config.Console.Listen, TLS: console, Now: time.Now, Log: a.log, Appliance: report.Appliance{Version: version()},
+		Addr: a.config.Console.Listen, TLS: console.get(), Certificate: console.get, Now: time.Now, Log: a.log, Appliance: report.Appliance{Version: version()},
 		Base: a.config.Console.base(a.config.Netboot.Interface), Admit: a.admit(),
 		Trouble: &ui.Trouble{Code: p.Code, Text: p.Message, Next: nextFor(p.Code)},
 	})

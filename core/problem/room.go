@@ -387,6 +387,11 @@ func dhcps() []Entry {
 			"Look at the ledger's disk; the machine asks again.", core.Critical,
 		},
 		{
+			"netboot/no-test-nic", "No test NIC is in use",
+			"The boot services are off, and no machine is answered.",
+			"Choose the dedicated test NIC in the settings, under First steps, or name it with netboot.interface and restart.", core.Critical,
+		},
+		{
 			"netboot/pool-empty", "No address is free",
 			"Every address of the pool is given to a machine.",
 			"Enlarge the pool.", core.Critical,

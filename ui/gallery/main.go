@@ -56,6 +56,7 @@ func run(ctx context.Context, scene canned.Scene, addr string, play bool) error 
 		Netboot:  canned.Netboot,
 		Steering: &canned.Steering{Fixed: scene == canned.Failed, Hostile: scene == canned.Hostile},
 		Notifier: canned.Notifier{}, Expiring: canned.Expiring, Settings: canned.Settings, Backups: canned.Backups{},
+		Manual: []ui.ManualPage{{Topic: "operations", Title: "Operations", Text: canned.ManualText, HTML: canned.ManualHTML}},
 		Installed: &ui.Installed{
 			Handler: http.NotFoundHandler(), Mine: func(string, string, func(string) string) bool { return false }, Lines: lines,
 		},
