@@ -68,6 +68,33 @@ func blocksOf(t *testing.T, page string) (all []block) {
 	return all
 }
 
+// A block with a command is marked as shell, so that it is run or says why it is not.
+func TestCommandsAreMarkedAsShell(t *testing.T) {
+	t.Parallel()
+
+	call := regexp.MustCompile(`^(sudo )?(vetting|vetting-agent|make|go|ssh|curl|podman|systemctl|dpkg|apt-get) `)
+
+	for _, page := range pagesOfDocs(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		kind, inside := "", false
+
+		for n, line := range strings.Split(string(text), "\n") {
+			switch fence, ok := strings.CutPrefix(line, "```"); {
+			case ok && inside:
+				inside = false
+			case ok:
+				kind, inside = fence, true
+			case inside && kind == "" && call.MatchString(line):
+				t.Errorf("%s:%d: mark the block of this command with sh, and run it or say why not: %s", filepath.Base(page), n+1, line)
+			}
+		}
+	}
+}
+
 // Every command of ours that a page shows is one that there is, with flags that there
 // are.
 func TestDocumentedCommandsExist(t *testing.T) {

@@ -602,6 +602,16 @@ func consoles() []Entry {
 			"Look at the appliance's log.", core.Critical,
 		},
 		{
+			"console/bad-search", "Too long to look for",
+			"What is looked for in the documentation has less than 100 letters.",
+			"Look for fewer words.", core.Info,
+		},
+		{
+			"console/no-certificate", "No certificate",
+			"This console has no certificate of its own to hand out.",
+			"Nothing, where it is served without TLS.", core.Info,
+		},
+		{
 			"console/no-such-page", "No such page",
 			"Nothing is at this address.",
 			"Go back to the start page.", core.Warning,

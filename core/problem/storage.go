@@ -208,7 +208,7 @@ func storageUse() []Entry {
 		{
 			StorageChanged, "The disk is another one than a moment ago",
 			"What was opened is not what was looked at. Nothing was written.",
-			"Retry the stage; do not swap disks meanwhile.", core.Critical,
+			"Do not swap disks meanwhile, and do it again: a held run by another try of the stage, a machine that a stick vets by another vetting, a stick by another usb write.", core.Critical,
 		},
 	}
 }
