@@ -38,7 +38,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"notifiers.list": u.listNotifiers, "notifiers.test": u.testNotifier, "deliveries.list": u.listDeliveries, "retention.preview": u.previewRetention,
 		"presence.list": u.listPresence, "host-keys.list": u.listHostKeys, "quick-lines.list": u.getQuickLines, "runs.artifact": u.getArtifact,
 		"tokens.list": u.listTokens, "tokens.create": u.createToken, "tokens.delete": u.deleteToken,
-		"events": u.apiEvents, "profiles.list": u.listProfiles, "healthz": healthz, "readyz": u.readyz,
+		"events": u.apiEvents, "healthz": healthz, "readyz": u.readyz,
 		"openapi.yaml": u.openAPI, "openapi.json": u.openAPI, "docs": u.docsPage, "metrics": u.metrics,
 		"users.list": u.listUsers, "users.create": u.createUser, "users.update": u.updateUser, "users.invite": u.inviteUser, "users.reset-totp": u.resetFactor,
 		"hosts.trash": u.listTrash, "hosts.export": u.exportHosts, "classes.list": u.listClasses,
@@ -54,6 +54,8 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 // them.
 func (u *UI) orderHandlers() map[string]fiber.Handler {
 	return map[string]fiber.Handler{
+		"profiles.list": u.listProfiles, "profiles.get": u.getProfile, "profiles.set": u.putProfile, "profiles.check": u.checkProfile,
+		"profiles.delete": u.deleteProfile, "profiles.estimate": u.estimateProfile,
 		"hosts.undelete": u.undeleteHost, "hosts.secrets": u.putSecrets, "hosts.learn": u.learnSpec, "discovered.adopt": u.adoptHost,
 		"classes.put": u.putClass, "classes.delete": u.deleteClass, "runs.override-wipe": u.overrideWipe, "runs.hold-key": u.takeHoldKey,
 		"runs.waive": u.waive, "waivers.list": u.listWaivers, "waivers.withdraw": u.withdrawWaiver,
@@ -295,16 +297,6 @@ func (u *UI) deleteToken(c *fiber.Ctx) error {
 	}
 
 	return c.SendStatus(http.StatusNoContent)
-}
-
-func (u *UI) listProfiles(c *fiber.Ctx) error {
-	list := route.ProfileList{Profiles: []route.Profile{}}
-
-	for _, p := range u.cfg.Commands.Profiles() {
-		list.Profiles = append(list.Profiles, route.NewProfile(&p))
-	}
-
-	return c.JSON(list)
 }
 
 func healthz(c *fiber.Ctx) error { return c.JSON(route.Health{Status: "ok"}) }

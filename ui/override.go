@@ -99,10 +99,11 @@ func typedRules(c *fiber.Ctx) (rows []view.RuleRow) {
 	ids := formList(c, "rule_id")
 	stage, key, op, value, of := field("rule_stage"), field("rule_key"), field("rule_op"), field("rule_value"), field("rule_of")
 	severity, code, lasting, count, required := field("rule_severity"), field("rule_code"), field("rule_for"), field("rule_count"), field("rule_required")
+	fallback := field("rule_fallback")
 
 	for i, id := range ids {
 		row := view.RuleRow{
-			ID: strings.TrimSpace(id), Stage: stage(i), Key: key(i), Op: op(i), Value: value(i), Of: of(i), Severity: severity(i), Code: code(i),
+			ID: strings.TrimSpace(id), Stage: stage(i), Key: key(i), Op: op(i), Value: value(i), Of: of(i), Fallback: fallback(i), Severity: severity(i), Code: code(i),
 			For: lasting(i), Count: count(i), Required: required(i) != "",
 		}
 		if !row.Blank() {
@@ -128,6 +129,12 @@ func readRule(row *view.RuleRow) (core.Rule, error) {
 
 	if rule.Value, err = strconv.ParseFloat(row.Value, 64); err != nil {
 		faults = append(faults, badOverride("The value of the limit %q is %.40q, which is no number.", row.ID, row.Value))
+	}
+
+	if row.Fallback != "" {
+		if rule.Fallback, err = strconv.ParseFloat(row.Fallback, 64); err != nil {
+			faults = append(faults, badOverride("The limit %q takes %.40q while no host has passed, which is no number.", row.ID, row.Fallback))
+		}
 	}
 
 	if row.For != "" {

@@ -37,7 +37,7 @@ func (u *UI) pages() {
 
 	for path, handler := range map[string]fiber.Handler{
 		"/": u.rackPage, "/hosts": u.hostsPage, "/runs": u.runsPage, "/runs/:id": u.runPage,
-		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
+		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/profiles/:name": u.profilePage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
 	} {
 		u.app.Get(path, read, handler)
 	}
@@ -76,6 +76,9 @@ func (u *UI) pages() {
 	u.app.Get("/notifications", read, u.notificationsPage)
 	u.app.Post("/notifications/:name/test", operate, u.testOnPage)
 	u.app.Get("/retention", read, u.retentionPage)
+	u.app.Get("/profile-editor", admin, u.editorPage)
+	u.app.Post("/profile-editor", admin, u.editProfile)
+	u.app.Post("/profiles/:name/delete", admin, u.removeProfile)
 	u.app.Get("/config", admin, u.configPage)
 	u.app.Get("/people", admin, u.peoplePage)
 	u.app.Get("/audit", admin, u.auditPage)
@@ -190,6 +193,8 @@ func entryOf(path string) string {
 		return "/settings"
 	case "/classes", "/firmware":
 		return "/hosts"
+	case "/profile-editor":
+		return "/profiles"
 	default:
 		return first
 	}
@@ -212,6 +217,7 @@ func done(word string) string {
 		"power-is-off": "The host is off, says its controller.", "power-is-unknown": "Nobody can say whether the host is on.",
 		"trusted": "The quarantine is lifted. The next boot records the machine's identity anew.", "started": "The run is on its way.",
 		"waived": "The finding is waived. The verdict stays, and the report says who bears with it, why and how long.", "withdrawn": "The waiver is withdrawn.",
+		"profile": "The profile is saved; it counts for runs that are started from now on.", "profile-removed": "The profile is removed; runs that had it keep what they used.",
 		"tagged":    "The tags of the ticked hosts are saved.",
 		"cancelled": "The run is cancelled.", "released": "The host is released.", "retried": "The stage runs again.",
 		"totp-off": "The second factor is gone: the password alone opens.", "reset": "The password is set. Sign in with it and a code.",

@@ -31,6 +31,25 @@ type Commands interface {
 	// Profiles lists the profiles runs can be started with.
 	Profiles() []core.Profile
 	Orders
+	ProfileOrders
+}
+
+// ProfileOrders is what people may ask of profiles.
+type ProfileOrders interface {
+	// ProfileBook lists all profiles with where they come from, by name.
+	ProfileBook() []core.ProfileEntry
+	// ReadProfile returns what a text (YAML) says, whether it makes sense or not;
+	// WriteProfile returns a text of which ReadProfile makes the same.
+	ReadProfile(text string) (core.ProfileDraft, error)
+	WriteProfile(draft core.ProfileDraft) (text string, err error)
+	// CheckProfile says what a text would come to under a name; a *core.Problem names
+	// line and column.
+	CheckProfile(name, text string) (core.Profile, error)
+	// SetProfile saves it. version is the one that was seen last, 0 for a new profile, -1
+	// for any; ErrConflict when there is another.
+	SetProfile(ctx context.Context, who, name, text string, version int) (core.ProfileText, error)
+	// RemoveProfile forgets it; ErrConflict while it is used.
+	RemoveProfile(ctx context.Context, who, name string) error
 }
 
 // Orders is what people may ask for beyond the plain life of hosts and runs.

@@ -226,7 +226,7 @@ func (a *appliance) openEngine(context.Context) error {
 	a.terminalKey = private
 
 	a.engine, err = engine.New(engine.Config{
-		Ledger: a.store, Clock: wall{}, Tick: time.Tick(time.Second), Rand: rand.Reader, Bell: a.bell, Profiles: all,
+		Ledger: a.store, Clock: wall{}, Tick: time.Tick(time.Second), Rand: rand.Reader, Bell: a.bell, Profiles: all, ProfilesAt: a.profilePlaces(), ProfileText: profileTexts{},
 		Firmware: firmwareJudge{}, ParseSpec: parseSpec, Overlay: a.shelf.Get, SeedFile: seedFile(a.self.Addr(), gate.SPKI(a.gate.get().Leaf), a.image.ID),
 		WriteSpec: writeSpec, Power: power.Switch{Tools: power.Tools{Interface: a.config.Netboot.Interface}}, CheckPower: power.CheckHost, Appliance: a.about, Log: a.log,
 		Shed: a.shed, MaxConcurrent: a.config.Dispatcher.MaxConcurrentRuns, BootDeadline: time.Duration(run.BootDeadline),
@@ -237,6 +237,15 @@ func (a *appliance) openEngine(context.Context) error {
 	})
 
 	return err
+}
+
+// profilePlaces says where the profiles of the configuration file stand.
+func (a *appliance) profilePlaces() map[string]string {
+	if a.source == nil {
+		return nil
+	}
+
+	return a.source.profiles
 }
 
 func (a *appliance) openNetboot(context.Context) error {

@@ -141,7 +141,7 @@ func (a *appliance) reload(ctx context.Context) (string, error) {
 
 	fresh, err := a.loadAgain(ctx, &source)
 	if err == nil {
-		err = a.apply(&fresh)
+		err = a.apply(&fresh, source.profiles)
 	}
 
 	if err != nil {
@@ -206,7 +206,7 @@ func (a *appliance) heldBack(fresh *Config, origin map[string]string) string {
 }
 
 // apply puts a checked configuration in force, as far as that goes.
-func (a *appliance) apply(fresh *Config) error {
+func (a *appliance) apply(fresh *Config, places map[string]string) error {
 	all, err := profiles(profile.Defaults(), fresh.Profiles)
 	if err != nil {
 		return err
@@ -227,7 +227,7 @@ func (a *appliance) apply(fresh *Config) error {
 	}
 
 	// The first that can still refuse; those after it were asked already.
-	if err := a.engine.SetProfiles(all); err != nil {
+	if err := a.engine.SetProfiles(all, places); err != nil {
 		return err
 	}
 

@@ -205,8 +205,9 @@ type source struct {
 	flags  map[string]string // by flag name, only those given
 	origin map[string]string // filled by load: key → "default", "console", "file PATH:LINE", "env NAME", "flag --name"
 
-	settled core.Settings // what was set in the console
-	lost    []string      // filled by load: notifiers of the console whose secrets are not there
+	settled  core.Settings     // what was set in the console
+	lost     []string          // filled by load: notifiers of the console whose secrets are not there
+	profiles map[string]string // filled by load: where the file's profiles stand, "FILE:LINE"
 }
 
 // load puts defaults, file, environment and flags together and checks the
@@ -260,6 +261,7 @@ func (s *source) readFile(config *Config) error {
 	}
 
 	lines := keyLines(text)
+	s.profiles = profilePlaces(s.file, text, config.Profiles)
 
 	for _, setting := range settings() {
 		if !has(tree, strings.Split(setting.key, ".")) {

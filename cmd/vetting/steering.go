@@ -182,7 +182,7 @@ func (a *appliance) change(ctx context.Context, deed core.Audit, edit func(all *
 	again.settled.Serial, again.settled.ChangedAt, again.settled.ChangedBy = was.Serial+1, deed.Time.UTC(), deed.Who
 	deed.Before, deed.After = core.Digest(was), core.Digest(again.settled)
 
-	if err := a.apply(&fresh); err != nil {
+	if err := a.apply(&fresh, again.profiles); err != nil {
 		return errSettings(core.ErrInvalid, "%s", sentence(err))
 	}
 
@@ -191,7 +191,7 @@ func (a *appliance) change(ctx context.Context, deed core.Audit, edit func(all *
 	})
 	if err != nil {
 		if unfit == nil {
-			err = errors.Join(err, a.apply(&before))
+			err = errors.Join(err, a.apply(&before, a.profilePlaces()))
 		}
 
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect" //nolint:depguard // the keys that a text may hold are those of the struct it is read into
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -276,4 +277,51 @@ func distance(a, b string) int {
 	}
 
 	return row[len(b)]
+}
+
+// keyAt finds the key at a path of keys and numbers, from 0 on, or the nearest group
+// around it; nil when nothing of the path is there.
+func keyAt(text []byte, path []string) (place *token.Token) {
+	var broken error
+	defer survive(&broken) // the text was read once, but by other parts of the module
+
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil || len(file.Docs) == 0 {
+		return nil
+	}
+
+	node := file.Docs[0].Body
+
+	for _, part := range path {
+		next, at := below(node, part)
+		if next == nil {
+			return place
+		}
+
+		node, place = next, at
+	}
+
+	return place
+}
+
+// below finds a part of a group or list, and where it begins.
+func below(node ast.Node, part string) (ast.Node, *token.Token) {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		for _, pair := range n.Values {
+			if pair.Key.GetToken().Value == part {
+				return pair.Value, pair.Key.GetToken()
+			}
+		}
+	case *ast.MappingValueNode:
+		if n.Key.GetToken().Value == part {
+			return n.Value, n.Key.GetToken()
+		}
+	case *ast.SequenceNode:
+		if i, err := strconv.Atoi(part); err == nil && i >= 0 && i < len(n.Values) {
+			return n.Values[i], n.Values[i].GetToken()
+		}
+	}
+
+	return nil, nil
 }

@@ -308,6 +308,10 @@ func (e *Engine) resume(ctx context.Context) error {
 		return err
 	}
 
+	if err := e.loadProfiles(ctx); err != nil {
+		return err
+	}
+
 	if err := e.index.reload(ctx, e); err != nil {
 		return err
 	}

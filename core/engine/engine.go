@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +40,10 @@ type Config struct {
 	Rand     io.Reader        // cryptographically strong
 	Bell     *signal.Bell
 	Profiles []core.Profile
+	// ProfilesAt says where those of the configuration file stand, by name.
+	ProfilesAt map[string]string
+	// ProfileText reads the profiles that are made in the console; nil: none are.
+	ProfileText ProfileLanguage
 	// ParseSpec reads an expected spec; the error is for people and names line
 	// and column.
 	ParseSpec func(yaml string) (spec.Spec, error)
@@ -104,7 +107,8 @@ type Config struct {
 type Engine struct {
 	Config
 
-	profiles  atomic.Pointer[[]core.Profile] // in place of Config.Profiles
+	profiles  atomic.Pointer[profileBook] // in place of Config.Profiles
+	editing   sync.Mutex                  // held while the profiles are put together anew, and while one is set
 	index     *index
 	ids       *ids
 	judges    *judges
@@ -181,7 +185,7 @@ func New(config Config) (*Engine, error) {
 		jump:    &jump{},
 	}
 
-	return e, e.SetProfiles(config.Profiles)
+	return e, e.SetProfiles(config.Profiles, config.ProfilesAt)
 }
 
 // Validate says what of the configuration makes no sense.
@@ -208,27 +212,6 @@ func (c *Config) Validate() error {
 	say(len(c.TokenSecret) > 0 && !isSecret(c.TokenSecret), "the secret of tokens must be %d bytes of chance or more", sha256.Size)
 
 	return errors.Join(errs...)
-}
-
-// Profiles lists the profiles runs can be started with.
-func (e *Engine) Profiles() []core.Profile { return slices.Clone(*e.profiles.Load()) }
-
-// SetProfiles puts other profiles in the place of those that there are. They count
-// for runs that are started from now on: a run keeps its own. When they make no
-// sense, the error says how, and the old ones stay.
-func (e *Engine) SetProfiles(profiles []core.Profile) error {
-	if len(profiles) == 0 {
-		return errors.New("there must be a profile")
-	}
-
-	if err := profile.CheckAll(profiles, e.Stages...); err != nil {
-		return err
-	}
-
-	fresh := slices.Clone(profiles)
-	e.profiles.Store(&fresh)
-
-	return nil
 }
 
 // Run goes on where the ledger says, then watches deadlines and the queue until

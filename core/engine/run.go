@@ -79,7 +79,7 @@ func (e *Engine) wished(wish *core.StartRun) (core.Profile, error) {
 		return core.Profile{}, core.NewProblem(core.ErrInvalid, problem.RunBadWish, fmt.Sprintf(format, args...))
 	}
 
-	profiles := *e.profiles.Load()
+	profiles := e.profiles.Load().usable
 
 	i := slices.IndexFunc(profiles, func(p core.Profile) bool { return p.Name == wish.Profile })
 	if i < 0 {

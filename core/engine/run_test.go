@@ -698,14 +698,14 @@ func TestOtherProfilesCountForTheRunsThatFollow(t *testing.T) {
 			other[i].Scale = 0.5
 		}
 
-		if err := r.SetProfiles(nil); err == nil {
+		if err := r.SetProfiles(nil, nil); err == nil {
 			t.Error("an appliance without profiles")
 		}
 
 		wrong := slices.Clone(other)
 		wrong[0].Stages = []core.StageName{"Prayer"}
 
-		if err := r.SetProfiles(wrong); err == nil {
+		if err := r.SetProfiles(wrong, nil); err == nil {
 			t.Error("a stage that there is not")
 		}
 
@@ -713,7 +713,7 @@ func TestOtherProfilesCountForTheRunsThatFollow(t *testing.T) {
 			t.Error("profiles that were refused are in force")
 		}
 
-		if err := r.SetProfiles(other); err != nil {
+		if err := r.SetProfiles(other, nil); err != nil {
 			t.Fatal(err)
 		}
 

@@ -35,6 +35,9 @@ const (
 	ThresholdUnknownKey  = "threshold/unknown-key"
 	ProfileInvalid       = "profile/invalid"
 	ProfileUnknown       = "profile/unknown"
+	ProfileTaken         = "profile/name-taken"
+	ProfileChanged       = "profile/changed-meanwhile"
+	ProfileUsed          = "profile/in-use"
 )
 
 func runs() []Entry {
@@ -85,6 +88,18 @@ func runCalls() []Entry {
 		{RunTooManyFiles, "Too many files", "The agent may leave only so many files with a run.", "Look at the files that are there.", core.Warning},
 		{ProfileInvalid, "Profile makes no sense", "A profile has a stage, rule or setting that cannot work.", "Correct the field named in the message.", core.Critical},
 		{ProfileUnknown, "No such profile", "No profile has this name.", "Choose one of the profiles listed.", core.Warning},
+		{
+			ProfileTaken, "The name is taken", "Profiles that are shipped and those of the configuration file are not changed in the console.",
+			"Save a copy under another name, or change the file.", core.Warning,
+		},
+		{
+			ProfileChanged, "Changed meanwhile", "Somebody has saved another version of the profile since it was opened.",
+			"Look at the version that there is now, and save yours again.", core.Warning,
+		},
+		{
+			ProfileUsed, "The profile is in use", "A run that is not over has the profile, or another profile extends it.",
+			"Wait for the run or cancel it; let the other profile extend another one.", core.Warning,
+		},
 	}
 }
 

@@ -22,7 +22,7 @@ const maxURL = 512
 func afterSettings() map[string]setting {
 	return map[string]setting{
 		AfterRun: oneOf("off", "reboot"),
-		NextBoot: {"disk, or a URL in one word that begins with http://, https:// or tftp://", func(value string) bool { return value == core.OwnDisk || FitsURL(value) }},
+		NextBoot: {like: "disk, or a URL in one word that begins with http://, https:// or tftp://", fits: func(value string) bool { return value == core.OwnDisk || FitsURL(value) }},
 	}
 }
 

@@ -26,7 +26,7 @@ func Overlays(p *core.Profile) []string {
 func overlaySettings() map[string]setting {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
-	return map[string]setting{BootOverlays: {"names of overlays with commas between, at most 8", func(value string) bool {
+	return map[string]setting{BootOverlays: {like: "names of overlays with commas between, at most 8", fits: func(value string) bool {
 		names := Overlays(&core.Profile{Config: map[string]string{BootOverlays: value}})
 
 		return len(value) <= 512 && len(names) <= maxOverlays && !slices.ContainsFunc(names, func(name string) bool { return strings.Trim(name, letters) != "" })

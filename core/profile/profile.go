@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vetting/core"
@@ -66,13 +67,7 @@ func Check(p core.Profile) error {
 
 func check(p core.Profile, available []core.StageName) error {
 	c := &checker{of: fmt.Sprintf("Profile %.64q", p.Name), available: available}
-
-	c.say(p.Name == "" || len(p.Name) > 64 || strings.Trim(p.Name, nameLetters) != "",
-		"the name must be 1 to 64 letters, digits, - or _")
-	c.say(p.Scale <= 0 || p.Scale > 1, "scale %v must be above 0 and at most 1", p.Scale)
-	c.say(len(p.Description) > 1024, "the description is longer than 1024 bytes")
-	c.stages(p.Stages)
-	c.config(p.Config)
+	c.whole(&p)
 
 	if err := threshold.Check(p.Rules); err != nil {
 		c.errs = append(c.errs, err)
@@ -109,14 +104,34 @@ const nameLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 type checker struct {
 	of        string // what is being checked: "Profile \"quick\""
 	available []core.StageName
+	place     []string // of what is looked at, in the text that it comes from
 	errs      []error
+	places    [][]string // of each error
 }
 
 func (c *checker) say(bad bool, format string, args ...any) {
 	if bad {
-		c.errs = append(c.errs, core.NewProblem(core.ErrInvalid, "profile/invalid",
-			fmt.Sprintf("%s: %s.", c.of, fmt.Sprintf(format, args...))))
+		c.errs = append(c.errs, core.NewProblem(core.ErrInvalid, "profile/invalid", fmt.Sprintf("%s: %s.", c.of, fmt.Sprintf(format, args...))))
+		c.places = append(c.places, c.place)
 	}
+}
+
+// at names the place of what is looked at next.
+func (c *checker) at(place ...string) *checker {
+	c.place = place
+
+	return c
+}
+
+// whole looks at everything but the rules.
+func (c *checker) whole(p *core.Profile) {
+	c.at().say(p.Name == "" || len(p.Name) > 64 || strings.Trim(p.Name, nameLetters) != "",
+		"the name must be 1 to 64 letters, digits, - or _")
+	c.at("scale").say(!(p.Scale > 0 && p.Scale <= 1), "scale %v must be above 0 and at most 1", p.Scale)
+	c.at("description").say(len(p.Description) > 1024, "the description is longer than 1024 bytes")
+	c.stages(p.Stages)
+	c.config(p.Config)
+	c.at()
 }
 
 // stages demands stages that exist, each once, in the order of the pipeline,
@@ -125,8 +140,9 @@ func (c *checker) stages(stages []core.StageName) {
 	pipeline, available := core.Pipeline(), c.available
 	last := -1
 
-	for _, s := range stages {
+	for n, s := range stages {
 		i := slices.Index(pipeline, s)
+		c.at("stages", strconv.Itoa(n))
 
 		switch {
 		case i < 0:
@@ -140,7 +156,7 @@ func (c *checker) stages(stages []core.StageName) {
 		last = max(last, i)
 	}
 
-	c.say(len(stages) == 0 || stages[0] != core.InventoryCheck, "the first stage must be %s", core.InventoryCheck)
+	c.at("stages").say(len(stages) == 0 || stages[0] != core.InventoryCheck, "the first stage must be %s", core.InventoryCheck)
 	c.say(len(stages) == 0 || stages[len(stages)-1] != core.Reporting, "the last stage must be %s", core.Reporting)
 }
 
@@ -149,7 +165,7 @@ func (c *checker) config(config map[string]string) {
 
 	for _, key := range slices.Sorted(maps.Keys(config)) {
 		may, ok := known[key]
-		c.say(!ok, "setting %.64q does not exist; the settings are %s", key, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		c.at("config", key).say(!ok, "setting %.64q does not exist; the settings are %s", key, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		c.say(ok && !may.fits(config[key]), "setting %s is %.40q and must be %s", key, config[key], may.like)
 	}
 }

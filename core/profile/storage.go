@@ -60,7 +60,7 @@ func storageSettings() map[string]setting {
 	return map[string]setting{
 		StorageMode: oneOf("read-only", "destructive"), StorageExtent: oneOf("sample", "full"), StoragePasses: whole(1, passes), StorageOrder: oneOf("forward", "alternating"),
 		StorageRandom: duration(readable), StorageFinish: oneOf("keep", "discard", "secure"), StorageForeign: oneOf("any", "signatures"),
-		StorageProtect: {serials, func(value string) bool {
+		StorageProtect: {like: serials, fits: func(value string) bool {
 			return len(value) <= most && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ';' || r == '/' })
 		}},
 	}

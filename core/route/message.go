@@ -339,6 +339,52 @@ type Profile struct {
 	Scale       float64           `json:"scale"`
 	Config      map[string]string `json:"config"`
 	Rules       []Rule            `json:"rules"`
+
+	Origin  core.ProfileOrigin `json:"origin,omitempty"`
+	Extends string             `json:"extends,omitempty"` // of the console's: the profile below
+	At      string             `json:"at,omitempty"`      // of the file's: where it stands, "/etc/vetting/vetting.yaml:41"
+	Version int                `json:"version,omitempty"` // of the console's
+	SetAt   time.Time          `json:"set_at,omitzero"`
+	SetBy   string             `json:"set_by,omitempty"`
+	Unfit   string             `json:"unfit,omitempty"` // why it cannot be used; absent: it can
+}
+
+// ProfileDetail is a profile with its text.
+type ProfileDetail struct {
+	Profile
+
+	Text     string             `json:"text,omitempty"`     // of the console's: YAML, as it was written
+	Versions []core.ProfileText `json:"versions,omitempty"` // of the console's: all of it, the newest first
+}
+
+// ProfileEstimate is how long the stages of a profile take.
+type ProfileEstimate struct {
+	Profile string             `json:"profile"`
+	Host    core.MAC           `json:"host,omitempty"` // that it is for
+	Models  []ProfileModelTime `json:"models"`         // of a host one
+}
+
+// ProfileModelTime is how long it takes on the machines of one model.
+type ProfileModelTime struct {
+	Model string             `json:"model,omitempty"`      // absent: not known, all machines together
+	Disk  uint64             `json:"disk_bytes,omitempty"` // of the largest disk, about
+	Known bool               `json:"known"`                // every stage was seen to its end
+	Low   float64            `json:"low_s,omitempty"`      // nine of ten took longer
+	Mid   float64            `json:"mid_s,omitempty"`
+	High  float64            `json:"high_s,omitempty"` // nine of ten were done
+	Runs  int                `json:"runs"`             // the least that any of the stages was learned from
+	Stage []ProfileStageTime `json:"stages"`
+}
+
+// ProfileStageTime is how long one stage takes.
+type ProfileStageTime struct {
+	Stage core.StageName `json:"stage"`
+	Skip  string         `json:"skip,omitempty"` // why it would be left out on the host
+	Low   float64        `json:"low_s,omitempty"`
+	Mid   float64        `json:"mid_s,omitempty"`
+	High  float64        `json:"high_s,omitempty"`
+	Runs  int            `json:"runs"` // that it was learned from; 0: not known
+	Own   bool           `json:"own"`  // all of them of this model and size of disk
 }
 
 // Rule is core.Rule with its duration in seconds.
@@ -510,6 +556,15 @@ func NewSample(s core.Sample) Sample {
 	if !math.IsNaN(s.Value) && !math.IsInf(s.Value, 0) {
 		out.Value = &s.Value
 	}
+
+	return out
+}
+
+// NewProfileEntry shows a profile and where it comes from.
+func NewProfileEntry(e *core.ProfileEntry) Profile {
+	out := NewProfile(&e.Profile)
+	out.Origin, out.Extends, out.At, out.Unfit = e.Origin, e.Extends, e.At, e.Unfit
+	out.Version, out.SetAt, out.SetBy = e.Text.Version, e.Text.SetAt, e.Text.SetBy
 
 	return out
 }

@@ -9,7 +9,7 @@ import (
 // Table returns every call of the operator API.
 func Table() []Route {
 	return slices.Concat(
-		hostRoutes(), hostOrderRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), tokenRoutes(), userRoutes(),
+		hostRoutes(), hostOrderRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
 		upkeepRoutes(), backupRoutes(), systemRoutes(), probeRoutes(),
 	)
 }
@@ -281,10 +281,6 @@ func systemRoutes() []Route {
 				{Name: "host", Kind: "string", Summary: "only the host with this MAC"},
 			},
 			OK: Answer{Status: 200, Type: Stream, Summary: "an endless stream"}, Errors: []int{404, 422, 503},
-		},
-		{
-			Name: "profiles.list", Tag: "runs", Method: "GET", Path: "/api/v1/profiles", Scope: Read,
-			Summary: "List the profiles a run can be started with", OK: ok(ProfileList{}, "the profiles"),
 		},
 		{
 			Name: "audit.list", Tag: "system", Method: "GET", Path: "/api/v1/audit", Scope: Admin,

@@ -27,7 +27,7 @@ func Check(rules []core.Rule) error {
 	for i := range rules {
 		r := &rules[i]
 
-		for _, fault := range faultsOf(r) {
+		for _, fault := range Faults(r) {
 			faults = append(faults, core.NewProblem(core.ErrInvalid, "threshold/bad-rule",
 				fmt.Sprintf("Rule %d (%q): %s.", i+1, r.ID, fault)))
 		}
@@ -43,7 +43,8 @@ func Check(rules []core.Rule) error {
 	return errors.Join(faults...)
 }
 
-func faultsOf(r *core.Rule) (faults []string) {
+// Faults says what is wrong with one rule, each in words without a full stop.
+func Faults(r *core.Rule) (faults []string) {
 	say := func(bad bool, format string, args ...any) {
 		if bad {
 			faults = append(faults, fmt.Sprintf(format, args...))

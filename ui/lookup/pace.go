@@ -31,17 +31,46 @@ func (p *Paces) Of(r core.Reader, shelf *Shelf, run *core.Run, now time.Time) (p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
-	if now.Sub(p.looked) > lookAgain || now.Before(p.looked) {
-		if err := p.learn(r, shelf); err != nil {
-			return nil, err
-		}
-
-		p.looked = now
+	if err := p.look(r, shelf, now); err != nil {
+		return nil, err
 	}
 
 	on, err := shelf.Machine(r, run)
 
 	return p.book.Of(run, on), err
+}
+
+// ModelPlan is how long the stages of a run take on the machines of one model.
+type ModelPlan struct {
+	Machine pace.Machine
+	Plan    pace.Plan
+}
+
+// ByModel returns what is known of the stages of a run for each model that was vetted.
+func (p *Paces) ByModel(r core.Reader, shelf *Shelf, run *core.Run, now time.Time) (list []ModelPlan, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	if err := p.look(r, shelf, now); err != nil {
+		return nil, err
+	}
+
+	for _, on := range p.book.Models() {
+		list = append(list, ModelPlan{Machine: on, Plan: p.book.Of(run, on)})
+	}
+
+	return list, nil
+}
+
+// look learns what there is to learn, where it was not looked for lately.
+func (p *Paces) look(r core.Reader, shelf *Shelf, now time.Time) error {
+	if now.Sub(p.looked) <= lookAgain && !now.Before(p.looked) {
+		return nil
+	}
+
+	p.looked = now
+
+	return p.learn(r, shelf)
 }
 
 // learn takes runs in that have ended since, the newest first.

@@ -3,8 +3,11 @@
 package pace
 
 import (
+	"cmp"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"vetting/core"
@@ -41,12 +44,30 @@ func (m Machine) size() int {
 }
 
 type kind struct {
-	profile string
-	scale   float64
-	stage   core.StageName
-	model   string // empty: of all models
-	size    int
+	does  string // what the profile has the stage do
+	scale float64
+	stage core.StageName
+	model string // empty: of all models
+	size  int
 }
+
+// does is what a profile has a stage do. It goes by the settings and not by the profile's
+// name: a copy takes the time of what it was copied from, and one that was changed does
+// not take what it took before.
+func does(p *core.Profile, stage core.StageName) string {
+	var b strings.Builder
+
+	for _, key := range slices.Sorted(maps.Keys(p.Config)) {
+		if strings.HasPrefix(key, string(stage)+".") || key == overlays {
+			b.WriteString(key + "=" + p.Config[key] + "\n")
+		}
+	}
+
+	return b.String()
+}
+
+// overlays is the setting that brings custom stages, which are steps of any stage.
+const overlays = "Boot.overlays"
 
 // Book is what was learned. The zero value is empty; not safe for concurrent use.
 type Book struct {
@@ -66,7 +87,7 @@ func (b *Book) Learn(run *core.Run, on Machine) {
 			continue
 		}
 
-		k := kind{profile: run.Profile.Name, scale: run.Profile.Scale, stage: st.Name}
+		k := kind{does: does(&run.Profile, st.Name), scale: run.Profile.Scale, stage: st.Name}
 		b.add(k, st.EndedAt.Sub(st.StartedAt))
 
 		if on.Model != "" {
@@ -79,6 +100,22 @@ func (b *Book) Learn(run *core.Run, on Machine) {
 func (b *Book) add(k kind, d time.Duration) {
 	b.took[k] = append(b.took[k], d)
 	b.took[k] = b.took[k][max(0, len(b.took[k])-mostKept):]
+}
+
+// Models lists the machines that something was learned of, one for each model and size
+// of disk, by model.
+func (b *Book) Models() []Machine {
+	seen := map[Machine]bool{}
+
+	for k := range b.took {
+		if k.model != "" {
+			seen[Machine{Model: k.model, Disk: uint64(math.Round(math.Exp2(float64(k.size) / 2)))}] = true
+		}
+	}
+
+	return slices.SortedFunc(maps.Keys(seen), func(a, b Machine) int {
+		return cmp.Or(strings.Compare(a.Model, b.Model), cmp.Compare(a.Disk, b.Disk))
+	})
 }
 
 // Span is how long a stage takes.
@@ -101,7 +138,9 @@ func (b *Book) Of(run *core.Run, on Machine) Plan {
 	plan := Plan{}
 
 	for i := range run.Stages {
-		k := kind{profile: run.Profile.Name, scale: run.Profile.Scale, stage: run.Stages[i].Name, model: on.Model, size: on.size()}
+		k := kind{
+			does: does(&run.Profile, run.Stages[i].Name), scale: run.Profile.Scale, stage: run.Stages[i].Name, model: on.Model, size: on.size(),
+		}
 
 		list, own := b.took[k], on.Model != ""
 		if on.Model == "" || len(list) == 0 {

@@ -27,7 +27,7 @@ type SkipRow struct {
 
 // RuleRow is a rule as it was typed.
 type RuleRow struct {
-	ID, Stage, Key, Op, Value, Of, Severity, Code, For, Count string
+	ID, Stage, Key, Op, Value, Of, Fallback, Severity, Code, For, Count string
 
 	Required bool
 }
@@ -65,6 +65,10 @@ func ruleRow(r *core.Rule) RuleRow {
 	row := RuleRow{
 		ID: r.ID, Stage: r.Stage, Key: r.Key, Op: string(r.Op), Value: strconv.FormatFloat(r.Value, 'g', -1, 64), Of: r.Of,
 		Severity: string(r.Severity), Code: r.Code, Required: r.Required,
+	}
+
+	if r.Fallback != 0 {
+		row.Fallback = strconv.FormatFloat(r.Fallback, 'g', -1, 64)
 	}
 
 	if r.For > 0 {

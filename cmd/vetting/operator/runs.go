@@ -80,11 +80,3 @@ func (e *Env) runCommand() *cobra.Command {
 
 	return run
 }
-
-func (e *Env) profileCommand() *cobra.Command {
-	return e.groupOf("profile", "The profiles a run can be started with", append(e.Profile, e.showProfileCommand()),
-		verb{use: "list", aliases: []string{"ls"}, short: "List profiles", route: "profiles.list", sheet: sheet{
-			list: "profiles", columns: "name scale stages description", name: "name",
-		}},
-	)
-}
