@@ -3,7 +3,10 @@ package ui_test
 import (
 	"bytes"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +22,7 @@ func pages() map[string]string {
 	return map[string]string{
 		"rack": "/", "hosts": "/hosts", "host-new": "/hosts/new?mac=3c:ec:ef:00:17:a2", "host": host, "runs": "/runs", "run": run,
 		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "batch": "/api/v1/batch.html", "compare": "/runs/compare?a=" + string(canned.Run) + "&b=" + string(canned.Run), "inbox": "/inbox", "netboot": "/netboot", "welcome": "/welcome", "profiles": "/profiles", "trial": "/profiles?profile=quick&host=" + string(canned.Host), "profile": "/profiles/returned", "profile-editor": "/profile-editor?name=returned", "selected": "/hosts/selected?mac=" + string(canned.Host), "settings": "/settings", "people": "/people", "classes": "/classes", "firmware": "/firmware", "host-firmware": host + "/firmware", "import": "/hosts/import", "audit": "/audit", "login": "/login", "notifications": "/notifications", "retention": "/retention", "config": "/config",
-		"setup": "/setup?token=wrong", "missing": "/no/such/page",
+		"setup": "/setup?token=wrong", "missing": "/no/such/page", "labels": "/labels?ids=" + string(canned.Run),
 	}
 }
 
@@ -185,5 +188,95 @@ func TestASpecThatIsRefusedIsShownWithItsPlace(t *testing.T) {
 
 	if bytes.Contains([]byte(got.body), []byte("&gt;  4 |")) {
 		t.Error("the excerpt of the YAML reader is shown beside ours")
+	}
+}
+
+// Every page that the console has is among those that are drawn in every scene, and so
+// looked at in a browser: on a phone, by axe, and under its policy. What is left out is no
+// page of its own.
+func TestNoPageIsLeftOutOfTheGallery(t *testing.T) {
+	t.Parallel()
+
+	leftOut := map[string]string{
+		"/events": "a stream", "/palette": "JSON", "/h/:any": "leads to a host, or to the inbox", "/healthz": "JSON", "/readyz": "JSON", "/metrics": "text",
+		"/ca.crt": "a certificate", "/settings/users": "leads to /people", "/settings/tokens": "leads to /settings", "/settings/notifiers": "leads to /notifications",
+		"/settings/retention": "leads to /retention", "/settings/integrations": "leads to /api/docs",
+		"/runs/:id/terminal": "opens a shell: terminal_test.go looks at it", "/wall": "is opened by a token of its own: wall_test.go looks at it",
+		"/runs/:id/log.txt": "text", "/runs/:id/plots": "a part of the page of a run", "/runs/:id/terminal/socket": "a web socket",
+	}
+
+	b := open(t, canned.Full, nil)
+
+	var drawn []string
+	for _, path := range pages() {
+		path, _, _ = strings.Cut(path, "?")
+		drawn = append(drawn, path)
+	}
+
+	for _, step := range steps() {
+		if path, _, _ := strings.Cut(step.path, "?"); step.form == "" {
+			drawn = append(drawn, path)
+		}
+	}
+
+	for _, page := range b.Pages() {
+		if page.Method != http.MethodGet || strings.HasPrefix(page.Path, "/static/") || strings.HasPrefix(page.Path, "/api/") || leftOut[page.Path] != "" {
+			continue
+		}
+
+		like := regexp.MustCompile("^" + regexp.MustCompile(`:[a-z]+`).ReplaceAllString(page.Path, "[^/]+") + "$")
+		if !slices.ContainsFunc(drawn, like.MatchString) {
+			t.Errorf("%s is drawn in no scene", page.Path)
+		}
+	}
+}
+
+// What would end streams, let requests overwrite each other or lock the store's folder
+// twice is not set.
+func TestTheListenerIsFitForStreams(t *testing.T) {
+	t.Parallel()
+
+	set := open(t, canned.Full, nil).App().Config()
+	if set.WriteTimeout != 0 || set.Prefork || !set.Immutable || set.ReadTimeout == 0 || set.ProxyHeader != "" {
+		t.Errorf("write timeout %v, read timeout %v, prefork %v, immutable %v, proxy header %q", set.WriteTimeout, set.ReadTimeout, set.Prefork, set.Immutable, set.ProxyHeader)
+	}
+}
+
+// The tests that the table of traps names are there.
+func TestTheTableOfTrapsNamesTestsThatThereAre(t *testing.T) {
+	t.Parallel()
+
+	page, err := os.ReadFile("../docs/development.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	there := map[string]bool{}
+
+	err = filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+
+		text, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)`).FindAllSubmatch(text, -1) {
+			there[string(m[1])] = true
+		}
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1)
+	if len(named) < 20 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+
+	for _, m := range named {
+		if !there[string(m[1])] {
+			t.Errorf("%s is named and not there", m[1])
+		}
 	}
 }
