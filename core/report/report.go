@@ -350,6 +350,27 @@ func gatherFindings(run *core.Run) []Finding {
 	return all
 }
 
+// Worst returns the gravest finding of a run, the first of those in the order of the
+// report; nil where there is none. It allocates nothing: pages of many hosts ask it of
+// every run. The finding is the run's own and must not be changed.
+func Worst(run *core.Run) (worst *core.Finding) {
+	look := func(list []core.Finding) {
+		for i := range list {
+			if worst == nil || list[i].Severity.Rank() < worst.Severity.Rank() {
+				worst = &list[i]
+			}
+		}
+	}
+
+	look(run.Findings)
+
+	for i := range run.Stages {
+		look(run.Stages[i].Findings)
+	}
+
+	return worst
+}
+
 func stamp(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

@@ -462,12 +462,12 @@ func (h *HostRow) line() string {
 }
 
 func worstFinding(run *core.Run) string {
-	r := report.Build(report.Input{Run: *run})
-	if len(r.Findings) == 0 || r.Findings[0].Severity == core.Info {
+	f := report.Worst(run)
+	if f == nil || f.Severity == core.Info {
 		return ""
 	}
 
-	return text.Line(r.Findings[0].Title)
+	return text.Line(f.Title)
 }
 
 // foot is the small line of the tile; moment is the time at its end.
