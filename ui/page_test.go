@@ -22,7 +22,7 @@ func pages() map[string]string {
 	return map[string]string{
 		"rack": "/", "hosts": "/hosts", "host-new": "/hosts/new?mac=3c:ec:ef:00:17:a2", "host": host, "runs": "/runs", "run": run,
 		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "batch": "/api/v1/batch.html", "compare": "/runs/compare?a=" + string(canned.Run) + "&b=" + string(canned.Run), "inbox": "/inbox", "netboot": "/netboot", "welcome": "/welcome", "profiles": "/profiles", "trial": "/profiles?profile=quick&host=" + string(canned.Host), "profile": "/profiles/returned", "profile-editor": "/profile-editor?name=returned", "selected": "/hosts/selected?mac=" + string(canned.Host), "settings": "/settings", "people": "/people", "classes": "/classes", "firmware": "/firmware", "host-firmware": host + "/firmware", "import": "/hosts/import", "audit": "/audit", "login": "/login", "notifications": "/notifications", "retention": "/retention", "config": "/config",
-		"setup": "/setup?token=wrong", "missing": "/no/such/page", "labels": "/labels?ids=" + string(canned.Run),
+		"setup": "/setup?token=wrong", "missing": "/no/such/page", "labels": "/labels?ids=" + string(canned.Run), "part": "/parts?serial=ZL2A1000",
 	}
 }
 
