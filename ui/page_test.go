@@ -201,6 +201,7 @@ func TestNoPageIsLeftOutOfTheGallery(t *testing.T) {
 		"/events": "a stream", "/palette": "JSON", "/h/:any": "leads to a host, or to the inbox", "/healthz": "JSON", "/readyz": "JSON", "/metrics": "text",
 		"/ca.crt": "a certificate", "/settings/users": "leads to /people", "/settings/tokens": "leads to /settings", "/settings/notifiers": "leads to /notifications",
 		"/settings/retention": "leads to /retention", "/settings/integrations": "leads to /api/docs",
+		"/docs": "manual_test.go looks at it", "/docs/:topic": "manual_test.go looks at it",
 		"/runs/:id/terminal": "opens a shell: terminal_test.go looks at it", "/wall": "is opened by a token of its own: wall_test.go looks at it",
 		"/runs/:id/log.txt": "text", "/runs/:id/plots": "a part of the page of a run", "/runs/:id/terminal/socket": "a web socket",
 	}
