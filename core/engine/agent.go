@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -442,13 +441,19 @@ func (c *change) noteProgress(l *life, row *core.Stage, beat *core.Beat) error {
 	}
 
 	meters := cleanMeters(beat.Meters)
-	if !moves && row.ETA == beat.ETA && reflect.DeepEqual(row.Meters, meters) {
+	if !moves && row.ETA == beat.ETA && slices.EqualFunc(row.Meters, meters, sameMeter) {
 		return nil
 	}
 
 	row.Progress, row.SubStep, row.ETA, row.Meters = beat.Progress, sub, beat.ETA, meters
 
 	return c.tellStage(l, row)
+}
+
+// sameMeter reports whether a beat brings nothing new of a part.
+func sameMeter(a, b core.Meter) bool {
+	return a.Part == b.Part && a.Step == b.Step && a.Done == b.Done && a.Rate == b.Rate && a.LeftLow == b.LeftLow && a.LeftHigh == b.LeftHigh &&
+		a.Errors == b.Errors && a.Over == b.Over && slices.Equal(a.Walks, b.Walks)
 }
 
 // cleanMeters keeps of what an agent says as much as is kept, and no numbers that are

@@ -31,9 +31,12 @@ func fortyDisks() row {
 // diskMeter is how far the n-th of them is.
 func diskMeter(n int, serial string) core.Meter {
 	walks := []core.Walk{
-		{Name: "write ends", Pass: 1, Done: 1}, {Name: "verify ends", Pass: 1, Done: 1},
-		{Name: "write", Pass: 1, Done: 1}, {Name: "verify", Pass: 1, Done: 0.3 + 0.015*float64(n)},
-		{Name: "write", Pass: 2}, {Name: "verify backwards", Pass: 2},
+		{Name: "write ends", Pass: 1, Done: 1},
+		{Name: "verify ends", Pass: 1, Done: 1},
+		{Name: "write", Pass: 1, Done: 1},
+		{Name: "verify", Pass: 1, Done: 0.3 + 0.015*float64(n)},
+		{Name: "write", Pass: 2},
+		{Name: "verify backwards", Pass: 2},
 	}
 	m := core.Meter{
 		Part: core.Part{Kind: "disk", Slot: fmt.Sprint(n + 1), Model: "ST14000NM001G-2KJ103", Serial: serial}, Step: "verify", Walks: walks,
