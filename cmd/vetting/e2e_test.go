@@ -342,6 +342,8 @@ func passes(t *testing.T, rack *lab.Rack, machine lab.Machine, vet func(subject)
 		t.Errorf("the machine booted by %q", run.Agent.Firmware)
 	}
 
+	s.wasPainted()
+
 	host, err := rack.API.Host(s.ctx, s.MAC)
 	if err != nil {
 		t.Fatal(err)
@@ -352,6 +354,19 @@ func passes(t *testing.T, rack *lab.Rack, machine lab.Machine, vet func(subject)
 	}
 
 	return run
+}
+
+// wasPainted checks that whoever looked at the machine's serial console saw which stage was
+// under way and, before the power went, the verdict; and its log lines as lines.
+func (s subject) wasPainted() {
+	s.t.Helper()
+
+	said := s.Process().Output.String()
+	for _, want := range []string{"Stage ", s.Name, "PASS: the run passed", "/runs/", "▀", "vetting: the run is ours ("} {
+		if !strings.Contains(said, want) {
+			s.t.Errorf("the serial console never showed %q", want)
+		}
+	}
 }
 
 // bootedSoundly asks at each step of the machine's boots what is in their way: nothing is.
