@@ -379,6 +379,13 @@ func TestKeysPlotsAndLog(t *testing.T) {
 	do(t, tab, chromedp.MouseEvent("mouseMoved", at[0], at[1]))
 	become(t, tab, "the cursor of the plot", `/^34 °C at /.test(document.querySelector("[data-at]").textContent) && document.querySelector(".cursor")`)
 
+	do(t, tab, chromedp.MouseEvent("mouseMoved", 1, 1))
+	become(t, tab, "no cursor", `!document.querySelector(".cursor")`)
+	do(t, tab, chromedp.Focus("[data-plot]"), chromedp.KeyEvent(kb.Home))
+	become(t, tab, "the cursor at the left, by a key", `document.querySelector(".cursor").getAttribute("d").startsWith("M52.0 ")`)
+	do(t, tab, chromedp.KeyEvent(kb.ArrowRight))
+	become(t, tab, "the cursor one step on", `document.querySelector(".cursor").getAttribute("d").startsWith("M56.2 ")`)
+
 	do(t, tab, chromedp.SetValue("#sift", "smart SDC"), chromedp.Evaluate(`document.getElementById("sift").dispatchEvent(new Event("input"))`, nil))
 
 	if shown := told[int](t, tab, `[...document.querySelectorAll("#log span")].filter(l => l.checkVisibility()).length`); shown != 1 {

@@ -98,6 +98,7 @@
 					const fresh = document.createElement("div");
 					fresh.innerHTML = await answer.text();
 					swap(polled, fresh);
+					reachable();
 				}
 			} catch { /* the stream says when the appliance is back */ }
 		}
@@ -162,7 +163,7 @@
 		for (const k of document.querySelectorAll("[data-at][data-span]")) { k.textContent = k.dataset.span; delete k.dataset.span; }
 	};
 	let pointed = 0;
-	document.addEventListener("pointermove", e => {
+	const seek = e => {
 		const box = e.target.closest && e.target.closest("[data-plot]");
 		cancelAnimationFrame(pointed);
 		pointed = requestAnimationFrame(() => {
@@ -172,7 +173,24 @@
 			if (part < 0 || part > 1) { unpoint(); return; }
 			for (const b of document.querySelectorAll("[data-plot]")) if (b.checkVisibility()) point(b, part);
 		});
-	}, { passive: true });
+	};
+	for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kind, seek, { passive: true }); // a finger taps
+
+	// The same cursor by keys: Tab to a plot, then the arrows (with Shift ten times as far), Home and End.
+	const reachable = () => { for (const b of document.querySelectorAll("[data-plot]")) b.tabIndex = 0; };
+	let spot = 1;
+	const pointAll = () => { for (const b of document.querySelectorAll("[data-plot]")) if (b.checkVisibility()) point(b, spot); };
+	document.addEventListener("focusin", e => { if (e.target.closest("[data-plot]")) { spot = 1; pointAll(); } });
+	document.addEventListener("focusout", e => { if (e.target.closest("[data-plot]")) unpoint(); });
+	document.addEventListener("keydown", e => {
+		if (!e.target.closest || !e.target.closest("[data-plot]")) return;
+		const step = e.shiftKey ? .1 : .01, to = { ArrowLeft: spot - step, ArrowRight: spot + step, Home: 0, End: 1 }[e.key];
+		if (to === undefined) return;
+		spot = Math.min(1, Math.max(0, to));
+		pointAll();
+		e.preventDefault();
+	});
+	reachable();
 
 	// Hosts that are ticked, to do something with all of them.
 	const ticks = () => [...document.querySelectorAll(".tick input")];

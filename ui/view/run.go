@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"vetting/core"
 	"vetting/core/bootdoctor"
 	"vetting/core/report"
@@ -227,8 +229,16 @@ func (r *Run) silent() string {
 		return ""
 	}
 
-	return "The agent has been silent since " + clock(run.LastBeat, r.Frame.Now) + "; what you see is the last that is known."
+	words := "The agent has been silent since " + clock(run.LastBeat, r.Frame.Now) + "; what you see is the last that is known."
+	if !r.holding() && !run.Deadline.IsZero() {
+		words += " It tries to reach the appliance every few seconds; if it is not heard by " + clock(run.Deadline, r.Frame.Now) + ", the run ends with an error."
+	}
+
+	return words
 }
+
+// stale greys what the agent told last while it is silent.
+func (r *Run) stale() templ.KeyValue[string, bool] { return templ.KV("stale", r.silent() != "") }
 
 // stageClass colours a row of the plan.
 func stageMark(st *core.Stage) mark.Mark {

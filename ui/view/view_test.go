@@ -175,7 +175,7 @@ func TestWhatIsSaidOfARunInEveryState(t *testing.T) {
 		page := view.Run{Frame: frame(), Run: run, Report: report.Build(report.Input{Run: run, Now: canned.Now()})}
 		drawn := draw(t, view.ShowRun(&page))
 
-		fmt.Fprintf(&heads, "== %s\n%s%s", run.State, plain(cut(t, drawn, `<div id="run-head" data-live>`, `<ol class="stages"`)),
+		fmt.Fprintf(&heads, "== %s\n%s%s", run.State, plain(cut(t, drawn, `<div id="run-head" data-live>`, `<ol class="stages`)),
 			plain(cut(t, drawn, `id="run-stages" data-live>`, `<div class="two top">`)))
 	}
 
