@@ -43,6 +43,9 @@ func steps() map[string]struct{ path, form string } {
 		"certificate":           {path: "/settings/tls"},
 		"certificate-refused":   {"/settings/tls", "chain=&key="},
 		"about":                 {path: "/settings/about"},
+		"backup":                {path: "/settings/backup"},
+		"backup-whole":          {"/settings/backup/" + canned.BackupName + "/verify", "x=1"},
+		"backup-damaged":        {"/settings/backup/vetting-20261122T030000Z.backup/verify", "x=1"},
 		"restart":               {path: "/settings/restart"},
 		"restart-busy":          {"/settings/restart", "back=/setup/start"},
 		"restart-going":         {"/settings/restart", "back=/setup/start&anyway=1"},
@@ -274,7 +277,7 @@ func TestTheFirstStepsInTheBrowser(t *testing.T) {
 		t.Errorf("%d restarts", s.Restarts())
 	}
 
-	for _, path := range []string{"/settings/general", "/settings/tls", "/settings/about", "/settings/restart", "/notifications?kind=smtp"} {
+	for _, path := range []string{"/settings/general", "/settings/tls", "/settings/about", "/settings/backup", "/settings/restart", "/notifications?kind=smtp"} {
 		do(t, tab, chromedp.Navigate(base+path))
 		fits(path)
 	}

@@ -31,6 +31,7 @@ func (u *UI) steeringPages(admin fiber.Handler) {
 		u.app.Post(path, admin, handler)
 	}
 
+	u.backupPages(admin)
 	u.app.Get("/ca.crt", u.authority)
 }
 
