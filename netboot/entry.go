@@ -184,8 +184,12 @@ func (s *Server) alone(ctx context.Context, card *net.Interface) error {
 
 // lonely refuses a network that has a DHCP server.
 func (s *Server) lonely(ctx context.Context, card *net.Interface) error {
-	found, err := s.searcher.Search(ctx, card, s.cfg.SearchTime)
+	found, err := s.searcher.Claim(ctx, card, s.cfg.SearchTime)
 	if err != nil {
+		return err
+	}
+
+	if err := s.only(found); err != nil {
 		return err
 	}
 
@@ -203,11 +207,52 @@ func (s *Server) lonely(ctx context.Context, card *net.Interface) error {
 		s.cfg.Interface, who))
 }
 
+// only refuses a network on which another appliance serves, in whatever mode, or is about
+// to and came before us: a machine that both know would be told two things.
+func (s *Server) only(found []rogue.Offer) error {
+	var others []rogue.Offer
+
+	for _, o := range found {
+		if o.Appliance {
+			others = append(others, o)
+		}
+	}
+
+	if len(others) == 0 {
+		return nil
+	}
+
+	who := rogue.Describe(others)
+	if s.alarm.due("appliance", time.Now()) {
+		s.alert("appliance", "netboot/other-appliance", "Not serving on "+s.cfg.Interface+": there is "+who+".")
+	}
+
+	return core.NewProblem(core.ErrConflict, "netboot/other-appliance", fmt.Sprintf(
+		"two appliances do not share a network, and on %s there is %s. Stop one of them, or choose another network card", s.cfg.Interface, who))
+}
+
+// fellow says that another appliance, by its card, has asked whether one serves here: it
+// is told so, and does not begin.
+func (s *Server) fellow(card core.MAC) {
+	if !s.alarm.due("fellow"+string(card), time.Now()) {
+		return
+	}
+
+	s.cfg.Log.Warn("another appliance looks at the test network, and is told that we serve it",
+		slog.String("code", "netboot/other-appliance"), slog.String("appliance", string(card)))
+	s.alert("appliance", "netboot/other-appliance", "Another appliance, with the card "+string(card)+", looks at the network of "+s.cfg.Interface+
+		". It is told that this one serves there, and does not begin.")
+}
+
 // accompanied looks for the server that gives the addresses while we are a proxy.
 // That there is none is said, but it may come later.
 func (s *Server) accompanied(ctx context.Context, card *net.Interface) error {
-	found, err := s.searcher.Search(ctx, card, s.cfg.SearchTime)
+	found, err := s.searcher.Claim(ctx, card, s.cfg.SearchTime)
 	if err != nil {
+		return err
+	}
+
+	if err := s.only(found); err != nil {
 		return err
 	}
 

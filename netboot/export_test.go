@@ -28,6 +28,10 @@ func (f searchFunc) Search(context.Context, *net.Interface, time.Duration) ([]ro
 	return f(), nil
 }
 
+func (f searchFunc) Claim(context.Context, *net.Interface, time.Duration) ([]rogue.Offer, error) {
+	return f(), nil
+}
+
 // Seek searches for other servers as a session does.
 func (s *Server) Seek(ctx context.Context) error { return s.seek(ctx, &net.Interface{}) }
 

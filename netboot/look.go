@@ -18,6 +18,7 @@ import (
 type Surroundings struct {
 	Servers string        // DHCP servers that give addresses; empty: none
 	Proxies string        // those that only say what to load
+	Fellows string        // other appliances
 	User    core.MAC      // who has the address that is to be ours; empty: nobody
 	Deaf    time.Duration // how long the switch passes nothing after a cable is plugged in; 0: no spanning tree was heard
 }
@@ -40,17 +41,20 @@ func Look(ctx context.Context, iface string, self netip.Addr, listen time.Durati
 	group.Go(func() error {
 		found, err := asks.Search(ctx, card, listen)
 
-		var servers, proxies []rogue.Offer
+		var servers, proxies, fellows []rogue.Offer
 
 		for _, o := range found {
-			if o.Proxy {
+			switch {
+			case o.Appliance:
+				fellows = append(fellows, o)
+			case o.Proxy:
 				proxies = append(proxies, o)
-			} else {
+			default:
 				servers = append(servers, o)
 			}
 		}
 
-		s.Servers, s.Proxies = rogue.Describe(servers), rogue.Describe(proxies)
+		s.Servers, s.Proxies, s.Fellows = rogue.Describe(servers), rogue.Describe(proxies), rogue.Describe(fellows)
 
 		return err
 	})

@@ -44,6 +44,8 @@ type Server struct {
 
 // searcher asks the wire for DHCP servers.
 type searcher interface {
+	// Claim does it for one that means to serve, Search for one that looks around.
+	Claim(ctx context.Context, card *net.Interface, listen time.Duration) ([]rogue.Offer, error)
 	Search(ctx context.Context, card *net.Interface, listen time.Duration) ([]rogue.Offer, error)
 }
 
@@ -67,6 +69,7 @@ func New(cfg Config) (*Server, error) {
 	dhcpConfig.Prober = s.prober
 	dhcpConfig.Quiet = s.quiet
 	dhcpConfig.Restarted = s.restarted
+	dhcpConfig.Fellow = s.fellow
 	dhcpConfig.Neighbour = func(addr netip.Addr) (core.MAC, bool) { return nic.Neighbour(cfg.Interface, addr) }
 	dhcpConfig.Rival = func(server netip.Addr, client core.MAC) { s.overheard(rogue.Offer{Server: server, To: client}) }
 

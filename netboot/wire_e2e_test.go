@@ -5,6 +5,7 @@ package netboot_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,13 +32,14 @@ import (
 // other namespaces, and a bridge in one more joins them all.
 
 const (
-	serverEnv = "NETBOOT_E2E_SERVER"
-	selfAddr  = "10.77.0.1"
-	knownMAC  = "52:54:00:00:00:01"
-	localMAC  = "52:54:00:00:00:02"
-	otherMAC  = "52:54:00:00:00:99"
-	rivalMAC  = "52:54:00:00:00:66"
-	rivalAddr = "10.77.0.9"
+	serverEnv    = "NETBOOT_E2E_SERVER"
+	selfAddr     = "10.77.0.1"
+	knownMAC     = "52:54:00:00:00:01"
+	localMAC     = "52:54:00:00:00:02"
+	otherMAC     = "52:54:00:00:00:99"
+	applianceMAC = "52:54:00:77:00:01"
+	rivalMAC     = "52:54:00:00:00:66"
+	rivalAddr    = "10.77.0.9"
 
 	soon = 10 * time.Second       // for what takes a moment, on a machine under load
 	peek = 600 * time.Millisecond // for how long the appliance searches in tests
@@ -54,6 +56,7 @@ func TestMain(m *testing.M) {
 // order tells the child process what to serve.
 type order struct {
 	Interface string
+	Self      string            // its address; empty: selfAddr
 	Leases    string            // file
 	Hosts     map[string]string // MAC → action
 	Search    time.Duration
@@ -78,7 +81,7 @@ func serve(spec string) int {
 
 	out := &reporter{}
 	server, err := netboot.New(netboot.Config{
-		Interface: o.Interface, Prefix: netip.MustParsePrefix(selfAddr + "/24"), Files: files(o), Stub: ukitest.Stub(), ImageID: "feedc0de",
+		Interface: o.Interface, Prefix: netip.MustParsePrefix(cmp.Or(o.Self, selfAddr) + "/24"), Files: files(o), Stub: ukitest.Stub(), ImageID: "feedc0de",
 		Mode: o.Mode, Relayed: o.Relayed, Reserved: o.Reserved, SearchTime: o.Search, OwnNetwork: o.Own, Booter: list(o.Hosts), Leases: &leaseFile{path: o.Leases}, Witness: out,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
@@ -272,7 +275,7 @@ func newWire(t *testing.T) *wire {
 
 	w.must("ip", "-n", w.hub, "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
 	w.must("ip", "-n", w.hub, "link", "set", "br0", "up")
-	w.lay("nb0", w.server, "52:54:00:77:00:01")
+	w.lay("nb0", w.server, applianceMAC)
 	w.lay("c0", w.client, knownMAC)
 	w.lay("r0", w.rival, rivalMAC)
 
@@ -400,8 +403,15 @@ type appliance struct {
 func (w *wire) start(o order) *appliance {
 	w.t.Helper()
 
+	return w.startAt(w.server, "nb0", o)
+}
+
+// startAt starts an appliance at another station.
+func (w *wire) startAt(station, card string, o order) *appliance {
+	w.t.Helper()
+
 	if o.Interface == "" {
-		o.Interface = "nb0"
+		o.Interface = card
 	}
 
 	if o.Leases == "" {
@@ -418,7 +428,7 @@ func (w *wire) start(o order) *appliance {
 	}
 
 	a := &appliance{
-		cmd: exec.Command("ip", "netns", "exec", w.server, os.Args[0]), log: &bytes.Buffer{},
+		cmd: exec.Command("ip", "netns", "exec", station, os.Args[0]), log: &bytes.Buffer{},
 		steps: make(chan core.BootStep, 10_000), done: make(chan error, 1),
 	}
 	a.cmd.Env = append(os.Environ(), serverEnv+"="+string(spec))

@@ -242,6 +242,12 @@ func (c *checkup) surroundings(ctx context.Context, card string, prefix netip.Pr
 		return
 	}
 
+	if found.Fellows != "" {
+		c.add("other appliances", "fail", found.Fellows+"; stop one of them, or take another card")
+	} else {
+		c.add("other appliances", "ok", "none answers")
+	}
+
 	switch {
 	case found.Servers != "" && mode == netboot.ModeDHCP:
 		c.add("other DHCP servers", "fail", found.Servers+"; turn that one off, take another card, or say netboot.mode: proxy")

@@ -21,6 +21,11 @@ func wires() []Entry {
 			"Switch that server on, or use the mode dhcp on a network of its own.", core.Warning,
 		},
 		{
+			"netboot/other-appliance", "Another appliance is on the network",
+			"Two appliances do not share a network: the one that serves goes on, and the one that came later does not begin.",
+			"Stop one of them, or give each a network of its own.", core.Warning,
+		},
+		{
 			"netboot/other-proxy", "Another proxy tells machines what to load",
 			"Machines may take its word for ours; the appliance's offers are made to come first with most firmware.",
 			"Turn that proxy off where machines load the wrong thing.", core.Warning,

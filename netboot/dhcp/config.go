@@ -109,6 +109,9 @@ type Config struct {
 	Quiet func() bool
 	// Rival is told that a machine, registered or not, has chosen another server.
 	Rival func(server netip.Addr, client core.MAC)
+	// Fellow is told that another appliance, by its card, asks whether one serves here; may
+	// be nil.
+	Fellow func(card core.MAC)
 	// Restarted is told that the firmware or the boot program at addr asks for an
 	// address: whatever ran there before is gone. It must not block; may be nil.
 	Restarted func(addr netip.Addr)

@@ -29,6 +29,7 @@ type Server struct {
 	outrank  atomic.Bool
 	count    counters
 	broken   pace.Limiter
+	greeted  pace.Limiter
 
 	exchanges sync.Pool // of *exchange, 6 KiB each
 }
@@ -170,6 +171,7 @@ type exchange struct {
 	now      time.Time
 	detail   string
 	quiet    bool
+	fellow   bool     // sent by another appliance, to us
 	net      *network // that the sender is on
 	server   [4]byte  // option 54 of the reply
 	options  [16]message.Option
@@ -183,6 +185,8 @@ func (s *Server) talk(x *exchange, packet, buf []byte) Answer {
 	chosen := s.rival(x)
 
 	switch {
+	case x.fellow:
+		return s.greet(x, buf)
 	case !known:
 		return Answer{}
 	case s.cfg.Mode != Authoritative && !x.quiet:
@@ -237,6 +241,10 @@ func (s *Server) admit(x *exchange, packet []byte) bool {
 		x.kind = dhcpv4.MessageTypeNone
 		s.unknownRelay(&x.msg)
 
+		return false
+	}
+
+	if x.fellow = x.msg.Fellow(); x.fellow {
 		return false
 	}
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -19,12 +20,16 @@ const (
 	protoUDP   = 17
 	serverPort = 67
 	clientPort = 68
+
+	fromServer = serverPort<<16 | clientPort // both ports of a UDP header
+	fromClient = clientPort<<16 | serverPort
 )
 
 // dress is how a question presents itself. Servers may answer some and not others.
 type dress struct {
 	class string
 	arch  iana.Arch
+	card  net.HardwareAddr // the client id; nil: none
 }
 
 // discover builds the IP packet of a DISCOVER from mac in a dress.
@@ -37,6 +42,10 @@ func discover(mac net.HardwareAddr, d dress) ([]byte, error) {
 	if d.class != "" {
 		m.UpdateOption(dhcpv4.OptClassIdentifier(d.class))
 		m.UpdateOption(dhcpv4.OptClientArch(d.arch))
+	}
+
+	if d.card != nil {
+		m.UpdateOption(dhcpv4.OptClientIdentifier(slices.Concat([]byte{byte(iana.HWTypeEthernet)}, d.card)))
 	}
 
 	return wrap(m.ToBytes()), nil
@@ -81,23 +90,35 @@ type Offer struct {
 	File   string     // boot file, where it may be shown
 	Boot   netip.Addr // where that is to be had (siaddr)
 	Proxy  bool       // it gives no addresses, only says what to load (PXE 2.1 §2.2)
+
+	// Appliance says that it is one like us. Where Kind is Discover it does not serve yet,
+	// but is about to: Server is invalid then, and To what it asks with.
+	Appliance bool
 }
 
-// parse reads an IP packet that a DHCP server sent to clients; ok is false for
-// all else.
+// parse reads an IP packet that a DHCP server sent to clients, or an appliance to others
+// that is about to serve; ok is false for all else.
 func parse(b []byte, from net.HardwareAddr) (offer Offer, ok bool) {
-	payload, src, ok := unwrap(b)
+	payload, src, asks, ok := unwrap(b)
 	if !ok {
 		return Offer{}, false
 	}
 
 	var m message.Message
-	if m.Parse(payload) != nil || m.Op != 2 {
+	if m.Parse(payload) != nil {
 		return Offer{}, false
 	}
 
 	code, _ := m.Byte(message.OptMessageType)
 	kind := dhcpv4.MessageType(code)
+
+	if asks {
+		return question(&m, kind, from)
+	}
+
+	if m.Op != 2 {
+		return Offer{}, false
+	}
 
 	if kind != dhcpv4.MessageTypeOffer && kind != dhcpv4.MessageTypeAck && kind != dhcpv4.MessageTypeNak {
 		return Offer{}, false
@@ -114,27 +135,44 @@ func parse(b []byte, from net.HardwareAddr) (offer Offer, ok bool) {
 	return Offer{
 		Proxy:  kind == dhcpv4.MessageTypeOffer && m.YIAddr.IsUnspecified() && speaksPXE,
 		Server: server, MAC: core.MAC(from.String()), To: core.MAC(net.HardwareAddr(m.MAC[:]).String()),
-		Kind: kind, Addr: m.YIAddr, File: text(m.File), Boot: m.SIAddr,
+		Kind: kind, Addr: m.YIAddr, File: text(m.File), Boot: m.SIAddr, Appliance: m.Fellow(),
 	}, true
 }
 
-// unwrap takes the payload out of an IPv4 packet from UDP port 67 to port 68.
-func unwrap(b []byte) (payload []byte, src netip.Addr, ok bool) {
+// question reads what an appliance asks that is about to serve.
+func question(m *message.Message, kind dhcpv4.MessageType, from net.HardwareAddr) (offer Offer, ok bool) {
+	if m.Op != 1 || kind != dhcpv4.MessageTypeDiscover || m.Text(message.OptVendorClass) != message.ClassAppliance {
+		return Offer{}, false
+	}
+
+	card := from
+	if id := m.Option(message.OptClientID); len(id) == 7 && iana.HWType(id[0]) == iana.HWTypeEthernet {
+		card = id[1:]
+	}
+
+	return Offer{MAC: core.MAC(card.String()), To: core.MAC(net.HardwareAddr(m.MAC[:]).String()), Kind: kind, Appliance: true}, true
+}
+
+// unwrap takes the payload out of an IPv4 packet from UDP port 67 to port 68, or the other
+// way round.
+func unwrap(b []byte) (payload []byte, src netip.Addr, asks, ok bool) {
 	if len(b) < ipLen || b[0]>>4 != 4 || b[9] != protoUDP || binary.BigEndian.Uint16(b[6:])&0x3fff != 0 {
-		return nil, src, false
+		return nil, src, false, false
 	}
 
 	head := int(b[0]&15) * 4
 	if head < ipLen || len(b) < head+udpLen {
-		return nil, src, false
+		return nil, src, false, false
 	}
 
 	udp := b[head:]
-	if binary.BigEndian.Uint16(udp) != serverPort || binary.BigEndian.Uint16(udp[2:]) != clientPort {
-		return nil, src, false
+	ports := binary.BigEndian.Uint32(udp)
+
+	if ports != fromServer && ports != fromClient {
+		return nil, src, false, false
 	}
 
-	return udp[udpLen:], netip.AddrFrom4([4]byte(b[12:16])), true
+	return udp[udpLen:], netip.AddrFrom4([4]byte(b[12:16])), ports == fromClient, true
 }
 
 // text is a field up to its first NUL, as far as it may be shown.

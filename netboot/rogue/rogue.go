@@ -11,11 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/iana"
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
 
 	"vetting/core"
+	"vetting/netboot/dhcp/message"
 )
 
 const (
@@ -46,16 +48,29 @@ func NewSearcher() (*Searcher, error) {
 // offers it (dnsmasq) needs listen to be 6 s: it offers what it has checked for
 // the first question.
 func (s *Searcher) Search(ctx context.Context, card *net.Interface, listen time.Duration) ([]Offer, error) {
-	conn, err := open(card)
+	conn, err := open(card, fromServer)
 	if err != nil {
 		return nil, err
 	}
 
-	return s.search(ctx, conn, core.MAC(card.HardwareAddr.String()), listen)
+	return s.search(ctx, conn, card.HardwareAddr, listen, message.ClassLook)
 }
 
-// search asks on conn, and closes it. self is the card's own MAC.
-func (s *Searcher) search(ctx context.Context, conn net.PacketConn, self core.MAC, listen time.Duration) ([]Offer, error) {
+// Claim is Search for one that means to serve, and says so: of several appliances that
+// search at the same time, the one whose made-up MAC is the lowest finds none of the
+// others, and they find it.
+func (s *Searcher) Claim(ctx context.Context, card *net.Interface, listen time.Duration) ([]Offer, error) {
+	conn, err := open(card, fromServer, fromClient)
+	if err != nil {
+		return nil, err
+	}
+
+	return s.search(ctx, conn, card.HardwareAddr, listen, message.ClassAppliance)
+}
+
+// search asks on conn, and closes it. card is the card's own MAC, and class that of the
+// question to other appliances.
+func (s *Searcher) search(ctx context.Context, conn net.PacketConn, card net.HardwareAddr, listen time.Duration, class string) ([]Offer, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 
 	defer func() {
@@ -75,7 +90,7 @@ func (s *Searcher) search(ctx context.Context, conn net.PacketConn, self core.MA
 	start := time.Now()
 
 	for i, d := range dresses {
-		if err := s.ask(conn, d); err != nil {
+		if err := errors.Join(s.ask(conn, dress{class: class, card: card}), s.ask(conn, d)); err != nil {
 			return nil, err
 		}
 
@@ -85,13 +100,19 @@ func (s *Searcher) search(ctx context.Context, conn net.PacketConn, self core.MA
 		}
 
 		for _, o := range some {
-			if o.MAC != self {
+			if o.MAC != core.MAC(card.String()) && !s.precedes(o) {
 				found = add(found, o)
 			}
 		}
 	}
 
 	return found, nil
+}
+
+// precedes reports whether o is another appliance that is about to serve, and has to wait
+// for us.
+func (s *Searcher) precedes(o Offer) bool {
+	return o.Kind == dhcpv4.MessageTypeDiscover && core.MAC(s.mac.String()) <= o.To
 }
 
 func (s *Searcher) ask(conn net.PacketConn, d dress) error {
@@ -143,7 +164,10 @@ func add(found []Offer, o Offer) []Offer {
 	case i < 0:
 		return append(found, o)
 	case found[i].File == "" && o.File != "":
+		o.Appliance = o.Appliance || found[i].Appliance
 		found[i] = o
+	default:
+		found[i].Appliance = found[i].Appliance || o.Appliance
 	}
 
 	return found
@@ -152,7 +176,7 @@ func add(found []Offer, o Offer) []Offer {
 // Watch calls seen for everything that another DHCP server says to clients on
 // card, until ctx ends. seen is called from one goroutine.
 func Watch(ctx context.Context, card *net.Interface, seen func(Offer)) error {
-	conn, err := open(card)
+	conn, err := open(card, fromServer)
 	if err != nil {
 		return err
 	}
@@ -194,17 +218,21 @@ func next(conn net.PacketConn, buf []byte) (offer Offer, ok bool, err error) {
 	return offer, ok, nil
 }
 
-// open opens a packet socket that hears only what DHCP servers send to clients.
-func open(card *net.Interface) (net.PacketConn, error) {
-	filter, err := bpf.Assemble([]bpf.Instruction{
+// open opens a packet socket that hears UDP with these pairs of ports only.
+func open(card *net.Interface, ports ...uint32) (net.PacketConn, error) {
+	program := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 23, Size: 1}, // IPv4 protocol
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: protoUDP, SkipTrue: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoUDP, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
 		bpf.LoadMemShift{Off: 14},
 		bpf.LoadIndirect{Off: 14, Size: 4}, // both UDP ports
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: serverPort<<16 | clientPort, SkipTrue: 1},
-		bpf.RetConstant{Val: frameMost},
-		bpf.RetConstant{Val: 0},
-	})
+	}
+
+	for _, pair := range ports {
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: pair, SkipTrue: 1}, bpf.RetConstant{Val: frameMost})
+	}
+
+	filter, err := bpf.Assemble(append(program, bpf.RetConstant{Val: 0}))
 	if err != nil {
 		return nil, fmt.Errorf("assembling a filter: %w", err)
 	}
@@ -230,7 +258,15 @@ func Describe(found []Offer) string {
 
 // String names the server and what it offers.
 func (o Offer) String() string {
+	if o.Kind == dhcpv4.MessageTypeDiscover {
+		return "another appliance that is being started (MAC " + string(o.MAC) + ")"
+	}
+
 	name := o.Server.String()
+	if o.Appliance {
+		name = "another appliance at " + name
+	}
+
 	if o.MAC != "" {
 		name += " (MAC " + string(o.MAC) + ")"
 	}

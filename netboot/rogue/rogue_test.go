@@ -17,6 +17,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"vetting/core"
+	"vetting/netboot/dhcp/message"
 	"vetting/netboot/rogue"
 )
 
@@ -187,14 +188,21 @@ func search(t *testing.T, answer func(w *wire, question *dhcpv4.DHCPv4)) (found 
 func TestASearchAsksThreeTimesInThreeDressesAndListensToTheEnd(t *testing.T) {
 	found, w, took := search(t, nil)
 
-	if len(found) != 0 || took != listen || len(w.heard) != 3 {
+	if len(found) != 0 || took != listen || len(w.heard) != 6 {
 		t.Fatalf("found %d in %s with %d questions", len(found), took, len(w.heard))
 	}
 
 	for i, want := range []struct {
 		after time.Duration
 		class string
-	}{{0, ""}, {2 * time.Second, "PXEClient:Arch:00007:UNDI:003016"}, {4 * time.Second, "HTTPClient:Arch:00016:UNDI:003016"}} {
+	}{
+		{0, message.ClassLook},
+		{0, ""},
+		{2 * time.Second, message.ClassLook},
+		{2 * time.Second, "PXEClient:Arch:00007:UNDI:003016"},
+		{4 * time.Second, message.ClassLook},
+		{4 * time.Second, "HTTPClient:Arch:00016:UNDI:003016"},
+	} {
 		h := w.heard[i]
 		ip := h.frame[etherLen:]
 
@@ -240,6 +248,7 @@ func TestASearchFindsEveryServer(t *testing.T) {
 		w.say(0, frame(t, mute, "10.9.0.4"))
 
 		switch class := q.ClassIdentifier(); {
+		case class == message.ClassLook:
 		case class == "":
 			// As dnsmasq does, which first sees whether anybody has the address.
 			w.say(3*time.Second, frame(t, slow, "10.9.0.1"))
@@ -272,6 +281,55 @@ func TestASearchFindsEveryServer(t *testing.T) {
 
 	if all := rogue.Describe(found); strings.Count(all, "MAC") != 4 || strings.Count(all, ", ") != 3 {
 		t.Errorf("described as %s", all)
+	}
+}
+
+// claim is search for one that means to serve, and asks with a made-up MAC.
+func claim(t *testing.T, made byte, answer func(w *wire)) (found []rogue.Offer) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := rogue.NewSearcher()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		w := newWire(t)
+		w.answer = func([]byte) { answer(w) }
+
+		if found, err = s.ClaimOn(t.Context(), w, net.HardwareAddr{0x52, 0x54, 0, 0x77, 0, 2}, net.HardwareAddr{2, 0, 0, 0, 0, made}, listen); err != nil {
+			t.Fatal(err)
+		}
+
+		synctest.Wait()
+	})
+
+	return found
+}
+
+// Two that are switched on together find each other, and one of them waits.
+func TestOfTwoAppliancesThatBeginTogetherOneFindsTheOther(t *testing.T) {
+	question, err := rogue.Question(net.HardwareAddr{2, 0, 0, 0, 0, 5}, net.HardwareAddr{0x52, 0x54, 0, 0x77, 0, 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	asks := slices.Concat([]byte{255, 255, 255, 255, 255, 255}, []byte{2, 0, 0, 0, 0, 5}, []byte{8, 0}, question)
+
+	for made, want := range map[byte]string{4: "", 5: "", 6: "another appliance that is being started (MAC 52:54:00:77:00:09)"} {
+		found := claim(t, made, func(w *wire) { w.say(0, asks) })
+		if got := rogue.Describe(found); got != want {
+			t.Errorf("asking with ...:%d it found %q, want %q", made, got, want)
+		}
+	}
+
+	serves := frame(t, "52:54:00:77:00:09", "10.77.0.9", func(m *dhcpv4.DHCPv4) {
+		m.YourIPAddr = net.IPv4zero
+		m.UpdateOption(dhcpv4.OptClassIdentifier(message.ClassAppliance))
+	})
+
+	found := claim(t, 1, func(w *wire) { w.say(0, serves) })
+	if got := rogue.Describe(found); got != "another appliance at 10.77.0.9 (MAC 52:54:00:77:00:09)" || !found[0].Appliance {
+		t.Errorf("of one that serves it says %q", got)
 	}
 }
 
@@ -407,13 +465,20 @@ func FuzzParse(f *testing.F) {
 	}
 
 	f.Add(frame(f, "02:00:00:00:00:01", "10.9.0.1")[etherLen:])
+
+	question, err := rogue.Question(net.HardwareAddr{2, 0, 0, 0, 0, 5}, net.HardwareAddr{2, 0, 0, 0, 0, 6})
+	if err != nil {
+		f.Fatal(err)
+	}
+
+	f.Add(question)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		offer, ok := rogue.Parse(b, net.HardwareAddr{2, 0, 0, 0, 0, 1})
 		if !ok {
 			return
 		}
 
-		if !offer.Server.Is4() || offer.MAC != "02:00:00:00:00:01" || len(offer.To) != 17 {
+		if offer.Server.Is4() == (offer.Kind == dhcpv4.MessageTypeDiscover) || offer.Kind != dhcpv4.MessageTypeDiscover && offer.MAC != "02:00:00:00:00:01" || len(offer.To) != 17 {
 			t.Errorf("%+v", offer)
 		}
 
