@@ -4,6 +4,7 @@ package netboot_test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -176,6 +177,72 @@ func TestASecondServerSilencesIt(t *testing.T) {
 	}
 
 	a.await(t, "quiet", soon)
+}
+
+// Another server comes while a machine boots: nothing is offered from then on, and the
+// machine that has its address keeps it and goes on to its seed. Once the other is gone
+// machines are answered again, which takes two searches: RIVAL_GOES waits for that.
+func TestASecondServerThatComesInMidBootHarmsNoRunningMachine(t *testing.T) {
+	w := newWire(t)
+	w.lay("c1", w.client, localMAC)
+	a := w.start(order{Hosts: vet, Search: peek})
+	a.await(t, "ready", soon)
+
+	addr := w.leaseWithin(soon, "-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "93:0007")
+	if addr == "" {
+		t.Fatal("udhcpc got no lease")
+	}
+
+	loads := make(chan error, 1)
+
+	go func() { // some three seconds
+		_, err := w.try(2*soon, "curl", "-sSf", "--limit-rate", "50k", "-o", "/dev/null", "http://"+selfAddr+"/boot/vmlinuz")
+		loads <- err
+	}()
+
+	stop := w.dnsmasq()
+	other, _ := w.try(soon, "busybox", "udhcpc", "-i", "c1", "-f", "-q", "-n", "-B", "-t", "5", "-T", "1", "-s", "/bin/true")
+
+	step := a.await(t, "rogue", soon)
+	for step.Code == "" {
+		step = a.await(t, "rogue", soon)
+	}
+
+	if step.Code != "netboot/rogue-dhcp" || !strings.Contains(step.Detail, rivalAddr) || !strings.Contains(step.Detail, "Nothing is offered until it is gone") {
+		t.Errorf("the alarm is %+v", step)
+	}
+
+	if !strings.Contains(other, rivalAddr) && !strings.Contains(other, selfAddr) {
+		t.Errorf("the other machine got nothing:\n%s", other)
+	}
+
+	if err := <-loads; err != nil {
+		t.Errorf("the transfer that was under way broke off: %v", err)
+	}
+
+	for _, get := range []string{"/ipxe/" + knownMAC, "/boot/base.cpio.zst", "/seed/self.cpio"} {
+		if out, err := w.try(soon, "curl", "-sSf", "-m", "5", "-o", "/dev/null", "http://"+selfAddr+get); err != nil {
+			t.Errorf("%s: %v %s", get, err, out)
+		}
+	}
+
+	if have := w.run("ip", "-4", "-br", "addr", "show", "dev", "c0"); !strings.Contains(have, addr+"/") {
+		t.Errorf("the machine has %s, and had %s", have, addr)
+	}
+
+	stop()
+
+	if os.Getenv("RIVAL_GOES") == "" {
+		return
+	}
+
+	if step := a.await(t, "rogue-gone", 4*time.Minute); !strings.Contains(step.Detail, "Machines are answered again") {
+		t.Errorf("told %+v", step)
+	}
+
+	if again := w.leaseWithin(soon); again != addr {
+		t.Errorf("afterwards it got %q, and had %q", again, addr)
+	}
 }
 
 func TestItKeepsOffACardWithTheDefaultRoute(t *testing.T) {
