@@ -93,6 +93,23 @@ func Ports(mode Mode) []Port {
 	return all
 }
 
+// FreeSix reports whether the ports of IPv6 can be opened on a card now; the error names
+// who has them. Without them machines are served by IPv4 alone.
+func FreeSix(ctx context.Context, iface string) error {
+	for _, number := range []uint16{547, 69} {
+		conn, err := nic.ListenUDP6(ctx, iface, number)
+		if err != nil {
+			return err
+		}
+
+		if err := conn.Close(); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
 // Free reports whether the port can be opened on a card now; the error names who has it.
 func (p Port) Free(ctx context.Context, iface string) error {
 	if p.Network == "udp" {

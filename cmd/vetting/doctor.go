@@ -57,8 +57,8 @@ func (c *cli) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look at whether this machine has what the appliance needs; changes nothing unless told to", Args: noArgs,
 		Long: "Looks at the configuration and its secrets, the boot image, the rights of this program, the data directory and its disk,\n" +
-			"the clock, the test NIC, its address and ports, and the console's address and certificate. Where no appliance runs, it asks the test\n" +
-			"network for 4 s whether there are other DHCP servers, another user of our address, or spanning tree, as serve does.\n" +
+			"the clock, the test NIC, its address, ports and firewall, and the console's address and certificate. Where no appliance runs, it asks the test\n" +
+			"network for 4 s whether there are other DHCP servers, other appliances, another user of our address, or spanning tree, as serve does.\n" +
 			"Give it the same flags and the same user as serve.",
 	}
 	fix := cmd.Flags().Bool("fix", false, "mend what can be mended without asking: owners and modes of files in the data directory; takes root")
@@ -191,6 +191,7 @@ func (c *checkup) network(ctx context.Context, config *Config) {
 	}
 
 	c.address(card.Name, prefix)
+	c.walls(ctx, card.Name, mode)
 
 	if runsOn(ctx, config.DataDir) {
 		c.add("ports", "ok", "the appliance runs and has them")
@@ -204,12 +205,31 @@ func (c *checkup) network(ctx context.Context, config *Config) {
 	}
 
 	c.judge("ports", "those of the boot services and of the agents are free on "+card.Name, taken)
+	c.six(ctx, card.Name, mode)
 
 	if card.Flags&net.FlagRunning == 0 || card.Flags&net.FlagLoopback != 0 || len(card.HardwareAddr) != 6 || nic.Check() != nil {
 		return // nobody can be heard there
 	}
 
 	c.surroundings(ctx, card.Name, prefix, mode)
+}
+
+// six looks at the port of IPv6, without which all is served but for firmware whose boot
+// order comes to it.
+func (c *checkup) six(ctx context.Context, card string, mode netboot.Mode) {
+	if mode != netboot.ModeDHCP {
+		return
+	}
+
+	const check = "ports of IPv6"
+
+	if err := netboot.FreeSix(ctx, card); err != nil {
+		c.add(check, "warn", err.Error()+". Firmware whose boot order comes to IPv6 waits for about a minute")
+
+		return
+	}
+
+	c.add(check, "ok", "those of DHCPv6 and TFTP are free on "+card)
 }
 
 // address says whether the test NIC has our address, or can be given it.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +44,7 @@ func listenUDP(ctx context.Context, iface, network string, addr netip.AddrPort) 
 
 	conn, err := lc.ListenPacket(ctx, network, addr.String())
 	if err != nil {
-		return nil, explain(err, "udp", port)
+		return nil, explain(err, strings.TrimSuffix(network, "4"), port)
 	}
 
 	udp, ok := conn.(*net.UDPConn)

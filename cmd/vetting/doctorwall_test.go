@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"vetting/netboot"
+)
+
+func TestDoctorSaysWhichRuleShutsMachinesOut(t *testing.T) {
+	for _, c := range []struct {
+		rules, card, result string
+		says                []string
+	}{
+		{"docker", "eth1", "ok", []string{"no rule of nft is sure to keep machines on eth1 away"}},
+		{"mixed", "eth1", "ok", nil},
+		{"mixed", "eth2", "fail", []string{
+			"packets from eth2 are dropped: udp 67, udp 69, udp 4011 by table ip other, chain early: rule 3",
+			"tcp 80, tcp 443, udp 547 of IPv6, udp 69 of IPv6 by table inet filter, chain input: its policy is drop", "iifname eth2 accept",
+		}},
+	} {
+		rules, err := os.ReadFile("../../netboot/firewall/testdata/" + c.rules + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		found := &checkup{}
+		found.wall(c.card, netboot.ModeDHCP, rules, nil)
+
+		if len(found.Checks) != 1 || found.Checks[0].Result != c.result {
+			t.Fatalf("%s from %s: %+v", c.rules, c.card, found.Checks)
+		}
+
+		for _, text := range c.says {
+			if !strings.Contains(found.Checks[0].Detail, text) {
+				t.Errorf("%s from %s lacks %q: %s", c.rules, c.card, text, found.Checks[0].Detail)
+			}
+		}
+	}
+
+	found := &checkup{}
+	found.wall("eth1", netboot.ModeDHCP, nil, errNoNft)
+	found.wall("eth1", netboot.ModeDHCP, []byte("nonsense"), nil)
+	found.wall("eth1", netboot.ModeDHCP, nil, errors.New("broken"))
+
+	if got := found.Checks; got[0].Result != "ok" || got[1].Result != "fail" || got[2].Result != "fail" {
+		t.Errorf("without rules: %+v", got)
+	}
+}
