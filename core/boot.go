@@ -28,6 +28,28 @@ type BootClient struct {
 	Addr   netip.Addr `json:"addr,omitzero"`
 }
 
+// Processor names the processor that the client says it runs on (IANA's registry of
+// processor architecture types, RFC 5970 §3.3) where the live image, which is for x86-64, does
+// not start on it; "" where it does, or nothing is told. EFI byte code stands for x86-64.
+func (c BootClient) Processor() string {
+	switch c.Arch {
+	case 2:
+		return "Itanium"
+	case 6, 15:
+		return "32-bit x86 under UEFI"
+	case 10, 18, 21, 23:
+		return "32-bit ARM"
+	case 11, 19, 22, 24, 41:
+		return "arm64"
+	case 25, 26, 27, 28, 29, 30:
+		return "RISC-V"
+	case 37, 38, 39, 40:
+		return "LoongArch"
+	default:
+		return ""
+	}
+}
+
 // BootAction is what a machine may have from us now.
 type BootAction string
 

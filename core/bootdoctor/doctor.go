@@ -53,6 +53,7 @@ type visit struct {
 	home, own, over, rival bool
 	failed, refused, full  string
 	rivalSays              string
+	processor              string // other than the image's
 	last                   core.BootStep
 }
 
@@ -166,6 +167,10 @@ func (v *visit) files(s *core.BootStep) (known bool) {
 
 // question is a DISCOVER.
 func (v *visit) question(s *core.BootStep) {
+	if s.Client.Kind == core.ClientIPXE || firmware(s.Client.Kind) {
+		v.processor = s.Client.Processor()
+	}
+
 	switch s.Client.Kind {
 	case core.ClientAgent:
 		v.complete = s.Time // its kernel runs, and has a driver
@@ -226,8 +231,11 @@ func (v *visit) piece(s *core.BootStep) {
 // cause names what is in the way, from the end of a boot to its beginning: whatever came
 // before was overcome.
 func (v *visit) cause(now time.Time) (code, evidence string) {
-	if v.over {
+	switch {
+	case v.over:
 		return "", ""
+	case v.processor != "":
+		return problem.DoctorOtherProcessor, "it introduces itself as " + v.processor
 	}
 
 	for _, look := range []func(now time.Time) (code, evidence string){v.image, v.program, v.fetching, v.asking} {

@@ -250,3 +250,19 @@ func FuzzDiagnose(f *testing.F) {
 		}
 	})
 }
+
+// A machine that the image does not run on is told so from its first question on, whatever
+// its firmware does next; x86-64, in all its numbers, is not.
+func TestAnotherProcessorIsTold(t *testing.T) {
+	t.Parallel()
+
+	for arch, want := range map[int]string{-1: "", 0: "", 7: "", 9: "", 16: "", 20: "", 11: "arm64", 19: "arm64", 10: "32-bit ARM", 27: "RISC-V", 39: "LoongArch", 6: "32-bit x86 under UEFI"} {
+		client := core.BootClient{Kind: core.ClientUEFI, Arch: arch}
+		steps := []core.BootStep{{Kind: "discover", Client: client}, {Kind: "offer", Client: client, Detail: core.NoBoot}, {Kind: "tftp-missing", Client: client, Detail: core.NoBoot}}
+		d, ok := bootdoctor.Diagnose(steps, time.Time{}.Add(time.Second))
+
+		if ok != (want != "") || ok && (d.Code != problem.DoctorOtherProcessor || !strings.Contains(d.Evidence, want)) {
+			t.Errorf("architecture %d: %t %+v", arch, ok, d)
+		}
+	}
+}

@@ -21,6 +21,7 @@ const (
 	DoctorAgentSilent    = "boot/agent-silent"
 	DoctorSeedRefused    = "boot/seed-refused"
 	DoctorOrderExhausted = "boot/order-exhausted"
+	DoctorOtherProcessor = "boot/other-processor"
 )
 
 // Boots returns the causes of boots that come to a standstill, in the order of a boot.
@@ -38,6 +39,11 @@ func doctors() []Entry {
 			DoctorOwnSystem, "The machine started its own system and did not boot from the network",
 			"An operating system asked for an address, and no boot program before it.",
 			"Put network boot of this port before the disk in its boot order, or set it for one boot (its boot menu, or its management controller).", core.Warning,
+		},
+		{
+			DoctorOtherProcessor, "The live image does not run on this machine's processor",
+			"Its firmware introduces itself with another kind of processor than x86-64. It is told at once that there is nothing to load, and goes on to its own disk.",
+			"Machines of this kind cannot be vetted. Where the processor is x86-64 after all, set its firmware to 64-bit UEFI or to BIOS.", core.Warning,
 		},
 		{
 			DoctorOffersUnheard, "The machine asks for an address again and again and takes none of our offers",

@@ -363,7 +363,7 @@ func (s *Server) script(ctx context.Context, c *fasthttp.RequestCtx, rest string
 // as many load the image as the card can feed.
 func (s *Server) park(c *fasthttp.RequestCtx) bool {
 	client, decision, known := s.who(c)
-	if !known || decision.Action != core.BootVet || c.IsHead() {
+	if !known || decision.Action != core.BootVet || c.IsHead() || client.Processor() != "" {
 		return false
 	}
 
@@ -398,6 +398,10 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 		s.witness(client, "script", "local", 0, 0)
 
 		return ipxe.Local("no vetting waits for this machine")
+	case client.Processor() != "":
+		s.witness(client, "script", "local, since the live image does not run on "+client.Processor(), 0, 0)
+
+		return ipxe.Local("the live image is for x86-64 and does not run on this machine: " + client.Processor())
 	}
 
 	ctx, cancel := contextOf(ctx)

@@ -30,6 +30,7 @@ const (
 	vetted   = "127.0.0.2" // a run waits for it
 	idle     = "127.0.0.3" // registered, to start from its own disk
 	stranger = "127.0.0.4"
+	foreign  = "127.0.0.6" // a run waits for it, and its processor is another
 	settled  = "127.0.0.5" // a run waits for it, and it has its address without a lease
 
 	vettedMAC = core.MAC("52:54:00:00:00:01")
@@ -72,6 +73,8 @@ func (w *world) holder(addr netip.Addr) (core.BootClient, bool) {
 	switch {
 	case addr.String() == vetted, crowd.Contains(addr):
 		return core.BootClient{MAC: vettedMAC, Kind: core.ClientIPXE}, true
+	case addr.String() == foreign:
+		return core.BootClient{MAC: vettedMAC, Kind: core.ClientIPXE, Arch: 11}, true
 	case addr.String() == idle:
 		return core.BootClient{MAC: "52:54:00:00:00:02", Kind: core.ClientIPXE}, true
 	default:
@@ -520,6 +523,20 @@ func TestStrangersAndIdleMachinesGetNoFiles(t *testing.T) {
 		if seen := w.seen(); seen != step {
 			t.Errorf("seen of %s: %q", machine, seen)
 		}
+	}
+}
+
+// A machine on which the image does not run is not made to load it five times in vain.
+func TestAMachineOfAnotherProcessorIsSentHomeWithTheReason(t *testing.T) {
+	w := serve(t)
+
+	script := w.ask(foreign, "GET", "/ipxe/52-54-00-00-00-01")
+	if !strings.Contains(script.body, "echo vetting: the live image is for x86-64 and does not run on this machine: arm64\n") || strings.Contains(script.body, "kernel") || w.armed > 0 {
+		t.Errorf("it is told\n%s", script.body)
+	}
+
+	if seen := w.seen(); seen != "script(local, since the live image does not run on arm64) " {
+		t.Errorf("seen %s", seen)
 	}
 }
 

@@ -27,7 +27,6 @@ const (
 	perClient    = 4   // transfers at once to one address
 	total        = 256 // transfers at once
 	ethernetMost = 1468
-	maxNarrow    = 4096
 	mostBlocks   = 65_535 // then the number of a block rolls over (RFC 1350 has 16 bits)
 )
 
@@ -83,11 +82,11 @@ type Server struct {
 	cfg      Config
 	maxBlock int
 	broken   pace.Limiter
+	narrow   narrows
 
 	mu     sync.Mutex // guards all below
 	active map[netip.AddrPort]bool
 	byAddr map[netip.Addr]int
-	narrow map[netip.Addr]int // the largest block that may get through to an address
 }
 
 // New returns a Server that does nothing yet.
@@ -97,7 +96,7 @@ func New(cfg Config) *Server {
 		most = min(most, max(cfg.MTU-32, plainBlock))
 	}
 
-	return &Server{cfg: cfg, maxBlock: most, active: map[netip.AddrPort]bool{}, byAddr: map[netip.Addr]int{}, narrow: map[netip.Addr]int{}}
+	return &Server{cfg: cfg, maxBlock: most, active: map[netip.AddrPort]bool{}, byAddr: map[netip.Addr]int{}}
 }
 
 // Listen opens the TFTP socket on the server's card.
@@ -316,7 +315,7 @@ func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
 	err = errors.Join(sender.run(ctx), ended(conn.Close()))
 
 	if err == nil {
-		s.through(j.from.Addr(), sender.terms.block)
+		s.narrow.through(j.from.Addr(), sender.terms.block, time.Now())
 	}
 
 	return fmt.Sprintf("block size %d, window %d, %d packets", sender.terms.block, sender.terms.window, sender.sent), err
@@ -337,52 +336,14 @@ func (s *Server) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) 
 	return dialer.DialContext(ctx, network, to.String())
 }
 
-// widths are the block sizes tried in turn where the first block of a larger size
-// never arrives: tunnels, VLAN tags and firmware make less of 1500 bytes than they say
-// (crowbar #1078; QEMU's UEFI once took no more than 1024).
-func widths() []int { return []int{1408, 1024, plainBlock} }
-
 // most is the largest block for a machine.
-func (s *Server) most(addr netip.Addr) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	if width, ok := s.narrow[addr]; ok {
-		return width
-	}
-
-	return s.maxBlock
-}
+func (s *Server) most(addr netip.Addr) int { return s.narrow.most(addr, s.maxBlock, time.Now()) }
 
 // narrower notes that blocks of a size do not get through to a machine.
 func (s *Server) narrower(addr netip.Addr, block int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	for _, width := range widths() {
-		if width >= block {
-			continue
-		}
-
-		if len(s.narrow) >= maxNarrow {
-			clear(s.narrow)
-		}
-
-		s.narrow[addr] = width
+	if width, ok := s.narrow.narrower(addr, block, time.Now()); ok {
 		s.cfg.Log.Warn("the first block of a tftp transfer does not arrive; trying smaller ones", slog.String("code", "netboot/tftp-narrow"),
 			slog.String("to", addr.String()), slog.Int("bytes", block), slog.Int("next", width))
-
-		return
-	}
-}
-
-// through notes that blocks of a size did get through after all.
-func (s *Server) through(addr netip.Addr, block int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	if width, ok := s.narrow[addr]; ok && block > width {
-		delete(s.narrow, addr)
 	}
 }
 
