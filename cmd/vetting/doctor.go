@@ -18,6 +18,7 @@ import (
 	"vetting/initramfs"
 	"vetting/netboot"
 	"vetting/netboot/nic"
+	"vetting/netboot/trial"
 )
 
 // symptom is what doctor found out about one thing that the appliance needs.
@@ -114,8 +115,25 @@ func (c *cli) examineMachine(cmd *cobra.Command, fix bool) *checkup {
 	found.card(config.Netboot)
 	found.network(cmd.Context(), &config)
 	found.console(cmd.Context(), &config)
+	found.machines(trial.BIOS.Missing(), trial.Accelerator())
 
 	return found
+}
+
+// machines says how virtual ones are played here, which only trials and the demo need.
+func (c *checkup) machines(missing error, accelerator string) {
+	const check = "virtual machines"
+
+	var lacking *core.Problem
+
+	switch {
+	case errors.As(missing, &lacking):
+		c.add(check, "ok", "none can be played, which only vetting netboot test and the demo need. "+lacking.Message)
+	case accelerator == "kvm":
+		c.add(check, "ok", "/dev/kvm runs them at full speed")
+	default:
+		c.add(check, "ok", "without /dev/kvm they are emulated: a trial takes minutes instead of seconds")
+	}
 }
 
 func bootImage() error {

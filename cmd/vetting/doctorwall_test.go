@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"testing"
 
+	"vetting/core"
 	"vetting/netboot"
 )
 
@@ -47,5 +49,35 @@ func TestDoctorSaysWhichRuleShutsMachinesOut(t *testing.T) {
 
 	if got := found.Checks; got[0].Result != "ok" || got[1].Result != "fail" || got[2].Result != "fail" {
 		t.Errorf("without rules: %+v", got)
+	}
+}
+
+func TestDoctorSaysHowVirtualMachinesArePlayed(t *testing.T) {
+	found := &checkup{}
+	found.machines(nil, "kvm")
+	found.machines(nil, "tcg,thread=multi")
+	found.machines(core.NewProblem(core.ErrNotFound, "netboot/trial-missing", "it lacks QEMU."), "tcg")
+
+	for i, want := range []string{"full speed", "emulated", "it lacks QEMU."} {
+		if got := found.Checks[i]; got.Result != "ok" || !strings.Contains(got.Detail, want) {
+			t.Errorf("%+v lacks %q", got, want)
+		}
+	}
+}
+
+// DHCPv6's port in another's hands is told with who has it, and is no reason not to serve.
+func TestDoctorNamesTheHolderOfThePortsOfIPv6(t *testing.T) {
+	conn, err := net.ListenUDP("udp6", &net.UDPAddr{Port: 547})
+	if err != nil {
+		t.Skip("missing: a right to open port 547, or IPv6")
+	}
+	defer conn.Close()
+
+	found := &checkup{}
+	found.six(t.Context(), "lo", netboot.ModeDHCP)
+	found.six(t.Context(), "lo", netboot.ModeOff)
+
+	if len(found.Checks) != 1 || found.Checks[0].Result != "warn" || !strings.Contains(found.Checks[0].Detail, "547 is already in use by vetting.test (pid ") {
+		t.Errorf("%+v", found.Checks)
 	}
 }

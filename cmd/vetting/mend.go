@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vetting/store"
 )
 
@@ -177,7 +179,19 @@ func (c *checkup) clock(now time.Time) {
 		return
 	case now.Before(at.ModTime().Add(-24 * time.Hour)):
 		c.add("clock", "warn", said+", which is before this program was put here; set it, or have it set (timedatectl set-ntp true)")
+	case !kept():
+		c.add("clock", "warn", said+"; no time service keeps it (timedatectl set-ntp true), so that it drifts")
 	default:
-		c.add("clock", "ok", said)
+		c.add("clock", "ok", said+", kept by a time service")
 	}
+}
+
+// kept reports whether the kernel's clock is synchronised (adjtimex(2)); true where it
+// cannot be asked.
+func kept() bool {
+	var now unix.Timex
+
+	state, err := unix.Adjtimex(&now)
+
+	return err != nil || state != unix.TIME_ERROR
 }
