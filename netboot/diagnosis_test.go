@@ -103,8 +103,9 @@ func TestTheDiagnosisTableByRecordedPackets(t *testing.T) {
 		code   string
 		title  string
 	}{
-		"its own system": {"busybox-udhcpc-discover-1", func(*netboot.Config) {}, problem.DoctorOwnSystem, "The machine started its own system and did not boot from the network"},
-		"no address":     {"ovmf-pxe-discover-1", full, problem.DoctorNoAddress, "No address was free for the machine"},
+		"its own system":    {"busybox-udhcpc-discover-1", func(*netboot.Config) {}, problem.DoctorOwnSystem, "The machine started its own system and did not boot from the network"},
+		"another processor": {"busybox-udhcpc-arm64-discover-1", func(*netboot.Config) {}, problem.DoctorOtherProcessor, "The live image does not run on this machine's processor"},
+		"no address":        {"ovmf-pxe-discover-1", full, problem.DoctorNoAddress, "No address was free for the machine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

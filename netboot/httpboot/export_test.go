@@ -29,6 +29,9 @@ func (q *Queue) Enter(addr netip.Addr, now time.Time) time.Duration { return q.e
 // Leave gives a place back.
 func (q *Queue) Leave(addr netip.Addr) { q.leave(addr) }
 
+// Restarted is told that a machine begins anew.
+func (q *Queue) Restarted(addr netip.Addr) { q.restarted(addr) }
+
 // Places is how many may load at once.
 func (q *Queue) Places() int { return q.places }
 
@@ -39,7 +42,12 @@ func (s *Server) Occupy(addr netip.Addr, now time.Time) { s.queue.take(addr, now
 func (s *Server) Vacate(addr netip.Addr) { s.queue.leave(addr) }
 
 // Loading is how many places are taken.
-func (s *Server) Loading() int { return len(s.queue.loading) }
+func (s *Server) Loading() int {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+
+	return len(s.queue.loading)
+}
 
 // Buffers is what the kernel may hold of each connection that is open, in bytes.
 func (s *Server) Buffers() (sizes []int, err error) {

@@ -36,11 +36,22 @@ func (s *Server) follow(c *fasthttp.RequestCtx, a *asset, client core.BootClient
 			s.witness(client, kind, fmt.Sprintf("%s sent in %s", a.name, time.Since(start).Round(time.Millisecond)), int64(length), 100)
 			wire.watch(nil)
 
+			if wire.abrupt.Load() && s.lastPart(a.name) { // GRUB has fetched its seed long before
+				s.queue.leave(client.Addr)
+			}
+
 			return
 		}
 
 		s.witness(client, kind, fmt.Sprintf("%s %d %%", a.name, 25*at), int64(sent), 25*at)
 	})
+}
+
+// lastPart reports whether a file is the last of the image, overlays aside.
+func (s *Server) lastPart(name string) bool {
+	parts := s.image.Initrds
+
+	return len(parts) > 0 && strings.HasSuffix(parts[len(parts)-1], "/"+name)
 }
 
 func stepOf(name string) string {

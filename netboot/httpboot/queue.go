@@ -35,6 +35,7 @@ type queue struct {
 type waiting struct {
 	addr netip.Addr
 	due  time.Time // when it is to ask again
+	lost bool      // it began anew instead: its boot program cannot wait
 }
 
 func newQueue() *queue { return &queue{places: perGigabit, loading: map[netip.Addr]time.Time{}} }
@@ -75,8 +76,9 @@ func (q *queue) enter(addr netip.Addr, now time.Time) (after time.Duration) {
 
 	at := q.position(addr)
 
-	// Those in front of it keep what is free for them: nobody is overtaken.
-	if at < q.places-len(q.loading) {
+	// Those in front of it keep what is free for them: nobody is overtaken, but by one that
+	// would start anew for ever.
+	if at < q.places-len(q.loading) || at < len(q.line) && q.line[at].lost {
 		q.strike(addr)
 		q.loading[addr] = now.Add(loadTime)
 
@@ -97,6 +99,18 @@ func (q *queue) enter(addr netip.Addr, now time.Time) (after time.Duration) {
 	q.line[at].due = now.Add(after)
 
 	return after
+}
+
+// restarted notes that a machine begins anew. If it was told to wait, its boot program took
+// that for a failure (iPXE before 2016 does): the next time it is let in at once.
+func (q *queue) restarted(addr netip.Addr) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+
+	if at := q.position(addr); at < len(q.line) {
+		q.line[at].lost = true
+		q.line[at].due = q.line[at].due.Add(loadTime) // firmware takes its time
+	}
 }
 
 // leave gives a place back.

@@ -181,3 +181,60 @@ func TestAMachineWaitsInItsBootProgram(t *testing.T) {
 		t.Errorf("%d places are taken", w.server.Loading())
 	}
 }
+
+// An iPXE before 2016 takes being told to wait for a failure, and its machine begins anew:
+// the second time it is let in, past the line. One that was not told so is not.
+func TestABootProgramThatCannotWaitIsLetInWhenItComesBack(t *testing.T) {
+	q := httpboot.NewQueue(100)
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, 0, byte(i)}) }
+
+	for i := range q.Places() {
+		q.Enter(addr(1+i), now)
+	}
+
+	first, old, fresh := addr(100), addr(101), addr(102)
+	if q.Enter(first, now) == 0 || q.Enter(old, now) == 0 {
+		t.Fatal("there is no line")
+	}
+
+	q.Restarted(old)
+	q.Restarted(fresh)
+
+	later := now.Add(90 * time.Second)
+	for i := range q.Places() {
+		q.Enter(addr(1+i), later) // still at it
+	}
+
+	if q.Enter(fresh, later) == 0 {
+		t.Error("one that came for the first time was let in")
+	}
+
+	if after := q.Enter(old, later); after != 0 {
+		t.Errorf("the one that cannot wait is to wait %s more", after)
+	}
+}
+
+// GRUB opens all files, the seed last, and then reads them: its place is given back when
+// the image was read.
+func TestGRUBKeepsItsPlaceUntilItHasTheImage(t *testing.T) {
+	w := serve(t)
+	grub := "User-Agent: GRUB 2.12"
+
+	w.ask(vetted, "GET", "/grub/grub.cfg", grub)
+	w.ask(vetted, "GET", "/seed/self.cpio", grub)
+
+	if n := w.server.Loading(); n != 1 {
+		t.Fatalf("after the seed %d places are taken", n)
+	}
+
+	w.ask(vetted, "GET", "/boot/modules.cpio", grub)
+
+	for end := time.Now().Add(5 * time.Second); w.server.Loading() != 0 && time.Now().Before(end); {
+		runtime.Gosched()
+	}
+
+	if n := w.server.Loading(); n != 0 {
+		t.Errorf("after the image %d places are taken", n)
+	}
+}

@@ -489,7 +489,11 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 	c.SetBody(seed.Archive(content))
 
 	if c.IsGet() {
-		s.queue.leave(client.Addr) // boot programs load it last
+		// Boot programs load it last, but GRUB, which opens all files before it reads one.
+		if wire, ok := c.Conn().(*conn); !ok || !wire.abrupt.Load() {
+			s.queue.leave(client.Addr)
+		}
+
 		s.witness(client, "seed", "", int64(len(content)), 0)
 	}
 }

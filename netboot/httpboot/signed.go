@@ -180,10 +180,13 @@ func (s *Server) program(ctx context.Context, c *fasthttp.RequestCtx) {
 	s.follow(c, &asset{name: ladder.FileUKI}, client, int(program.Size()))
 }
 
-// Forget ends the connections of a machine that begins anew. GRUB uses the same ports of
+// Forget ends the connections of a machine that begins anew, and lets it in at once if it
+// does so because it was told to wait. GRUB uses the same ports of
 // its own at every boot, never ends a connection properly, and gives up where the one
 // before is still open at our end (GRUB 2.12: "connection timeout" at the second boot).
 func (s *Server) Forget(addr netip.Addr) {
+	s.queue.restarted(addr.Unmap())
+
 	if conns := s.conns.Load(); conns != nil {
 		conns.closeFrom(addr.Unmap())
 	}

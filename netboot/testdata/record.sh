@@ -108,6 +108,7 @@ record() {
 	busybox-udhcpc) udhcpc ;;
 	busybox-udhcpc-bios) udhcpc -V PXEClient:Arch:00000:UNDI:002001 -x 93:0000 -x 57:05c0 ;;
 	busybox-udhcpc-uefi) udhcpc -V PXEClient:Arch:00007:UNDI:003016 -x 93:0007 ;;
+	busybox-udhcpc-arm64) udhcpc -V PXEClient:Arch:00011:UNDI:003016 -x 93:000b ;;
 	nmap) inside timeout 20 nmap -n --script broadcast-dhcp-discover --script-args broadcast-dhcp-discover.mac=52:54:00:00:00:01,broadcast-dhcp-discover.timeout=3 -e c0 >/dev/null ;;
 	tftp-clients)
 		inside busybox tftp -g -r snponly.efi -l /dev/null 10.77.0.1
@@ -136,7 +137,7 @@ record() {
 	esac
 }
 
-clients=(busybox-udhcpc busybox-udhcpc-bios busybox-udhcpc-uefi nmap tftp-clients curl qemu-rom-ipxe undionly-ipxe ovmf-pxe ovmf-http)
+clients=(busybox-udhcpc busybox-udhcpc-bios busybox-udhcpc-uefi busybox-udhcpc-arm64 nmap tftp-clients curl qemu-rom-ipxe undionly-ipxe ovmf-pxe ovmf-http)
 [ $# = 0 ] || clients=("$@")
 
 case "${clients[*]}" in
