@@ -36,6 +36,7 @@ type Server struct {
 	probe    func(addr netip.Addr) // asks the wire who has addr
 	alarm    alarm
 	old      chan netip.Addr // machines whose old connections are to be ended
+	sought   chan struct{}   // another server was overheard, and is to be asked
 	ready    chan struct{}
 	opened   sync.Once
 	place    atomic.Pointer[place] // where we serve; nil while we do not
@@ -62,7 +63,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 
-	s := &Server{cfg: cfg, searcher: asks, prober: &prober{}, old: make(chan netip.Addr, 256), ready: make(chan struct{})}
+	s := &Server{cfg: cfg, searcher: asks, prober: &prober{}, old: make(chan netip.Addr, 256), sought: make(chan struct{}, 1), ready: make(chan struct{})}
 	s.probe = s.prober.Probe
 
 	dhcpConfig := cfg.dhcp()

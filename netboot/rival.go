@@ -199,6 +199,15 @@ func (s *Server) rival(o rogue.Offer, asked bool, now time.Time) {
 		return
 	}
 
+	// Whether it answers us, too, tells later whether it is gone; it may not be there for
+	// the next search.
+	if !asked {
+		select {
+		case s.sought <- struct{}{}:
+		default:
+		}
+	}
+
 	s.cfg.Log.Error("another dhcp server is at work on the test network; offering nothing until it is gone",
 		slog.String("code", "netboot/rogue-dhcp"), slog.String("server", o.Server.String()), slog.String("server_mac", string(o.MAC)),
 		slog.String("host", string(o.To)))
@@ -216,6 +225,7 @@ func (s *Server) seek(ctx context.Context, card *net.Interface) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.sought:
 		case <-time.After(wait):
 		}
 

@@ -241,3 +241,22 @@ func TestAnotherProxyIsToldOfAndNoReasonForSilence(t *testing.T) {
 		}
 	})
 }
+
+// One that is overheard is asked at once: it may be gone before the next search, and its
+// machine stay.
+func TestAServerThatIsOverheardIsAskedAtOnce(t *testing.T) {
+	inLAN(t, func(l *lan) {
+		l.let(true, office())
+		l.server.Overhear(office())
+
+		if silent, _ := l.after(time.Second); !silent || len(l.searched()) != 1 {
+			t.Fatalf("silent %t, searched after %s", silent, l.searched())
+		}
+
+		l.let(true)
+
+		if silent, alarms := l.after(3 * time.Minute); silent || len(alarms) != 1 || !strings.HasPrefix(alarms[0], "netboot/rogue-gone ") {
+			t.Errorf("silent %t, told %q", silent, alarms)
+		}
+	})
+}
