@@ -717,3 +717,27 @@ func wantStages(t *testing.T, stick string, number int, stages []string) {
 		}
 	}
 }
+
+// Images for sticks and virtual drives stay below 200 MB: they are made at a rack, and
+// pass through BMCs.
+func TestImagesOfMediaAreSmall(t *testing.T) {
+	dir := t.TempDir()
+
+	for name, args := range map[string][]string{
+		"kit.img": {"usb", "image", filepath.Join(dir, "kit.img")},
+		"cd.iso":  {"usb", "iso", filepath.Join(dir, "cd.iso"), "--url", "https://10.77.0.1", "--mac", "52:54:00:12:34:56", "--address", "10.77.0.40/24"},
+	} {
+		tool(t, kitProgram(t), args...)
+
+		at, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		t.Logf("%s: %.1f MB", name, float64(at.Size())/1e6)
+
+		if at.Size() > 200_000_000 {
+			t.Errorf("%s has %d bytes", name, at.Size())
+		}
+	}
+}
