@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
@@ -177,7 +176,7 @@ func New(cfg Config) (*UI, error) {
 // name. Only then may browsers be told to insist on TLS: with a self-signed one
 // on an address they would be locked out for a year.
 func named(leaf *x509.Certificate) bool {
-	return leaf != nil && len(leaf.DNSNames) > 0 && !bytes.Equal(leaf.RawIssuer, leaf.RawSubject)
+	return leaf != nil && len(leaf.DNSNames) > 0 && leaf.Issuer.String() != leaf.Subject.String()
 }
 
 // certificate is the one in use; nil: plain HTTP.

@@ -97,7 +97,7 @@ func (a *appliance) hostSideOf(cert *certificate) http.Handler {
 // installed is the side of installed machines as the console serves it; nil
 // without TLS, which they insist on.
 func (a *appliance) installed(console *certificate) *ui.Installed {
-	if console.get() == nil {
+	if console == nil || console.get() == nil {
 		return nil
 	}
 
