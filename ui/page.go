@@ -37,7 +37,7 @@ func (u *UI) pages() {
 
 	for path, handler := range map[string]fiber.Handler{
 		"/": u.rackPage, "/hosts": u.hostsPage, "/runs": u.runsPage, "/runs/:id": u.runPage,
-		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/profiles/:name": u.profilePage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
+		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
 	} {
 		u.app.Get(path, read, handler)
 	}
@@ -76,9 +76,7 @@ func (u *UI) pages() {
 	u.app.Get("/notifications", read, u.notificationsPage)
 	u.app.Post("/notifications/:name/test", operate, u.testOnPage)
 	u.app.Get("/retention", read, u.retentionPage)
-	u.app.Get("/profile-editor", admin, u.editorPage)
-	u.app.Post("/profile-editor", admin, u.editProfile)
-	u.app.Post("/profiles/:name/delete", admin, u.removeProfile)
+	u.profilePages(read, admin)
 	u.app.Get("/config", admin, u.configPage)
 	u.app.Get("/people", admin, u.peoplePage)
 	u.app.Get("/audit", admin, u.auditPage)

@@ -23,6 +23,14 @@ import (
 // anyVersion saves a profile whatever version there is.
 const anyVersion = -1
 
+// profilePages registers the page of one profile, and those where one is written.
+func (u *UI) profilePages(read, admin fiber.Handler) {
+	u.app.Get("/profiles/:name", read, u.profilePage)
+	u.app.Get("/profile-editor", admin, u.editorPage)
+	u.app.Post("/profile-editor", admin, u.editProfile)
+	u.app.Post("/profiles/:name/delete", admin, u.removeProfile)
+}
+
 func noProfile() error {
 	return core.NewProblem(core.ErrNotFound, problem.ProfileUnknown, "There is no such profile; choose one of those that are listed.")
 }
