@@ -37,7 +37,7 @@ func (u *UI) pages() {
 
 	for path, handler := range map[string]fiber.Handler{
 		"/": u.rackPage, "/hosts": u.hostsPage, "/runs": u.runsPage, "/runs/:id": u.runPage,
-		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
+		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/parts": u.partPage, "/classes": u.classesPage, "/firmware": u.firmwarePage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
 	} {
 		u.app.Get(path, read, handler)
 	}
@@ -51,9 +51,6 @@ func (u *UI) pages() {
 	u.app.Post("/hosts/import", operate, u.importPage) // before the page of a host, which would take it for an address
 
 	u.app.Get("/labels", read, u.labelsPage)
-	u.app.Get("/parts", read, u.partPage)
-	u.app.Get("/classes", read, u.classesPage)
-	u.app.Get("/firmware", read, u.firmwarePage)
 	u.app.Get("/hosts/:mac/firmware", read, u.hostFirmwarePage)
 	u.app.Get("/hosts/:mac", read, u.hostPage)
 

@@ -222,7 +222,7 @@ func Policy(size Size, sheet bool) string {
 
 // Page writes labels as a page to print: a label a page, or on sheets of A4.
 func Page(w io.Writer, labels []string, size Size, sheet bool) error {
-	_, err := fmt.Fprintf(w, "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Labels</title><style>%s</style></head><body><p>%s of %g by %g mm: print this page at 100 %%, without margins of the printer's.</p>%s</body></html>\n",
+	_, err := fmt.Fprintf(w, "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>Labels</title><style>%s</style></head><body><p>%s of %g by %g mm: print this page at 100 %%, without margins of the printer's.</p>%s</body></html>\n",
 		style(size, sheet), text.Count(len(labels), "label", "labels"), size.Width, size.Height, strings.Join(labels, ""))
 
 	return err
