@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"vetting/cmd/vetting-lab/lab"
 	"vetting/core"
 )
@@ -95,9 +97,16 @@ func bootOfOurs(ctx context.Context, t *testing.T, machine lab.Machine) (*lab.Ra
 
 	set := take(ctx, t, rack, machine.MAC)
 
-	// The address book of the bridge must not lead the machine's packets to the
-	// station that played it.
-	if err := set.clients.SetMAC([]byte{2, 0, 0, 0, 0, 1}); err != nil {
+	// Nothing must lead the machine's packets to the station that played it: not the address
+	// book of the bridge, and not an answer to ARP, which it gives before a slow machine does.
+	if err := set.clients.Do(func() error {
+		port, err := netlink.LinkByName(lab.NIC)
+		if err != nil {
+			return err
+		}
+
+		return netlink.LinkSetDown(port)
+	}); err != nil {
 		t.Fatal(err)
 	}
 
