@@ -317,14 +317,14 @@ func ShowBackups(b *Backups) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "<button class=\"btn\">Download</button></form><section class=\"card\"><h2>To restore one</h2><p>Nothing is ever written over data that is there. On a machine with vetting installed:</p><pre class=\"code\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "<button class=\"btn\">Download</button></form><section class=\"card\"><h2>To restore one</h2><p>Nothing is ever written over data that is there. On a machine with vetting installed:</p><pre class=\"code\" tabindex=\"0\" role=\"region\" aria-label=\"Commands that restore a backup\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var15 string
 			templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs("sudo systemctl stop vetting\nsudo mv /var/lib/vetting /var/lib/vetting.old\nsudo vetting backup restore FILE\nsudo systemctl start vetting")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `ui/view/backup.templ`, Line: 102, Col: 164}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `ui/view/backup.templ`, Line: 102, Col: 235}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
 			if templ_7745c5c3_Err != nil {
