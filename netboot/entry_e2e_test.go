@@ -240,6 +240,8 @@ func TestASecondServerThatComesInMidBootHarmsNoRunningMachine(t *testing.T) {
 		t.Errorf("told %+v", step)
 	}
 
+	w.must("ip", "-n", w.client, "link", "del", "c1") // it would answer to ARP for the other card's address
+
 	if again := w.leaseWithin(soon); again != addr {
 		t.Errorf("afterwards it got %q, and had %q", again, addr)
 	}

@@ -202,38 +202,25 @@ func (w *walls) apply(p *packet, r *rule, depth int) (end verdict, by string, le
 	for _, expr := range r.Expr {
 		for kind, body := range expr {
 			switch kind {
+			case "counter", "log", "comment":
+				continue
 			case "match":
 				matches = min(matches, w.match(p, r, body))
-			case "counter", "log", "comment":
-			case "accept":
-				if matches != no {
-					return accepted, "", no
-				}
-			case "drop", "reject":
-				if matches == yes {
-					return dropped, fmt.Sprintf("table %s %s, chain %s: rule %d (nft -a list chain %s %s %s)",
-						r.Family, r.Table, r.Chain, r.Handle, r.Family, r.Table, r.Chain), no
-				}
-			case "return":
-				return goesOn, "", matches
 			case "jump", "goto":
-				if matches == no {
-					break
-				}
-
-				end, by := w.jump(p, r, body, depth)
-				if end == accepted || end == dropped && matches == yes {
+				if end, by := w.jump(p, r, body, depth); end == accepted || end == dropped && matches == yes {
 					return end, by, no
 				}
 
 				if kind == "goto" {
 					return goesOn, "", matches
 				}
-			case "vmap":
-				if matches != no { // what it says is beyond us: it may let in
-					return accepted, "", no
-				}
+			case "return":
+				return goesOn, "", matches
 			default:
+				if end, by := r.verdict(kind, matches); end != goesOn {
+					return end, by, no
+				}
+
 				matches = min(matches, maybe) // a limit, a match of iptables
 			}
 
@@ -244,6 +231,19 @@ func (w *walls) apply(p *packet, r *rule, depth int) (end verdict, by string, le
 	}
 
 	return goesOn, "", no
+}
+
+// verdict is what a rule that matches says by a word.
+func (r *rule) verdict(word string, matches sure) (end verdict, by string) {
+	switch {
+	case word == "accept", word == "vmap": // what a map says is beyond us: it may let in
+		return accepted, ""
+	case (word == "drop" || word == "reject") && matches == yes:
+		return dropped, fmt.Sprintf("table %s %s, chain %s: rule %d (nft -a list chain %s %s %s)",
+			r.Family, r.Table, r.Chain, r.Handle, r.Family, r.Table, r.Chain)
+	default:
+		return goesOn, ""
+	}
 }
 
 func (w *walls) jump(p *packet, r *rule, body json.RawMessage, depth int) (end verdict, by string) {

@@ -14,7 +14,11 @@ import (
 // doors are what the boot services listen for.
 func doors() []firewall.Door {
 	return []firewall.Door{
-		{Protocol: "udp", Port: 67}, {Protocol: "udp", Port: 69}, {Protocol: "tcp", Port: 80}, {Protocol: "tcp", Port: 443}, {Protocol: "udp", Port: 4011},
+		{Protocol: "udp", Port: 67},
+		{Protocol: "udp", Port: 69},
+		{Protocol: "tcp", Port: 80},
+		{Protocol: "tcp", Port: 443},
+		{Protocol: "udp", Port: 4011},
 		{Protocol: "udp", Port: 547, Six: true},
 	}
 }
