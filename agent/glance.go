@@ -162,6 +162,7 @@ func (a *agent) outcome(v *screen.View, state wire.State, told *wire.Outlook) {
 	switch state {
 	case wire.StateCompleted, wire.StateReleased:
 		v.Verdict = screen.Verdict(told.Verdict)
+	case wire.StateFailed: // the hold that follows says more
 	case wire.StateCancelled:
 		v.Verdict = screen.Cancelled
 	case wire.StateFailedHolding:

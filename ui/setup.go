@@ -14,13 +14,21 @@ import (
 	"vetting/ui/view"
 )
 
-// What people see of the appliance's own machine and settings.
 type (
-	Card         = view.Card
+	// Card is a network port of the appliance's own machine.
+	Card = view.Card
+
+	// Surroundings is what was found around a port that is looked at.
 	Surroundings = view.Surroundings
-	Field        = view.Field
-	Notifying    = view.Notifying
-	Certificate  = view.Certificate
+
+	// Field is a key of the configuration, as people see it.
+	Field = view.Field
+
+	// Notifying is a notifier that is made or changed in the console.
+	Notifying = view.Notifying
+
+	// Certificate is a certificate of the appliance, as people see it.
+	Certificate = view.Certificate
 )
 
 // Steering changes the appliance itself (cmd/vetting). who is the administrator's name,

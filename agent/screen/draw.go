@@ -302,12 +302,11 @@ func (p *panel) address(v *View) {
 func Span(low, high time.Duration) string {
 	from, to := length(low), length(high)
 
-	switch {
-	case from == to:
+	if from == to {
 		return to
-	default:
-		return from + " to " + to
 	}
+
+	return from + " to " + to
 }
 
 func length(d time.Duration) string {

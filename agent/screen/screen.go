@@ -88,7 +88,7 @@ func virtual(name string) bool {
 func (s *Screen) Write(text []byte) (int, error) {
 	for _, f := range s.faces {
 		f.mu.Lock()
-		_, _ = f.Console.Write(text)
+		_, _ = f.Write(text)
 		f.mu.Unlock()
 	}
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -64,20 +65,20 @@ func (c *certificate) open(now time.Time) error {
 
 // stamp changes when one of the files does.
 func (c *certificate) stamp() string {
-	all := ""
+	var all strings.Builder
 
 	for _, name := range []string{c.certFile, c.keyFile} {
 		at, err := os.Stat(name)
 		if err != nil {
-			all += "none "
+			all.WriteString("none ")
 
 			continue
 		}
 
-		all += fmt.Sprint(at.ModTime().UnixNano(), at.Size(), " ")
+		fmt.Fprint(&all, at.ModTime().UnixNano(), at.Size(), " ")
 	}
 
-	return all
+	return all.String()
 }
 
 // due reports whether a certificate is to be replaced: it ends soon, or the clock was

@@ -132,7 +132,7 @@ func (e *Engine) bind(base []core.Profile, at map[string]string, texts map[strin
 		}
 
 		if b.taken(name) {
-			err = errors.New("The configuration file has a profile of this name now, which counts. Save this one under another name.") //nolint:staticcheck // a sentence for people
+			err = errors.New("The configuration file has a profile of this name now, which counts. Save this one under another name.") //nolint:staticcheck,revive // a sentence for people
 		}
 
 		if err != nil {

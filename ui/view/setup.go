@@ -315,15 +315,6 @@ type About struct {
 // fieldID is the id of the input of a key.
 func fieldID(key string) string { return "f-" + strings.NewReplacer(".", "-", "_", "-").Replace(key) }
 
-// choiceWord shows a choice that is empty.
-func choiceWord(choice string) string {
-	if choice == "" {
-		return "as by default"
-	}
-
-	return choice
-}
-
 func busyWords(n int) string {
 	if n == 0 {
 		return "No run is under way."
