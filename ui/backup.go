@@ -47,7 +47,7 @@ func (u *UI) createBackup(c *fiber.Ctx) error {
 		return err
 	}
 
-	made, err := from.Make(c.UserContext(), caller(c).Name)
+	made, err := from.Make(u.life, caller(c).Name)
 
 	return shown(c, http.StatusCreated, made, err)
 }
@@ -58,7 +58,7 @@ func (u *UI) verifyBackup(c *fiber.Ctx) error {
 		return err
 	}
 
-	proof, err := from.Verify(c.UserContext(), param(c, "name"))
+	proof, err := from.Verify(u.life, param(c, "name"))
 
 	return shown(c, http.StatusOK, proof, err)
 }

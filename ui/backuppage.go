@@ -55,7 +55,7 @@ func (u *UI) makeBackupOnPage(c *fiber.Ctx) error {
 		return u.showBackups(c, nil, err)
 	}
 
-	proof, err := from.Make(c.UserContext(), caller(c).Name)
+	proof, err := from.Make(u.life, caller(c).Name)
 
 	return u.proved(c, &proof, err)
 }
@@ -66,7 +66,7 @@ func (u *UI) verifyBackupOnPage(c *fiber.Ctx) error {
 		return u.showBackups(c, nil, err)
 	}
 
-	proof, err := from.Verify(c.UserContext(), param(c, "name"))
+	proof, err := from.Verify(u.life, param(c, "name"))
 
 	return u.proved(c, &proof, err)
 }

@@ -223,9 +223,12 @@ func (u *UI) useNIC(c *fiber.Ctx) error {
 
 	set("netboot.interface", card)
 
+	own := "" // said of one card, it does not count for the next
 	if c.FormValue("own") != "" {
-		set("netboot.i_own_this_network", "true")
+		own = "true"
 	}
+
+	set("netboot.i_own_this_network", own)
 
 	if c.FormValue("mode") == "proxy" {
 		set("netboot.mode", "proxy")

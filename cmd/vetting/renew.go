@@ -165,9 +165,42 @@ func (a *appliance) consoleCertificate() (*certificate, error) {
 		return c, nil
 	case "files":
 		c.certFile, c.keyFile = mode.Cert, mode.Key
+		if !a.fromConsole("console.tls.cert") {
+			return c, c.open(time.Now())
+		}
+
+		// What was handed in lies with the data, wherever that is now. A backup without
+		// keys does not hold it: without a console nobody could hand it in again.
+		c.certFile, c.keyFile = filepath.Join(a.config.DataDir, filepath.Base(mode.Cert)), filepath.Join(a.config.DataDir, filepath.Base(mode.Key))
+		if err := c.open(time.Now()); err == nil {
+			return c, nil
+		}
+
+		a.warnings.warn("certificate", core.Critical,
+			"The certificate that was handed in is not there, or does not fit its key; the console is served with one of its own until you hand it in again: Settings, Certificate.")
+
+		c = &certificate{dir: a.config.DataDir, name: consoleKey}
 	}
 
-	return c, c.open(time.Now())
+	return c, a.openOwn(c)
+}
+
+// openOwn loads the console's own pair. One of which only a half was kept, as when the
+// power went between its two files, is made anew: nobody but browsers knows it.
+func (a *appliance) openOwn(c *certificate) error {
+	err := c.open(time.Now())
+	if err == nil {
+		return nil
+	}
+
+	at := filepath.Join(c.dir, c.name)
+	if gone := errors.Join(os.Remove(at+".key"), os.Remove(at+".crt")); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		return err
+	}
+
+	a.log.Warn("the console's own certificate is made anew", slog.String("error", err.Error()))
+
+	return c.open(time.Now())
 }
 
 // keepCertificates looks at the certificates once in a while, until ctx ends.

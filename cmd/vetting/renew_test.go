@@ -184,6 +184,66 @@ func TestFilesOfAnAuthorityAreTakenUp(t *testing.T) {
 }
 
 // Doctor says how old the certificates are and how long they last.
+// A backup without keys does not hold the certificate that was handed in, and a data
+// directory may be restored to another place: the console is there all the same.
+func TestAConsoleIsServedWithoutTheCertificateHandedIn(t *testing.T) {
+	t.Parallel()
+
+	a := deskAppliance(t, t.TempDir(), nil)
+	own := a.console.get().Leaf
+	a.source = &source{origin: map[string]string{"console.tls.cert": consoleOrigin}}
+	a.config.Console.TLS = TLSConfig{Mode: "files", Cert: "/before/" + ownCert, Key: "/before/" + ownKey}
+
+	console, err := a.consoleCertificate()
+	if err != nil || !console.get().Leaf.Equal(own) {
+		t.Fatalf("without the files: %v", err)
+	}
+
+	if list := a.warnings.list(); len(list) != 1 || !strings.Contains(list[0].Text, "handed in") {
+		t.Errorf("nobody is told: %v", list)
+	}
+
+	cert, key, err := gate.NewKey(rand.Reader, time.Now(), "vetting.lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for name, text := range map[string][]byte{ownCert: cert, ownKey: key} {
+		if err := os.WriteFile(filepath.Join(a.config.DataDir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if console, err = a.consoleCertificate(); err != nil || console.get().Leaf.DNSNames[0] != "vetting.lan" {
+		t.Errorf("with the files where the data is now: %v", err)
+	}
+}
+
+// The power may go between the two files of a pair.
+func TestHalfAPairOfTheConsoleIsMadeAnew(t *testing.T) {
+	t.Parallel()
+
+	a := deskAppliance(t, t.TempDir(), nil)
+
+	cert, _, err := gate.NewKey(rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := os.WriteFile(filepath.Join(a.config.DataDir, consoleKey+".crt"), cert, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	console, err := a.consoleCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if gate.SPKI(console.get().Leaf) == gate.SPKI(a.gate.get().Leaf) {
+		t.Error("the console has the key of the agents' API")
+	}
+}
+
 func TestDoctorTellsTheAgeOfCertificates(t *testing.T) {
 	t.Parallel()
 

@@ -115,7 +115,7 @@ func (r *reporter) run(ctx context.Context) error {
 
 	last := "STOPPING=1\nSTATUS=closing the ledger"
 	if r.again != nil && r.again() {
-		last = "STATUS=restarting" // told that we stop, it would put an end to who comes after us
+		last = "STATUS=restarting\nWATCHDOG=1" // told that we stop, it would put an end to who comes after us
 	}
 
 	if err := r.to.tell(context.WithoutCancel(ctx), last); err != nil {

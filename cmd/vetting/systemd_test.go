@@ -131,7 +131,7 @@ func TestTheServiceManagerIsNotToldThatARestartIsAnEnd(t *testing.T) {
 
 	cancel()
 
-	if got := next(); got != "STATUS=restarting" {
+	if got := next(); got != "STATUS=restarting\nWATCHDOG=1" {
 		t.Errorf("at the end: %q", got)
 	}
 

@@ -42,6 +42,16 @@ func people() []Entry {
 			"Nothing.", core.Info,
 		},
 		{
+			"account/own-totp", "One's own second factor goes with a code of it alone",
+			"Whoever finds a console left open must not be able to take it over.",
+			"Turn it off in the settings; without a code, have another administrator take it away, or run vetting admin reset-totp on the appliance.", core.Info,
+		},
+		{
+			"account/own-link", "One's own password is changed with it alone",
+			"Whoever finds a console left open must not be able to take it over.",
+			"Change it in the settings; without it, have another administrator make a link, or run vetting admin link on the appliance.", core.Info,
+		},
+		{
 			"account/totp-on", "A second factor was turned on",
 			"Kept for the audit trail.",
 			"Nothing, if you know of it.", core.Info,

@@ -509,7 +509,12 @@ func (b *Book) NewSpareCodes(ctx context.Context, name, typed string) (spare []s
 
 // ResetTOTP takes the second factor of somebody else away, by who; their password alone
 // opens then. ErrConflict when they have none.
+// Their own they drop with a code: DropTOTP.
 func (b *Book) ResetTOTP(ctx context.Context, who, name string) (changed route.User, err error) {
+	if who == name {
+		return changed, core.NewProblem(core.ErrConflict, "account/own-totp", "Turn your own second factor off in the settings, with a code; without one, have another administrator take it away, or run vetting admin reset-totp on the appliance.")
+	}
+
 	return b.takeTOTP(ctx, who, name, func(*user) error { return nil })
 }
 

@@ -302,6 +302,10 @@ func TestAnAdministratorTakesASecondFactorAway(t *testing.T) {
 
 	b, _, _ := enrolled(t)
 
+	if _, err := b.ResetTOTP(t.Context(), "ada", "ada"); codeOf(err) != "account/own-totp" {
+		t.Errorf("one's own without a code: %v", err)
+	}
+
 	if changed, err := b.ResetTOTP(t.Context(), "root", "ada"); err != nil || changed.TOTP {
 		t.Fatalf("%+v %v", changed, err)
 	}

@@ -126,6 +126,10 @@ func (b *Book) CreateUser(ctx context.Context, who, name string, role route.Role
 // InviteUser makes the secret of a one-time link that sets the password of the
 // user anew; the link before is void. Their password now stays until it is used.
 func (b *Book) InviteUser(ctx context.Context, who, name string) (secret string, err error) {
+	if who == name {
+		return "", core.NewProblem(core.ErrConflict, "account/own-link", "Change your own password in the settings; without it, have another administrator make a link, or run vetting admin link on the appliance.")
+	}
+
 	if secret, err = b.secret(); err != nil {
 		return "", err
 	}

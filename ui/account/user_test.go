@@ -97,6 +97,10 @@ func TestAnInvitationExpiresAndANewOneVoidsIt(t *testing.T) {
 		t.Errorf("a link a day later: %v", err)
 	}
 
+	if _, err := b.InviteUser(ctx, "ada", "ada"); !errors.Is(err, core.ErrConflict) {
+		t.Errorf("a link for oneself, which takes no password: %v", err)
+	}
+
 	if _, err := b.InviteUser(ctx, "ada", "nobody"); !errors.Is(err, core.ErrNotFound) {
 		t.Errorf("inviting nobody: %v", err)
 	}
