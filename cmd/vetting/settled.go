@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -253,7 +254,7 @@ func (s *source) withSettled(ctx context.Context, config *Config) error {
 
 // takeSettled puts what was set in the console into the configuration, at the start. What
 // does not fit with the rest, as when the file was changed meanwhile, keeps nobody out of
-// the console: then it counts for nothing, and no machine is answered.
+// the console: then it counts for nothing, no machine is answered, and nothing is removed.
 func (a *appliance) takeSettled(ctx context.Context) error {
 	if a.source == nil {
 		return nil
@@ -273,11 +274,7 @@ func (a *appliance) takeSettled(ctx context.Context) error {
 	}
 
 	if err != nil {
-		fault := withoutText(err)
-		a.log.Error("what was set in the console cannot be used; the boot services stay off", slog.String("error", fault))
-		a.warnings.warn("settings", core.Critical, "What was set here in the console does not fit with the file, the environment or the flags, "+
-			"so none of it counts and no machine is answered. "+fault)
-		a.config.Netboot.Interface = ""
+		a.unsettle(withoutText(err))
 
 		return nil
 	}
@@ -299,6 +296,27 @@ func (a *appliance) takeSettled(ctx context.Context) error {
 
 	return err
 }
+
+// unsettle goes on without what was set in the console. How long things are to be kept may
+// have been part of it, so all of them are.
+func (a *appliance) unsettle(fault string) {
+	a.log.Error("what was set in the console cannot be used; the boot services stay off and nothing is removed", slog.String("error", fault))
+	a.warnings.warn("settings", core.Critical, "What was set here in the console does not fit with the file, the environment or the flags, "+
+		"so none of it counts and no machine is answered; logs, files, samples, deleted hosts and backups are all kept until it is mended. "+fault)
+
+	a.config.Netboot.Interface = ""
+	a.config.Retention.Artifacts, a.config.Retention.Logs, a.config.Retention.Failed, a.config.Retention.Downsample = 0, 0, 0, 0
+	a.config.Hosts.Trash, a.config.Backup.Keep = longest, allBackups
+
+	a.live.set(&a.config, a.source.origin, nil)
+}
+
+// How long deleted hosts are kept, and how many backups, where it is not known how it was
+// set: a century, and more than a folder will ever hold.
+const (
+	longest    = Duration(36500 * 24 * time.Hour)
+	allBackups = 1 << 20
+)
 
 // fromConsole reports whether a key was set in the console.
 func (a *appliance) fromConsole(key string) bool {

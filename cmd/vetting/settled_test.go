@@ -155,6 +155,41 @@ func TestWhatDoesNotFitLeavesTheConsoleAlone(t *testing.T) {
 	}
 }
 
+// It may have said that things are kept for ever, and the first sweep would remove them for good.
+func TestNothingIsRemovedWhileWhatWasSetDoesNotFit(t *testing.T) {
+	a := settledAppliance(t, "netboot: {subnet: 10.8.0.1/24}\nretention: {downsample: 10s}\n", map[string]string{
+		"netboot.pool.start": "10.9.0.10", "netboot.pool.end": "10.9.0.20",
+		"retention.artifacts": "0d", "retention.logs": "0d", "retention.failed": "0d", "hosts.trash": "3650d", "backup.keep": "1000",
+	})
+
+	if err := a.takeSettled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	ended := time.Now().Add(-50 * 365 * 24 * time.Hour)
+
+	for _, verdict := range []core.Verdict{core.Pass, core.Fail} {
+		due := a.config.sweeps().Policy.Of(&core.Run{State: core.StateCompleted, Verdict: verdict, EndedAt: ended})
+		if !due.Log.IsZero() || !due.Artifacts.IsZero() || !due.Samples.IsZero() {
+			t.Errorf("of a run with %s things go: %+v", verdict, due)
+		}
+	}
+
+	if a.config.Hosts.Trash < Duration(3650*24*time.Hour) || a.config.Backup.Keep < 1000 {
+		t.Errorf("deleted hosts are kept for %s, and %d backups", a.config.Hosts.Trash, a.config.Backup.Keep)
+	}
+
+	if all := a.warnings.list(); len(all) != 1 || !strings.Contains(all[0].Text, "kept until it is mended") {
+		t.Errorf("%v", all)
+	}
+
+	for _, shown := range a.live.settings() {
+		if shown.Key == "retention.logs" && shown.Value != "0s" {
+			t.Errorf("people are shown %q", shown.Value)
+		}
+	}
+}
+
 func TestWithoutATestNICTheConsoleSaysSo(t *testing.T) {
 	a := deskAppliance(t, t.TempDir(), func(a *appliance) { a.alone = true })
 
