@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"maps"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"vetting/core"
 	"vetting/netboot"
 	"vetting/ui"
 )
@@ -113,6 +115,29 @@ func isWildcard(host string) bool {
 	addr, err := netip.ParseAddr(host)
 
 	return host == "" || err == nil && addr.IsUnspecified()
+}
+
+// portsLeft looks whether the console leaves the boot services their ports at our address
+// on the test NIC. The kernel would refuse them what a console on all addresses holds.
+func (c *Config) portsLeft() error {
+	own, errOwn := netip.ParsePrefix(c.Netboot.Subnet)
+	host, name, errListen := net.SplitHostPort(c.Console.Listen)
+	port, errPort := net.LookupPort("tcp", name)
+
+	if err := errors.Join(errOwn, errListen, errPort); err != nil {
+		return err
+	}
+
+	if addr, err := netip.ParseAddr(host); !isWildcard(host) && (err != nil || addr.Unmap() != own.Addr()) {
+		return nil //nolint:nilerr // the name of an address that is not looked up
+	}
+
+	if port != 443 && port != 80 && port != c.Traffic.Port {
+		return nil
+	}
+
+	return errSettings(core.ErrConflict, "The console listens on %s, and the test NIC needs port %d itself (443 for agents, 80 for boots, traffic.port). "+
+		"Set console.listen to another port, or to an address that is not the test NIC's, or take another traffic.port.", c.Console.Listen, port)
 }
 
 // ownAddress is one of this machine's addresses by which others may reach it, but

@@ -118,7 +118,8 @@ func configurationPage(t *testing.T) string {
 		"for the runs that start from then on; other keys wait for a restart, and the console names them. A file with a fault changes nothing.\n\n" +
 		"What administrators set in the console stands in the ledger and counts for keys of which neither flag, environment nor file says anything; the file is\n" +
 		"never written. Secrets that are typed there lie in `DATA_DIR/secrets`, outside of the ledger. When what was set there does not fit with the file any\n" +
-		"more, none of it counts, no machine is answered, and the console says why; logs, files, samples, deleted hosts and backups are all kept then.\n\n" +
+		"more, none of it counts, no machine is answered, and the console says why; logs, files, samples, deleted hosts and backups are all kept then.\n" +
+		"Where any key of `netboot` or `traffic` was set there and the boot services cannot start, the console stays open and says why.\n\n" +
 		"A secret is a text in quotes, or better `{file: PATH}` or `{env: NAME}`; a path that is not absolute is looked for in\n" +
 		"`$CREDENTIALS_DIRECTORY`, where systemd's `LoadCredential=NAME:PATH` puts it. Secrets are shown nowhere.\n\n" +
 		"| Key | Default | Flag | Meaning |\n|---|---|---|---|\n")

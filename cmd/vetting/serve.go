@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,7 +125,7 @@ func (a *appliance) run(ctx context.Context) error {
 
 	if a.netboot != nil {
 		ready = a.netboot.Ready()
-		parts = append(parts, component{"gate", a.serveGate}, component{"partner", a.servePartner}, component{"netboot", a.serveNetboot})
+		parts = append(parts, component{"boot services", a.serveMachines})
 	}
 
 	tell := &reporter{to: a.manager, every: a.beat, log: a.log, ready: ready, state: a.state, alive: a.alive, again: a.again.asked}
@@ -140,8 +141,8 @@ func closed() <-chan struct{} {
 	return c
 }
 
-// openNetbootOrNot makes the boot services where a test NIC is named. What was chosen in
-// the console and cannot be used keeps nobody from choosing another there.
+// openNetbootOrNot makes the boot services where a test NIC is named. What was set in the
+// console and cannot be used keeps nobody from setting something else there.
 func (a *appliance) openNetbootOrNot(ctx context.Context) error {
 	if a.config.Netboot.Interface == "" {
 		a.alone = true
@@ -154,7 +155,7 @@ func (a *appliance) openNetbootOrNot(ctx context.Context) error {
 		err = a.openNetboot(ctx)
 	}
 
-	if err == nil || !a.fromConsole(interfaceKey) {
+	if err == nil || !a.bootsByConsole() {
 		return err
 	}
 
@@ -164,11 +165,17 @@ func (a *appliance) openNetbootOrNot(ctx context.Context) error {
 	return nil
 }
 
-// serveNetboot runs the boot services. Where the test NIC was chosen in the console, what
-// ends them leaves the console open, so that another can be chosen.
-func (a *appliance) serveNetboot(ctx context.Context) error {
-	err := a.netboot.Run(ctx)
-	if err == nil || ctx.Err() != nil || !a.fromConsole(interfaceKey) {
+// serveMachines runs all that machines are answered by.
+func (a *appliance) serveMachines(ctx context.Context) error {
+	return a.outlive(ctx, component{"gate", a.serveGate}, component{"partner", a.servePartner}, component{"netboot", a.netboot.Run})
+}
+
+// outlive runs the boot services. Where any of what they do was set in the console, what
+// ends one of them ends the others, and leaves the console open, in which it can be mended:
+// started anew they would fail again, each time before anybody could reach the console.
+func (a *appliance) outlive(ctx context.Context, parts ...component) error {
+	err := a.together(ctx, parts)
+	if err == nil || ctx.Err() != nil || !a.bootsByConsole() {
 		return err
 	}
 
@@ -178,11 +185,21 @@ func (a *appliance) serveNetboot(ctx context.Context) error {
 	return nil
 }
 
+// bootsByConsole reports whether the console has set any of how machines are answered.
+func (a *appliance) bootsByConsole() bool {
+	return slices.ContainsFunc(settings(), func(s setting) bool { return aboutMachines(s.key) && a.fromConsole(s.key) })
+}
+
+// aboutMachines reports whether a key says how machines are answered.
+func aboutMachines(key string) bool {
+	return strings.HasPrefix(key, "netboot.") || strings.HasPrefix(key, "traffic.")
+}
+
 // warnBoot tells on every page why no machine is answered.
 func (a *appliance) warnBoot(err error) {
 	a.log.Error("the boot services are off", slog.String("error", err.Error()))
 	a.warnings.warn("netboot", core.Critical, "No machine is answered on "+a.config.Netboot.Interface+": "+strings.TrimSuffix(firstLine(wordsOf(err)), ".")+
-		". Choose another test NIC in the settings, or mend it and restart the appliance there.")
+		". Mend it, or change the test NIC, its network or traffic.port in the settings, and restart the appliance there.")
 }
 
 // interfaceKey is the key of the test NIC.
@@ -215,7 +232,7 @@ func (a *appliance) serveGate(ctx context.Context) error {
 	// Not tied to the card, so that the card may go away and come back.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", net.JoinHostPort(a.self.Addr().String(), "443"))
 	if err != nil {
-		return fmt.Errorf("opening the agent API: %w", err)
+		return fmt.Errorf("opening the agent API (console.listen, or another program, must leave it port 443): %w", err)
 	}
 
 	return a.answerAgents(ctx, segment{listener, a.onTestNIC})

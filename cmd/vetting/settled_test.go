@@ -288,3 +288,100 @@ func TestBootServicesOfTheConsoleThatFailLeaveItOpen(t *testing.T) {
 		}
 	}
 }
+
+// Started anew, the appliance would end again each time, before anybody reached the console.
+func TestWhatTheConsoleSetOfTheBootServicesNeverEndsTheAppliance(t *testing.T) {
+	for key, stays := range map[string]bool{"netboot.mode": true, "traffic.port": true, "run.hold": false} {
+		a := deskAppliance(t, t.TempDir(), nil)
+		a.config.Netboot.Interface, a.image = "no-such-card", fullImage()
+		a.source = &source{origin: map[string]string{interfaceKey: "file /etc/vetting/vetting.yaml:3", key: consoleOrigin}}
+
+		if err := a.openNetboot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+
+		others := make(chan struct{})
+		taken := component{"partner", func(context.Context) error { return errors.New("bind: address already in use") }}
+		other := component{"netboot", func(ctx context.Context) error {
+			<-ctx.Done()
+			close(others)
+
+			return nil
+		}}
+
+		for want, run := range map[string]func(context.Context) error{
+			"no-such-card":           a.serveMachines,
+			"address already in use": func(ctx context.Context) error { return a.outlive(ctx, other, taken) },
+		} {
+			a.warnings.settle("netboot")
+
+			if got := endsWithin(t, run, func() bool { return len(a.warnings.list()) > 0 }); (got == nil) != stays {
+				t.Errorf("%s by the console: %v", key, got)
+			}
+
+			if all := a.warnings.list(); stays && (len(all) != 1 || !strings.Contains(all[0].Text, want) || !strings.Contains(all[0].Text, "traffic.port")) {
+				t.Errorf("%s by the console: people are told %v", key, all)
+			}
+		}
+
+		<-others // machines that find no agent API are better not answered at all
+	}
+}
+
+// fullImage has all that the boot services ask for, as one byte each.
+func fullImage() *initramfs.Image {
+	one, loaders := []byte{1}, map[string][]byte{}
+	for _, name := range []string{"undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi"} {
+		loaders[name] = one
+	}
+
+	return &initramfs.Image{ID: "none", Kernel: one, Base: one, Modules: one, Loaders: loaders, Pieces: map[string][]byte{initramfs.Stub: one}}
+}
+
+// endsWithin runs a part until it ends, or has told, and then until it is told to end.
+func endsWithin(t *testing.T, run func(context.Context) error, told func() bool) error {
+	t.Helper()
+
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+
+	ended := make(chan error, 1)
+
+	go func() { ended <- run(ctx) }()
+
+	for end := time.Now().Add(time.Minute); !told() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		select {
+		case err := <-ended:
+			return err
+		default:
+		}
+	}
+
+	stop()
+
+	return <-ended
+}
+
+func TestTheConsoleLeavesTheTestNICItsPorts(t *testing.T) {
+	for name, test := range map[string]struct {
+		listen string
+		port   int
+		ok     bool
+	}{
+		"the port of agents on all addresses": {"0.0.0.0:443", 5201, false},
+		"the same over IPv6":                  {"[::]:https", 5201, false},
+		"the port of boots":                   {":80", 5201, false},
+		"the partner's":                       {"0.0.0.0:8443", 8443, false},
+		"the partner's on the test NIC":       {"10.77.0.1:8443", 8443, false},
+		"another port":                        {"0.0.0.0:8443", 5201, true},
+		"another address":                     {"192.0.2.5:443", 5201, true},
+		"the machine itself":                  {"localhost:8443", 8443, true},
+	} {
+		c := Defaults()
+		c.Console.Listen, c.Traffic.Port = test.listen, test.port
+
+		if err := c.portsLeft(); (err == nil) != test.ok || err != nil && !errors.Is(err, core.ErrConflict) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

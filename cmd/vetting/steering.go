@@ -172,10 +172,8 @@ func (a *appliance) change(ctx context.Context, deed core.Audit, edit func(all *
 		return errSettings(core.ErrInvalid, "%s", sentence(err))
 	}
 
-	if network {
-		if err := checkTestNetwork(&fresh); err != nil {
-			return err
-		}
+	if err := a.checkMachines(&fresh, network); err != nil {
+		return err
 	}
 
 	deed.Time = time.Now()
@@ -221,6 +219,22 @@ func editable(all core.Settings) core.Settings {
 	}
 
 	return all
+}
+
+// checkMachines looks whether machines could be answered as is set. What was not changed
+// is in nobody's way. network: the test network was changed.
+func (a *appliance) checkMachines(fresh *Config, network bool) error {
+	if network {
+		if err := checkTestNetwork(fresh); err != nil {
+			return err
+		}
+	}
+
+	if fresh.Netboot.Interface == "" || !network && fresh.Traffic.Port == a.config.Traffic.Port {
+		return nil
+	}
+
+	return fresh.portsLeft()
 }
 
 // checkTestNetwork looks whether the test network can be served on this machine: whether

@@ -120,6 +120,22 @@ func TestTheConsoleRefusesWhatItMayNotOrWhatDoesNotFit(t *testing.T) {
 	}
 }
 
+// The kernel refuses the boot services a port that the console holds, at the next start.
+func TestTheConsolesOwnPortCannotBeGivenToAnother(t *testing.T) {
+	p, _ := steeredAppliance(t, "netboot: {interface: eth9}\n")
+	p.source.flags["console-listen"] = "0.0.0.0:8443"
+
+	if err := p.Change(t.Context(), "ada", map[string]string{"traffic.port": "8443"}); !errors.Is(err, core.ErrConflict) || !strings.Contains(err.Error(), "traffic.port") {
+		t.Errorf("%v", err)
+	}
+
+	for _, values := range []map[string]string{{"traffic.port": "8444"}, {"log.level": "debug"}} {
+		if err := p.Change(t.Context(), "ada", values); err != nil {
+			t.Errorf("%v: %v", values, err)
+		}
+	}
+}
+
 func TestATestNetworkMustNotOverlapWithAnother(t *testing.T) {
 	cards, err := net.Interfaces()
 	if err != nil {
