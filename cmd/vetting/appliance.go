@@ -82,6 +82,7 @@ type appliance struct {
 
 	netbootFacts func() ui.Netboot // nil: no boots are served
 	alone        bool              // the console alone is served, since no test NIC is in use
+	dropped      testNetwork       // that is not served, since the settings do not fit; no card: none
 	again        restart
 	steered      bool // administrators may change it in the console
 }

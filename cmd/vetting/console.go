@@ -41,7 +41,7 @@ func (a *appliance) openConsole(context.Context) error {
 		Steering: steering,
 		Ledger:   a.store, Commands: a.engine, Logs: a.logs, Artifacts: a.artifacts, Bell: a.bell, Appliance: a.about,
 		Addr: a.config.Console.Listen, TLS: a.console.get(), Certificate: a.console.get, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld, TerminalKey: a.terminalKey, Factor: factor,
-		Base: a.config.Console.base(a.config.Netboot.Interface), Admit: a.admit(),
+		Base: a.config.Console.base(a.testNetwork().card), Admit: a.admit(),
 		Installed: a.installed(a.console), Warnings: a.conditions,
 		Counts:     ui.Counts{Slots: func() int { return a.config.Dispatcher.MaxConcurrentRuns }},
 		Netboot:    a.netbootFacts,
@@ -180,42 +180,63 @@ func addressesOf(card *net.Interface) (all []netip.Addr) {
 	return all
 }
 
+// testNetwork is a network of machines under test: its card, and our address there.
+type testNetwork struct {
+	card string
+	own  netip.Prefix
+}
+
+// testNetwork is the network that is served, or was to be.
+func (a *appliance) testNetwork() testNetwork {
+	if a.dropped.card != "" {
+		return a.dropped
+	}
+
+	return testNetwork{a.config.Netboot.Interface, a.self}
+}
+
 // admit keeps hosts under test away from the console, whichever address it
 // listens on: Linux answers for all its addresses on every card. Nil: they are
-// let in, because the configuration names the test NIC's own address.
+// let in, because the configuration names the test NIC's own address, or no test NIC.
 func (a *appliance) admit() func(net.Conn) bool {
-	if a.alone {
+	keptOut := a.testNetwork()
+	if a.alone && keptOut.card == "" {
 		return nil // there is no test network
 	}
 
 	host, _, err := net.SplitHostPort(a.config.Console.Listen)
-	if listen, bad := netip.ParseAddr(host); err != nil || bad == nil && listen == a.self.Addr() {
+	if listen, bad := netip.ParseAddr(host); err != nil || bad == nil && listen == keptOut.own.Addr() {
 		return nil
 	}
 
 	return func(conn net.Conn) bool {
-		return !a.onTestNIC(conn.LocalAddr()) && !a.onTestNIC(conn.RemoteAddr())
+		return !keptOut.has(conn.LocalAddr()) && !keptOut.has(conn.RemoteAddr())
 	}
 }
 
 // onTestNIC reports whether an address is one of the test network or of the test
 // NIC.
 func (a *appliance) onTestNIC(where net.Addr) bool {
+	return testNetwork{a.config.Netboot.Interface, a.self}.has(where)
+}
+
+// has reports whether an address is one of the network or of its card.
+func (n testNetwork) has(where net.Addr) bool {
 	tcp, ok := where.(*net.TCPAddr)
 	if !ok {
 		return false
 	}
 
-	addr, name := tcp.AddrPort().Addr().Unmap(), a.config.Netboot.Interface
-	if a.self.Contains(addr) || name != "" && addr.Zone() == name {
+	addr := tcp.AddrPort().Addr().Unmap()
+	if n.own.Contains(addr) || n.card != "" && addr.Zone() == n.card {
 		return true
 	}
 
-	if addr.Is4() || name == "" {
+	if addr.Is4() || n.card == "" {
 		return false
 	}
 
-	card, err := net.InterfaceByName(name)
+	card, err := net.InterfaceByName(n.card)
 
 	return err == nil && slices.Contains(addressesOf(card), addr.WithZone(""))
 }

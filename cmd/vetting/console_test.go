@@ -48,6 +48,52 @@ func TestHostsUnderTestDoNotReachTheConsole(t *testing.T) {
 	}
 }
 
+// A start that failed, or settings that do not fit, leave machines on the segment as they are.
+func TestHostsUnderTestDoNotReachAConsoleThatIsServedAlone(t *testing.T) {
+	host := ends{local: "10.77.0.1:8443", remote: "10.77.0.60:4000"}
+
+	failed := deskAppliance(t, t.TempDir(), nil)
+	failed.source, failed.config.Netboot.Interface = &source{origin: map[string]string{interfaceKey: consoleOrigin}}, "no-such-card"
+	failed.config.Console.Listen, failed.image.Loaders = "0.0.0.0:8443", map[string][]byte{} // which cannot be served
+
+	if err := failed.openNetbootOrNot(t.Context()); err != nil || !failed.alone {
+		t.Fatalf("%v, alone: %t", err, failed.alone)
+	}
+
+	unfit := func(file string, values map[string]string, flags ...string) *appliance {
+		values["netboot.pool.start"], values["netboot.pool.end"] = "10.9.0.10", "10.9.0.20"
+		a := settledAppliance(t, file, values)
+
+		for _, name := range flags {
+			a.source.flags["interface"] = name
+		}
+
+		if err := a.open(t.Context(), a.takeSettled, a.openIdentity, a.openNetbootOrNot); err != nil || !a.alone {
+			t.Fatalf("%v, alone: %t", err, a.alone)
+		}
+
+		a.config.Console.Listen = "0.0.0.0:8443"
+
+		return a
+	}
+
+	for name, a := range map[string]*appliance{
+		"a start that failed":       failed,
+		"a test NIC of the console": unfit("log: {level: info}\n", map[string]string{interfaceKey: "eth9"}),
+		"a network of the console":  unfit("netboot: {interface: eth9}\n", map[string]string{"netboot.subnet": "10.77.0.1/16", "traffic.port": "80"}),
+		"a test NIC by a flag":      unfit("log: {level: info}\n", map[string]string{"traffic.port": "many"}, "eth9"),
+	} {
+		if admit := a.admit(); admit == nil || admit(host) || !admit(ends{local: "192.0.2.5:8443", remote: "192.0.2.77:4000"}) {
+			t.Errorf("%s: a host is let in, or people are not", name)
+		}
+	}
+
+	none := unfit("log: {level: info}\n", map[string]string{})
+	if none.admit() != nil {
+		t.Error("people of 10.77.0.0/24 are kept out, and there is no test network")
+	}
+}
+
 func TestLinksLeadToWherePeopleReachTheConsole(t *testing.T) {
 	for want, console := range map[string]ConsoleConfig{
 		"":                         {Listen: "192.0.2.5:8443"},

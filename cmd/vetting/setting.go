@@ -220,11 +220,7 @@ func (s *source) load() (Config, error) {
 		s.origin[setting.key] = "default"
 	}
 
-	if err := errors.Join(s.settle(&config), s.readFile(&config)); err != nil {
-		return config, err
-	}
-
-	if err := errors.Join(s.overlay(&config), s.unknownEnv()); err != nil {
+	if err := errors.Join(s.settle(&config), s.readFile(&config), s.overlay(&config), s.unknownEnv()); err != nil {
 		return config, err
 	}
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -274,7 +276,7 @@ func (a *appliance) takeSettled(ctx context.Context) error {
 	}
 
 	if err != nil {
-		a.unsettle(withoutText(err))
+		a.unsettle(&fresh, withoutText(err))
 
 		return nil
 	}
@@ -298,13 +300,18 @@ func (a *appliance) takeSettled(ctx context.Context) error {
 }
 
 // unsettle goes on without what was set in the console. How long things are to be kept may
-// have been part of it, so all of them are.
-func (a *appliance) unsettle(fault string) {
+// have been part of it, so all of them are. Machines still hang on the test NIC that was to
+// be served, by unfit, and do not reach the console.
+func (a *appliance) unsettle(unfit *Config, fault string) {
 	a.log.Error("what was set in the console cannot be used; the boot services stay off and nothing is removed", slog.String("error", fault))
 	a.warnings.warn("settings", core.Critical, "What was set here in the console does not fit with the file, the environment or the flags, "+
 		"so none of it counts and no machine is answered; logs, files, samples, deleted hosts and backups are all kept until it is mended. "+fault)
 
-	a.config.Netboot.Interface = ""
+	a.dropped.card, a.config.Netboot.Interface = cmp.Or(unfit.Netboot.Interface, a.config.Netboot.Interface), ""
+	if own, err := netip.ParsePrefix(cmp.Or(unfit.Netboot.Subnet, a.config.Netboot.Subnet)); err == nil {
+		a.dropped.own = own
+	}
+
 	a.config.Retention.Artifacts, a.config.Retention.Logs, a.config.Retention.Failed, a.config.Retention.Downsample = 0, 0, 0, 0
 	a.config.Hosts.Trash, a.config.Backup.Keep = longest, allBackups
 
