@@ -49,6 +49,14 @@ func (s *Server) Loading() int {
 	return len(s.queue.loading)
 }
 
+// Waiting is how many machines are in the line.
+func (s *Server) Waiting() int {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+
+	return len(s.queue.line)
+}
+
 // Buffers is what the kernel may hold of each connection that is open, in bytes.
 func (s *Server) Buffers() (sizes []int, err error) {
 	for _, c := range s.conns.Load().list(func(*conn) bool { return true }) {

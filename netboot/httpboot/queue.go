@@ -77,8 +77,10 @@ func (q *queue) enter(addr netip.Addr, now time.Time) (after time.Duration) {
 	at := q.position(addr)
 
 	// Those in front of it keep what is free for them: nobody is overtaken, but by one that
-	// would start anew for ever.
-	if at < q.places-len(q.loading) || at < len(q.line) && q.line[at].lost {
+	// would start anew for ever. For such a one nothing is kept: it is let in regardless, and
+	// perhaps it does not want the image any more.
+	ahead := q.ahead(at)
+	if ahead < q.places-len(q.loading) || at < len(q.line) && q.line[at].lost {
 		q.strike(addr)
 		q.loading[addr] = now.Add(loadTime)
 
@@ -86,7 +88,7 @@ func (q *queue) enter(addr netip.Addr, now time.Time) (after time.Duration) {
 	}
 
 	// The further down the line, the longer: 256 machines ask some twenty times a second.
-	after = min(askAgain*time.Duration(1+at/q.places), mostWait)
+	after = min(askAgain*time.Duration(1+ahead/q.places), mostWait)
 
 	if at >= mostInLine {
 		return mostWait
@@ -107,10 +109,18 @@ func (q *queue) restarted(addr netip.Addr) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 
-	if at := q.position(addr); at < len(q.line) {
+	if at := q.position(addr); at < len(q.line) && !q.line[at].lost {
 		q.line[at].lost = true
 		q.line[at].due = q.line[at].due.Add(loadTime) // firmware takes its time
 	}
+}
+
+// quit takes a machine out of the line that does not want the image any more.
+func (q *queue) quit(addr netip.Addr) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+
+	q.strike(addr)
 }
 
 // leave gives a place back.
@@ -131,6 +141,17 @@ func (q *queue) position(addr netip.Addr) int {
 	}
 
 	return len(q.line)
+}
+
+// ahead counts the machines in front of a position that a place is kept for. q.mu is held.
+func (q *queue) ahead(at int) (n int) {
+	for _, w := range q.line[:at] {
+		if !w.lost {
+			n++
+		}
+	}
+
+	return n
 }
 
 // strike takes a machine out of the line. q.mu is held.

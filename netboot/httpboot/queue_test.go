@@ -215,6 +215,86 @@ func TestABootProgramThatCannotWaitIsLetInWhenItComesBack(t *testing.T) {
 	}
 }
 
+// 40 are switched on at once, 28 wait, and the operator cancels: those that waited begin anew
+// and never ask for the image again. They keep nobody out of the places that are free.
+func TestMachinesThatNoLongerWantTheImageShutNobodyOut(t *testing.T) {
+	const machines = 40
+
+	q := httpboot.NewQueue(1000)
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, 0, byte(i)}) }
+
+	for i := range machines {
+		if after := q.Enter(addr(1+i), now); (after > 0) != (i >= q.Places()) {
+			t.Fatalf("machine %d is to wait %s", i, after)
+		}
+	}
+
+	for i := range machines {
+		q.Leave(addr(1 + i))
+		q.Restarted(addr(1 + i))
+	}
+
+	for i := range q.Places() {
+		if after := q.Enter(addr(100+i), now.Add(time.Minute)); after != 0 {
+			t.Fatalf("new machine %d is to wait %s, and nobody loads", i, after)
+		}
+	}
+
+	if q.Enter(addr(200), now.Add(time.Minute)) == 0 {
+		t.Error("one more than there are places for is let in")
+	}
+}
+
+// However often a machine begins anew, it is expected for as long as firmware takes once.
+func TestAMachineThatBeginsAnewAgainAndAgainIsForgotten(t *testing.T) {
+	q := httpboot.NewQueue(100)
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, 0, byte(i)}) }
+
+	for i := range q.Places() {
+		q.Enter(addr(1+i), now)
+	}
+
+	if q.Enter(addr(100), now) == 0 {
+		t.Fatal("there is no line")
+	}
+
+	for range 20 {
+		q.Restarted(addr(100))
+	}
+
+	later := now.Add(4 * time.Minute)
+	for i := range q.Places() {
+		q.Enter(addr(1+i), later)
+	}
+
+	if q.Enter(addr(100), later) == 0 {
+		t.Error("its turn is kept for ever")
+	}
+}
+
+// A run that is cancelled while its machine waits takes the machine out of the line.
+func TestAMachineWhoseRunIsCancelledLeavesTheLine(t *testing.T) {
+	w := serve(t)
+
+	for i := range 12 {
+		w.server.Occupy(netip.AddrFrom4([4]byte{10, 77, 0, byte(100 + i)}), time.Now())
+	}
+
+	if r := w.ask(vetted, "GET", "/ipxe/"+string(vettedMAC)); r.StatusCode != 503 || w.server.Waiting() != 1 {
+		t.Fatalf("answered %d, %d wait", r.StatusCode, w.server.Waiting())
+	}
+
+	w.mu.Lock()
+	w.cancelled = true
+	w.mu.Unlock()
+
+	if r := w.ask(vetted, "GET", "/ipxe/"+string(vettedMAC)); r.StatusCode != 200 || w.server.Waiting() != 0 {
+		t.Errorf("answered %d, %d wait", r.StatusCode, w.server.Waiting())
+	}
+}
+
 // GRUB opens all files, the seed last, and then reads them: its place is given back when
 // the image was read.
 func TestGRUBKeepsItsPlaceUntilItHasTheImage(t *testing.T) {

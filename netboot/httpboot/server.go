@@ -362,8 +362,14 @@ func (s *Server) script(ctx context.Context, c *fasthttp.RequestCtx, rest string
 // park makes a machine that is to be vetted wait for its turn in its boot program, when
 // as many load the image as the card can feed.
 func (s *Server) park(c *fasthttp.RequestCtx) bool {
-	client, decision, known := s.who(c)
-	if !known || decision.Action != core.BootVet || c.IsHead() || client.Processor() != "" {
+	client, decision, _ := s.who(c)
+	if decision.Action != core.BootVet { // its run may have been cancelled while it waited
+		s.queue.quit(client.Addr)
+
+		return false
+	}
+
+	if c.IsHead() || client.Processor() != "" {
 		return false
 	}
 
