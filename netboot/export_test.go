@@ -33,10 +33,18 @@ func (f searchFunc) Claim(context.Context, *net.Interface, time.Duration) ([]rog
 }
 
 // Seek searches for other servers as a session does.
-func (s *Server) Seek(ctx context.Context) error { return s.seek(ctx, &net.Interface{}) }
+func (s *Server) Seek(ctx context.Context) error { return s.seek(ctx, ownCard()) }
 
-// Overhear is told what another server says.
-func (s *Server) Overhear(o rogue.Offer) { s.overheard(o) }
+// Overhear is told what another server says, as a session's watch is.
+func (s *Server) Overhear(o rogue.Offer) { s.watched(ownCard(), o) }
+
+// ownCard is that of the tests.
+func ownCard() *net.Interface {
+	return &net.Interface{HardwareAddr: net.HardwareAddr{0x52, 0x54, 0, 0x77, 0, 5}}
+}
+
+// Greeted is told that another appliance asked.
+func (s *Server) Greeted(card core.MAC) { s.fellow(card) }
 
 // HearARP is told that mac answers under addr.
 func (s *Server) HearARP(addr netip.Addr, mac core.MAC) {

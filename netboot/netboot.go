@@ -35,6 +35,7 @@ type Server struct {
 	prober   *prober
 	probe    func(addr netip.Addr) // asks the wire who has addr
 	alarm    alarm
+	yielding hourly          // appliances that are to fall silent
 	old      chan netip.Addr // machines whose old connections are to be ended
 	sought   chan struct{}   // another server was overheard, and is to be asked
 	ready    chan struct{}

@@ -108,6 +108,18 @@ func (r *rivals) addresses() []netip.Addr {
 	return list
 }
 
+// forget takes a server for none that keeps us silent, unless another is known by its address.
+func (r *rivals) forget(o rogue.Offer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	if known := r.known[o.Server]; known != nil && (known.offer.MAC == "" || known.offer.MAC == o.MAC) {
+		delete(r.known, o.Server)
+	}
+
+	r.silent.Store(len(r.known) > 0)
+}
+
 // review forgets the servers that are gone, and returns them.
 func (r *rivals) review(now time.Time) (gone []rogue.Offer) {
 	r.mu.Lock()
@@ -144,6 +156,38 @@ func (r *rivals) list() string {
 	slices.SortFunc(all, func(a, b rogue.Offer) int { return a.Server.Compare(b.Server) })
 
 	return rogue.Describe(all)
+}
+
+// watched takes note of what another DHCP server says on the card.
+func (s *Server) watched(card *net.Interface, o rogue.Offer) {
+	if s.cfg.Mode == ModeDHCP && yields(card, o) {
+		s.unmoved(o, time.Now())
+
+		return
+	}
+
+	s.overheard(o)
+}
+
+// yields reports whether o is an appliance that falls silent when it finds us. Two may both
+// have begun, each deaf to the other: a switch with spanning tree gave their cards a link at
+// the same time. Each knows both cards' MACs, and the one with the lower goes on.
+func yields(card *net.Interface, o rogue.Offer) bool {
+	return o.Appliance && core.MAC(card.HardwareAddr.String()) < o.MAC
+}
+
+// unmoved goes on beside an appliance that yields, and says so. Until it was asked it may
+// have been taken for any DHCP server.
+func (s *Server) unmoved(o rogue.Offer, now time.Time) {
+	s.rivals.forget(o)
+
+	if !s.alarm.due("yields", now) || !s.yielding.due(o.MAC, now) {
+		return
+	}
+
+	s.cfg.Log.Warn("another appliance serves on the test network, too, and is to fall silent",
+		slog.String("code", "netboot/other-appliance"), slog.String("server", o.Server.String()), slog.String("server_mac", string(o.MAC)))
+	s.alert("appliance", "netboot/other-appliance", fmt.Sprintf("On %s there is %s, which began at the same time. This one goes on, and the other falls silent.", s.cfg.Interface, o))
 }
 
 // overheard takes note of another DHCP server at work: at once we are silent, or,
@@ -244,7 +288,11 @@ func (s *Server) seek(ctx context.Context, card *net.Interface) error {
 
 		now := time.Now()
 		for _, o := range s.outrank(found) {
-			s.rival(o, true, now)
+			if yields(card, o) {
+				s.unmoved(o, now)
+			} else {
+				s.rival(o, true, now)
+			}
 		}
 
 		s.reconcile(now)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"vetting/core"
 	"vetting/netboot"
 	"vetting/netboot/rogue"
 )
@@ -76,8 +77,15 @@ func inLAN(t *testing.T, test func(l *lan)) {
 			}
 		}()
 
+		synctest.Wait()
 		test(l)
 	})
+}
+
+// twin is another appliance that serves, with a card of its own. It speaks to appliances
+// that ask; to is what they ask with.
+func twin(mac core.MAC, to core.MAC) rogue.Offer {
+	return rogue.Offer{Server: netip.MustParseAddr("10.77.0.9"), MAC: mac, To: to, Kind: dhcpv4.MessageTypeOffer, Appliance: true}
 }
 
 // let says what answers searches from now on, and whether the servers' machines are there.
@@ -257,6 +265,53 @@ func TestAServerThatIsOverheardIsAskedAtOnce(t *testing.T) {
 
 		if silent, alarms := l.after(3 * time.Minute); silent || len(alarms) != 1 || !strings.HasPrefix(alarms[0], "netboot/rogue-gone ") {
 			t.Errorf("silent %t, told %q", silent, alarms)
+		}
+	})
+}
+
+// Of two appliances that both began, since their switch forwarded nothing yet, the one with
+// the lower MAC goes on: each is answered by the other, also by one that is silent.
+func TestOfTwoAppliancesThatBothServeOneFallsSilent(t *testing.T) {
+	const lower, higher = core.MAC("52:54:00:77:00:04"), core.MAC("52:54:00:77:00:06")
+
+	for mac, want := range map[core.MAC]bool{lower: true, higher: false} {
+		inLAN(t, func(l *lan) {
+			l.let(true, twin(mac, ""))
+
+			silent, alarms := l.after(40 * time.Second)
+			if silent != want || len(alarms) != 1 || !strings.Contains(alarms[0], "another appliance at 10.77.0.9 (MAC "+string(mac)+")") {
+				t.Errorf("beside %s: silent %t, told %q", mac, silent, alarms)
+			}
+
+			// What the other says to it, or to a third one, is overheard as well.
+			l.server.Overhear(twin(mac, "02:00:00:00:00:05"))
+
+			if silent, _ := l.after(0); silent != want {
+				t.Errorf("beside %s, overheard: silent %t", mac, silent)
+			}
+
+			before := len(l.searched())
+			if silent, alarms := l.after(20 * time.Minute); silent != want || alarms != nil || len(l.searched())-before > 40 {
+				t.Errorf("beside %s, later: silent %t, told %q, searched %d times", mac, silent, alarms, len(l.searched())-before)
+			}
+		})
+	}
+}
+
+// The answer of the other to a machine silences at once, whoever it is; when it is asked it
+// says that it is an appliance, and the one with the lower MAC goes on.
+func TestAnApplianceThatIsOverheardAtWorkIsAsked(t *testing.T) {
+	inLAN(t, func(l *lan) {
+		const higher = core.MAC("52:54:00:77:00:06")
+
+		l.let(true, twin(higher, ""))
+
+		o := shy()
+		o.Server, o.MAC = twin(higher, "").Server, higher
+		l.server.Overhear(o)
+
+		if silent, _ := l.after(time.Second); silent {
+			t.Error("silent although it was asked")
 		}
 	})
 }

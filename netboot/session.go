@@ -142,7 +142,9 @@ func (s *Server) open(ctx context.Context, at place) ([]service, error) {
 		func(ctx context.Context) error {
 			return neighbours.Run(ctx, func(a netip.Addr, mac core.MAC, now time.Time) { s.heard(at.card, a, mac, now) })
 		},
-		func(ctx context.Context) error { return rogue.Watch(ctx, at.card, s.overheard) },
+		func(ctx context.Context) error {
+			return rogue.Watch(ctx, at.card, func(o rogue.Offer) { s.watched(at.card, o) })
+		},
 		func(ctx context.Context) error { return s.seek(ctx, at.card) },
 		func(ctx context.Context) error { return s.guard(ctx, at) },
 		s.clear,
@@ -326,6 +328,26 @@ func (a *alarm) due(what string, now time.Time) bool {
 	}
 
 	a.told[what] = now
+
+	return true
+}
+
+// hourly lets the same card be told once an hour. Safe for concurrent use.
+type hourly struct {
+	mu   sync.Mutex // guards all below
+	card core.MAC
+	told time.Time
+}
+
+func (h *hourly) due(card core.MAC, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	if h.card == card && now.Sub(h.told) < time.Hour {
+		return false
+	}
+
+	h.card, h.told = card, now
 
 	return true
 }
