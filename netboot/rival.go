@@ -265,6 +265,11 @@ func (s *Server) seek(ctx context.Context, card *net.Interface) error {
 		return nil
 	}
 
+	select {
+	case <-s.sought: // in a session that has ended; this one is deaf as yet
+	default:
+	}
+
 	for wait := forwarding; ; {
 		select {
 		case <-ctx.Done():

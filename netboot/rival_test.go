@@ -1,6 +1,7 @@
 package netboot_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -312,6 +313,29 @@ func TestAnApplianceThatIsOverheardAtWorkIsAsked(t *testing.T) {
 
 		if silent, _ := l.after(time.Second); silent {
 			t.Error("silent although it was asked")
+		}
+	})
+}
+
+// What was overheard in a session that ended starts no search in the next one, while the
+// switch forwards nothing.
+func TestASearchLeftFromAnotherSessionIsNotMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := server(t, nil)
+		searches := 0
+
+		s.SearchWith(func() []rogue.Offer {
+			searches++
+
+			return nil
+		}, func(netip.Addr) {})
+		s.Overhear(office())
+
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+
+		if err := s.Seek(ctx); err != nil || searches != 0 {
+			t.Errorf("searched %d times: %v", searches, err)
 		}
 	})
 }
