@@ -232,9 +232,9 @@ func (s *Server) only(found []rogue.Offer) error {
 }
 
 // fellow says that another appliance, by its card, has asked whether one serves here: it
-// is told so, and does not begin.
+// is told so, and does not begin. Who asks chooses which card it names.
 func (s *Server) fellow(card core.MAC) {
-	if !s.alarm.due("fellow"+string(card), time.Now()) {
+	if now := time.Now(); !s.alarm.due("fellow", now) || !s.fellows.due(card, now) {
 		return
 	}
 

@@ -36,6 +36,7 @@ type Server struct {
 	probe    func(addr netip.Addr) // asks the wire who has addr
 	alarm    alarm
 	yielding hourly          // appliances that are to fall silent
+	fellows  hourly          // those that ask whether we serve
 	old      chan netip.Addr // machines whose old connections are to be ended
 	sought   chan struct{}   // another server was overheard, and is to be asked
 	ready    chan struct{}

@@ -339,3 +339,42 @@ func TestASearchLeftFromAnotherSessionIsNotMade(t *testing.T) {
 		}
 	})
 }
+
+// Who asks chooses which card it names: it is told once a minute at most, and of one card
+// once an hour.
+func TestAFloodOfAppliancesIsToldOfNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, w := server(t, nil)
+
+		for i := range 200 {
+			s.Greeted(core.MAC(fmt.Sprintf("52:54:00:00:01:%02x", i)))
+		}
+
+		if alarms := w.told(); len(alarms) != 1 {
+			t.Errorf("told %d times", len(alarms))
+		}
+
+		time.Sleep(2 * time.Minute)
+		s.Greeted("52:54:00:00:01:01")
+
+		if alarms := w.told(); len(alarms) != 1 {
+			t.Errorf("of another card: told %d times", len(alarms))
+		}
+
+		for range 29 {
+			time.Sleep(2 * time.Minute)
+			s.Greeted("52:54:00:00:01:01")
+		}
+
+		if alarms := w.told(); alarms != nil {
+			t.Errorf("of one card: told %q", alarms)
+		}
+
+		time.Sleep(2 * time.Minute)
+		s.Greeted("52:54:00:00:01:01")
+
+		if alarms := w.told(); len(alarms) != 1 {
+			t.Errorf("an hour later: told %d times", len(alarms))
+		}
+	})
+}
