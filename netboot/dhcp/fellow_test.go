@@ -2,6 +2,7 @@ package dhcp_test
 
 import (
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -72,5 +73,25 @@ func TestAFloodOfQuestionsOfAppliancesIsAnsweredAFewTimes(t *testing.T) {
 
 	if answers > 5 {
 		t.Errorf("answered %d times in a second", answers)
+	}
+}
+
+// What an appliance sends is about no machine: a REQUEST in its name for another server is
+// not put down to the machine that spoke before.
+func TestWhatAnApplianceSendsIsAboutNoMachine(t *testing.T) {
+	var told []core.MAC
+
+	s, w := server(t, core.BootVet, func(c *dhcp.Config, _ *world) {
+		c.Rival = func(_ netip.Addr, client core.MAC) { told = append(told, client) }
+	})
+
+	for range 20 {
+		s.Answer(ask(t, dhcpv4.MessageTypeDiscover), nil, start)
+		w.kinds()
+		s.Answer(ask(t, dhcpv4.MessageTypeRequest, text(60, message.ClassAppliance), with(54, 10, 9, 0, 1)), nil, start)
+	}
+
+	if len(told) > 0 {
+		t.Errorf("told of another server, chosen by %q", told)
 	}
 }

@@ -182,11 +182,13 @@ type exchange struct {
 // have to be quiet.
 func (s *Server) talk(x *exchange, packet, buf []byte) Answer {
 	known := s.admit(x, packet)
+	if x.fellow {
+		return s.greet(x, buf)
+	}
+
 	chosen := s.rival(x)
 
 	switch {
-	case x.fellow:
-		return s.greet(x, buf)
 	case !known:
 		return Answer{}
 	case s.cfg.Mode != Authoritative && !x.quiet:
@@ -226,7 +228,8 @@ func (s *Server) restarted(x *exchange) {
 func (s *Server) admit(x *exchange, packet []byte) bool {
 	const request = 1
 
-	x.kind = dhcpv4.MessageTypeNone
+	// It held another packet before.
+	x.kind, x.client, x.fellow = dhcpv4.MessageTypeNone, client{}, false
 
 	kind, ok := x.msg.Byte(message.OptMessageType)
 	if x.msg.Op != request || !ok {
