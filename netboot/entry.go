@@ -182,9 +182,18 @@ func (s *Server) alone(ctx context.Context, card *net.Interface) error {
 	return errors.Join(err, claimed)
 }
 
+// claim looks for other servers, and tells other appliances that we mean to serve, or did.
+func (s *Server) claim(ctx context.Context, card *net.Interface) ([]rogue.Offer, error) {
+	if s.started() {
+		return s.searcher.Reclaim(ctx, card, s.cfg.SearchTime)
+	}
+
+	return s.searcher.Claim(ctx, card, s.cfg.SearchTime)
+}
+
 // lonely refuses a network that has a DHCP server.
 func (s *Server) lonely(ctx context.Context, card *net.Interface) error {
-	found, err := s.searcher.Claim(ctx, card, s.cfg.SearchTime)
+	found, err := s.claim(ctx, card)
 	if err != nil {
 		return err
 	}
@@ -247,7 +256,7 @@ func (s *Server) fellow(card core.MAC) {
 // accompanied looks for the server that gives the addresses while we are a proxy.
 // That there is none is said, but it may come later.
 func (s *Server) accompanied(ctx context.Context, card *net.Interface) error {
-	found, err := s.searcher.Claim(ctx, card, s.cfg.SearchTime)
+	found, err := s.claim(ctx, card)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,21 @@ func (f searchFunc) Claim(context.Context, *net.Interface, time.Duration) ([]rog
 	return f(), nil
 }
 
+func (f searchFunc) Reclaim(context.Context, *net.Interface, time.Duration) ([]rogue.Offer, error) {
+	return append(f(), rogue.Offer{Server: netip.IPv4Unspecified()}), nil
+}
+
+// Reclaims reports whether s, now that it has served if served says so, asks as one that has.
+func (s *Server) Reclaims(ctx context.Context, served bool) bool {
+	if served {
+		s.opened.Do(func() { close(s.ready) })
+	}
+
+	found, _ := s.claim(ctx, ownCard())
+
+	return len(found) > 0
+}
+
 // Seek searches for other servers as a session does.
 func (s *Server) Seek(ctx context.Context) error { return s.seek(ctx, ownCard()) }
 

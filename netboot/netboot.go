@@ -47,8 +47,10 @@ type Server struct {
 
 // searcher asks the wire for DHCP servers.
 type searcher interface {
-	// Claim does it for one that means to serve, Search for one that looks around.
+	// Claim does it for one that means to serve, Reclaim for one that has served already,
+	// Search for one that looks around.
 	Claim(ctx context.Context, card *net.Interface, listen time.Duration) ([]rogue.Offer, error)
+	Reclaim(ctx context.Context, card *net.Interface, listen time.Duration) ([]rogue.Offer, error)
 	Search(ctx context.Context, card *net.Interface, listen time.Duration) ([]rogue.Offer, error)
 }
 

@@ -378,3 +378,12 @@ func TestAFloodOfAppliancesIsToldOfNowAndThen(t *testing.T) {
 		}
 	})
 }
+
+func TestAnApplianceThatHasServedSaysSoWhenItAsksAgain(t *testing.T) {
+	s, _ := server(t, nil)
+	s.SearchWith(func() []rogue.Offer { return nil }, func(netip.Addr) {})
+
+	if s.Reclaims(t.Context(), false) || !s.Reclaims(t.Context(), true) {
+		t.Error("it does not ask by whether it has served")
+	}
+}

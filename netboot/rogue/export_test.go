@@ -19,15 +19,23 @@ func (s *Searcher) SearchOn(ctx context.Context, conn net.PacketConn, self core.
 		return nil, err
 	}
 
-	return s.search(ctx, conn, card, listen, message.ClassLook)
+	return s.search(ctx, conn, s.mac, card, listen, message.ClassLook)
 }
 
 // ClaimOn is Claim on a given socket, in the name of a made-up MAC.
 func (s *Searcher) ClaimOn(ctx context.Context, conn net.PacketConn, self, made net.HardwareAddr, listen time.Duration) ([]Offer, error) {
 	s.mac = made
 
-	return s.search(ctx, conn, self, listen, message.ClassAppliance)
+	return s.search(ctx, conn, s.mac, self, listen, message.ClassAppliance)
 }
+
+// ReclaimOn is Reclaim on a given socket.
+func (s *Searcher) ReclaimOn(ctx context.Context, conn net.PacketConn, self net.HardwareAddr, listen time.Duration) ([]Offer, error) {
+	return s.search(ctx, conn, s.first(), self, listen, message.ClassAppliance)
+}
+
+// Made is the made-up MAC.
+func (s *Searcher) Made() net.HardwareAddr { return s.mac }
 
 // Question is what an appliance with this card asks others that is about to serve.
 func Question(made, card net.HardwareAddr) ([]byte, error) {

@@ -24,6 +24,7 @@ const (
 	etherIPv4 = 0x0800
 	etherLen  = 14
 	frameMost = 2048
+	local     = 2 // of the first byte of a MAC: locally administered
 )
 
 // Searcher asks the wire for DHCP servers as a machine of its own, always the
@@ -37,7 +38,8 @@ func NewSearcher() (*Searcher, error) {
 		return nil, fmt.Errorf("making up a mac address: %w", err)
 	}
 
-	mac[0] = mac[0]&^1 | 2 // one machine's, locally administered
+	mac[0] = mac[0]&^1 | local // one machine's
+	mac[1] = max(mac[1], 1)    // those that begin with 0 are of appliances that have served
 
 	return &Searcher{mac: mac}, nil
 }
@@ -53,24 +55,39 @@ func (s *Searcher) Search(ctx context.Context, card *net.Interface, listen time.
 		return nil, err
 	}
 
-	return s.search(ctx, conn, card.HardwareAddr, listen, message.ClassLook)
+	return s.search(ctx, conn, s.mac, card.HardwareAddr, listen, message.ClassLook)
 }
 
 // Claim is Search for one that means to serve, and says so: of several appliances that
 // search at the same time, the one whose made-up MAC is the lowest finds none of the
 // others, and they find it.
 func (s *Searcher) Claim(ctx context.Context, card *net.Interface, listen time.Duration) ([]Offer, error) {
+	return s.claim(ctx, s.mac, card, listen)
+}
+
+// Reclaim is Claim for one that has served already: it goes before all that have not, which
+// come again with another made-up MAC until one is low enough.
+func (s *Searcher) Reclaim(ctx context.Context, card *net.Interface, listen time.Duration) ([]Offer, error) {
+	return s.claim(ctx, s.first(), card, listen)
+}
+
+func (s *Searcher) claim(ctx context.Context, made net.HardwareAddr, card *net.Interface, listen time.Duration) ([]Offer, error) {
 	conn, err := open(card, fromServer, fromClient)
 	if err != nil {
 		return nil, err
 	}
 
-	return s.search(ctx, conn, card.HardwareAddr, listen, message.ClassAppliance)
+	return s.search(ctx, conn, made, card.HardwareAddr, listen, message.ClassAppliance)
 }
 
-// search asks on conn, and closes it. card is the card's own MAC, and class that of the
-// question to other appliances.
-func (s *Searcher) search(ctx context.Context, conn net.PacketConn, card net.HardwareAddr, listen time.Duration, class string) ([]Offer, error) {
+// first is a made-up MAC, always the same, that is lower than any of NewSearcher.
+func (s *Searcher) first() net.HardwareAddr {
+	return slices.Concat(net.HardwareAddr{local, 0}, s.mac[2:])
+}
+
+// search asks on conn with a made-up MAC, and closes it. card is the card's own MAC, and
+// class that of the question to other appliances.
+func (s *Searcher) search(ctx context.Context, conn net.PacketConn, made, card net.HardwareAddr, listen time.Duration, class string) ([]Offer, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 
 	defer func() {
@@ -90,7 +107,7 @@ func (s *Searcher) search(ctx context.Context, conn net.PacketConn, card net.Har
 	start := time.Now()
 
 	for i, d := range dresses {
-		if err := errors.Join(s.ask(conn, dress{class: class, card: card}), s.ask(conn, d)); err != nil {
+		if err := errors.Join(ask(conn, made, dress{class: class, card: card}), ask(conn, made, d)); err != nil {
 			return nil, err
 		}
 
@@ -100,7 +117,7 @@ func (s *Searcher) search(ctx context.Context, conn net.PacketConn, card net.Har
 		}
 
 		for _, o := range some {
-			if o.MAC != core.MAC(card.String()) && !s.precedes(o) {
+			if o.MAC != core.MAC(card.String()) && !precedes(made, o) {
 				found = add(found, o)
 			}
 		}
@@ -110,20 +127,20 @@ func (s *Searcher) search(ctx context.Context, conn net.PacketConn, card net.Har
 }
 
 // precedes reports whether o is another appliance that is about to serve, and has to wait
-// for us.
-func (s *Searcher) precedes(o Offer) bool {
-	return o.Kind == dhcpv4.MessageTypeDiscover && core.MAC(s.mac.String()) <= o.To
+// for us, who ask with a made-up MAC.
+func precedes(made net.HardwareAddr, o Offer) bool {
+	return o.Kind == dhcpv4.MessageTypeDiscover && core.MAC(made.String()) <= o.To
 }
 
-func (s *Searcher) ask(conn net.PacketConn, d dress) error {
-	question, err := discover(s.mac, d)
+func ask(conn net.PacketConn, made net.HardwareAddr, d dress) error {
+	question, err := discover(made, d)
 	if err != nil {
 		return fmt.Errorf("building a question for dhcp servers: %w", err)
 	}
 
 	everybody := net.HardwareAddr{255, 255, 255, 255, 255, 255}
 
-	frame := slices.Concat(everybody, s.mac, []byte{etherIPv4 >> 8, etherIPv4 & 255}, question)
+	frame := slices.Concat(everybody, made, []byte{etherIPv4 >> 8, etherIPv4 & 255}, question)
 	if _, err := conn.WriteTo(frame, &packet.Addr{HardwareAddr: everybody}); err != nil {
 		return fmt.Errorf("asking for dhcp servers: %w", err)
 	}

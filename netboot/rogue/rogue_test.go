@@ -1,6 +1,7 @@
 package rogue_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -331,6 +332,58 @@ func TestOfTwoAppliancesThatBeginTogetherOneFindsTheOther(t *testing.T) {
 	if got := rogue.Describe(found); got != "another appliance at 10.77.0.9 (MAC 52:54:00:77:00:09)" || !found[0].Appliance {
 		t.Errorf("of one that serves it says %q", got)
 	}
+}
+
+// One that served and had to ask again, since its link was lost for a moment, goes before all
+// that have not served yet, however often those begin anew.
+func TestAnApplianceThatComesBackGoesBeforeThoseThatBegin(t *testing.T) {
+	back := net.HardwareAddr{2, 0, 9, 9, 9, 9}
+	card := net.HardwareAddr{0x52, 0x54, 0, 0x77, 0, 9}
+
+	for range 200_000 {
+		s, err := rogue.NewSearcher()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if made := s.Made(); bytes.Compare(made, back) <= 0 || made[0]&3 != 2 {
+			t.Fatalf("one that begins asks with %s", made)
+		}
+	}
+
+	question, err := rogue.Question(net.HardwareAddr{2, 1, 0, 0, 0, 0}, card)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	asks := slices.Concat([]byte{255, 255, 255, 255, 255, 255}, []byte{2, 1, 0, 0, 0, 0}, []byte{8, 0}, question)
+
+	synctest.Test(t, func(t *testing.T) {
+		s, err := rogue.NewSearcher()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		w := newWire(t)
+		w.answer = func([]byte) { w.say(0, asks) }
+
+		found, err := s.ReclaimOn(t.Context(), w, net.HardwareAddr{0x52, 0x54, 0, 0x77, 0, 2}, listen)
+		if err != nil || len(found) > 0 {
+			t.Errorf("found %s: %v", rogue.Describe(found), err)
+		}
+
+		if len(w.heard) == 0 {
+			t.Fatal("nothing was asked")
+		}
+
+		for _, h := range w.heard {
+			if from := h.frame[6:12]; from[0] != 2 || from[1] != 0 {
+				t.Errorf("asked as %s", net.HardwareAddr(from))
+			}
+		}
+
+		synctest.Wait()
+	})
 }
 
 func TestASearchEndsWhenItIsToldTo(t *testing.T) {
