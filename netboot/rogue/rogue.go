@@ -24,6 +24,7 @@ const (
 	etherIPv4 = 0x0800
 	etherLen  = 14
 	frameMost = 2048
+	mostFound = 64
 	local     = 2 // of the first byte of a MAC: locally administered
 )
 
@@ -111,15 +112,15 @@ func (s *Searcher) search(ctx context.Context, conn net.PacketConn, made, card n
 			return nil, err
 		}
 
-		some, err := collect(ctx, conn, start.Add(listen*time.Duration(i+1)/time.Duration(len(dresses))))
-		if err != nil {
-			return nil, err
-		}
+		until := start.Add(listen * time.Duration(i+1) / time.Duration(len(dresses)))
 
-		for _, o := range some {
+		err := collect(ctx, conn, until, func(o Offer) {
 			if o.MAC != core.MAC(card.String()) && !precedes(made, o) {
 				found = add(found, o)
 			}
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 
@@ -148,10 +149,10 @@ func ask(conn net.PacketConn, made net.HardwareAddr, d dress) error {
 	return nil
 }
 
-// collect gathers what servers say until then.
-func collect(ctx context.Context, conn net.PacketConn, until time.Time) (found []Offer, err error) {
+// collect calls seen for all that servers say until then.
+func collect(ctx context.Context, conn net.PacketConn, until time.Time, seen func(Offer)) error {
 	if err := conn.SetReadDeadline(until); err != nil {
-		return nil, fmt.Errorf("listening for dhcp servers: %w", err)
+		return fmt.Errorf("listening for dhcp servers: %w", err)
 	}
 
 	buf := make([]byte, frameMost)
@@ -161,23 +162,24 @@ func collect(ctx context.Context, conn net.PacketConn, until time.Time) (found [
 
 		switch {
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return ctx.Err()
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return found, nil
+			return nil
 		case err != nil:
-			return nil, fmt.Errorf("listening for dhcp servers: %w", err)
+			return fmt.Errorf("listening for dhcp servers: %w", err)
 		case ok:
-			found = append(found, offer)
+			seen(offer)
 		}
 	}
 }
 
 // add puts an offer to those found, one for each server: the one that names a
-// boot file, if any does.
+// boot file, if any does. A flood of made-up servers is as good as mostFound of them.
 func add(found []Offer, o Offer) []Offer {
 	i := slices.IndexFunc(found, func(f Offer) bool { return f.Server == o.Server && f.MAC == o.MAC })
 
 	switch {
+	case i < 0 && len(found) >= mostFound:
 	case i < 0:
 		return append(found, o)
 	case found[i].File == "" && o.File != "":

@@ -386,6 +386,44 @@ func TestAnApplianceThatComesBackGoesBeforeThoseThatBegin(t *testing.T) {
 	})
 }
 
+// A flood of made-up servers is gathered up to a bound, and what counts for nothing takes no
+// place of it.
+func TestAFloodOfServersIsGatheredUpToABound(t *testing.T) {
+	var flood [][]byte
+
+	for i := range 90 { // what begins later, and our own
+		made, card := net.HardwareAddr{2, 9, 0, 0, 0, byte(i)}, net.HardwareAddr{0x52, 0x54, 0, 0x77, 1, byte(i)}
+
+		question, err := rogue.Question(made, card)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		flood = append(flood, slices.Concat([]byte{255, 255, 255, 255, 255, 255}, made, []byte{8, 0}, question))
+	}
+
+	one := frame(t, "02:00:00:00:00:01", "10.9.0.1")
+	flood = append(flood, one)
+
+	deliver := func(w *wire) {
+		for i, f := range flood {
+			w.say(time.Duration(i+1)*time.Millisecond, f)
+		}
+	}
+
+	if found := claim(t, 1, deliver); rogue.Describe(found) != "10.9.0.1 (MAC 02:00:00:00:00:01) offering the address 10.9.0.50" {
+		t.Errorf("found %s", rogue.Describe(found))
+	}
+
+	for i := range 500 {
+		flood = append(flood, frame(t, "02:00:00:00:00:02", netip.AddrFrom4([4]byte{10, 8, byte(i >> 8), byte(i)}).String()))
+	}
+
+	if found := claim(t, 1, deliver); len(found) != 64 {
+		t.Errorf("found %d servers", len(found))
+	}
+}
+
 func TestASearchEndsWhenItIsToldTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
