@@ -171,9 +171,10 @@ func (s *Server) watched(card *net.Interface, o rogue.Offer) {
 
 // yields reports whether o is an appliance that falls silent when it finds us. Two may both
 // have begun, each deaf to the other: a switch with spanning tree gave their cards a link at
-// the same time. Each knows both cards' MACs, and the one with the lower goes on.
+// the same time. Each knows both cards' MACs, and the one with the lower goes on. A proxy
+// falls silent for nobody.
 func yields(card *net.Interface, o rogue.Offer) bool {
-	return o.Appliance && core.MAC(card.HardwareAddr.String()) < o.MAC
+	return o.Appliance && !o.Firm && core.MAC(card.HardwareAddr.String()) < o.MAC
 }
 
 // unmoved goes on beside an appliance that yields, and says so. Until it was asked it may

@@ -299,6 +299,19 @@ func TestOfTwoAppliancesThatBothServeOneFallsSilent(t *testing.T) {
 	}
 }
 
+// A proxy falls silent for nobody: beside it the one that gives addresses does.
+func TestBesideAnApplianceThatIsAProxyTheOtherFallsSilent(t *testing.T) {
+	inLAN(t, func(l *lan) {
+		o := twin("52:54:00:77:00:06", "")
+		o.Firm = true
+		l.let(true, o)
+
+		if silent, alarms := l.after(40 * time.Second); !silent || len(alarms) != 1 {
+			t.Errorf("silent %t, told %q", silent, alarms)
+		}
+	})
+}
+
 // The answer of the other to a machine silences at once, whoever it is; when it is asked it
 // says that it is an appliance, and the one with the lower MAC goes on.
 func TestAnApplianceThatIsOverheardAtWorkIsAsked(t *testing.T) {

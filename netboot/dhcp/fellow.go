@@ -23,10 +23,15 @@ func (s *Server) greet(x *exchange, buf []byte) Answer {
 		s.cfg.Fellow(fellowCard(m))
 	}
 
+	class := message.ClassAppliance
+	if s.cfg.Mode != Authoritative {
+		class = message.ClassProxy
+	}
+
 	x.room[0] = byte(dhcpv4.MessageTypeOffer)
 	r := message.Reply{XID: m.XID, Flags: message.Broadcast, MAC: m.MAC, Options: append(x.options[:0],
 		message.Option{Code: message.OptMessageType, Value: x.room[:1]}, message.Option{Code: message.OptServerID, Value: s.serverID(x)},
-		message.Option{Code: message.OptVendorClass, Value: []byte(message.ClassAppliance)})}
+		message.Option{Code: message.OptVendorClass, Value: []byte(class)})}
 
 	return Answer{Reply: r.Append(buf[:0], m.Room()), To: netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), clientPort)}
 }

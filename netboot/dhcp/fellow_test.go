@@ -55,6 +55,13 @@ func TestAnotherApplianceIsToldThatOneServesHere(t *testing.T) {
 		}
 	}
 
+	proxy, _ := server(t, core.BootVet, ears, func(c *dhcp.Config, _ *world) { c.Mode = dhcp.Proxy })
+
+	m, err := dhcpv4.FromBytes(proxy.Answer(ask(t, dhcpv4.MessageTypeDiscover, text(60, message.ClassAppliance)), nil, start).Reply)
+	if err != nil || m.ClassIdentifier() != message.ClassProxy {
+		t.Errorf("a proxy answers %v: %v", m, err)
+	}
+
 	listens, _ := server(t, core.BootVet, ears, func(c *dhcp.Config, _ *world) { c.Mode = dhcp.Listen })
 	if answer := listens.Answer(ask(t, dhcpv4.MessageTypeDiscover, text(60, message.ClassAppliance)), nil, start); answer.Reply != nil {
 		t.Error("one that only listens answers")

@@ -94,6 +94,8 @@ type Offer struct {
 	// Appliance says that it is one like us. Where Kind is Discover it does not serve yet,
 	// but is about to: Server is invalid then, and To what it asks with.
 	Appliance bool
+	// Firm says that it is one that falls silent for nobody.
+	Firm bool
 }
 
 // parse reads an IP packet that a DHCP server sent to clients, or an appliance to others
@@ -135,7 +137,7 @@ func parse(b []byte, from net.HardwareAddr) (offer Offer, ok bool) {
 	return Offer{
 		Proxy:  kind == dhcpv4.MessageTypeOffer && m.YIAddr.IsUnspecified() && speaksPXE,
 		Server: server, MAC: core.MAC(from.String()), To: core.MAC(net.HardwareAddr(m.MAC[:]).String()),
-		Kind: kind, Addr: m.YIAddr, File: text(m.File), Boot: m.SIAddr, Appliance: m.Fellow(),
+		Kind: kind, Addr: m.YIAddr, File: text(m.File), Boot: m.SIAddr, Appliance: m.Fellow(), Firm: class == message.ClassProxy,
 	}, true
 }
 

@@ -332,6 +332,18 @@ func TestOfTwoAppliancesThatBeginTogetherOneFindsTheOther(t *testing.T) {
 	if got := rogue.Describe(found); got != "another appliance at 10.77.0.9 (MAC 52:54:00:77:00:09)" || !found[0].Appliance {
 		t.Errorf("of one that serves it says %q", got)
 	}
+
+	if found[0].Firm {
+		t.Error("one that serves is taken for a proxy")
+	}
+
+	serves = frame(t, "52:54:00:77:00:09", "10.77.0.9", func(m *dhcpv4.DHCPv4) {
+		m.UpdateOption(dhcpv4.OptClassIdentifier(message.ClassProxy))
+	})
+
+	if found := claim(t, 1, func(w *wire) { w.say(0, serves) }); len(found) != 1 || !found[0].Appliance || !found[0].Firm {
+		t.Errorf("of a proxy it says %+v", found)
+	}
 }
 
 // One that served and had to ask again, since its link was lost for a moment, goes before all

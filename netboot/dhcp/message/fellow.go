@@ -10,6 +10,9 @@ const (
 	ClassAppliance = "vetting-appliance"
 	// ClassLook is of one that looks around and does not mean to begin.
 	ClassLook = "vetting-appliance-look"
+	// ClassProxy is of the answer of one that serves beside a DHCP server, and falls silent
+	// for nobody.
+	ClassProxy = "vetting-appliance-proxy"
 )
 
 // Fellow reports whether the message is between appliances.
