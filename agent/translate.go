@@ -127,4 +127,4 @@ func ratio(v float64) float64 {
 }
 
 // atLeastZero forces a length of time into its bounds.
-func atLeastZero(d time.Duration) wire.Seconds { return wire.InSeconds(max(0, d)) }
+func atLeastZero(d time.Duration) wire.Seconds { return wire.Bounded(d) }

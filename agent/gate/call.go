@@ -75,7 +75,7 @@ func (g *gate) outlook(ctx context.Context, run core.RunID, o core.Outlook) *wir
 
 	return &wire.Outlook{
 		Stage: o.Stage, Stages: o.Stages, Critical: o.Critical, Warnings: o.Warnings, Verdict: string(o.Verdict),
-		LeftLowS: wire.InSeconds(o.LeftLow), LeftHighS: wire.InSeconds(o.LeftHigh), HoldUntil: wire.At(o.HoldUntil),
+		LeftLowS: wire.Bounded(o.LeftLow), LeftHighS: wire.Bounded(o.LeftHigh), HoldUntil: wire.At(o.HoldUntil),
 	}
 }
 

@@ -104,6 +104,33 @@ func bodies() map[string]string {
 	}
 }
 
+// forever knows of a run that it takes longer than may be told.
+type forever struct{}
+
+func (forever) Page(core.RunID) (address string, code []string) { return "", nil }
+
+func (forever) Left(context.Context, core.RunID) (low, high time.Duration) {
+	return -1, 150 * 366 * 24 * time.Hour
+}
+
+// TestNoOutlookCostsTheLease: an agent refuses an order with a length of time beyond all
+// measure, and the lease with it.
+func TestNoOutlookCostsTheLease(t *testing.T) {
+	d := newDesk(t, func(c *gate.Config) { c.Screen = forever{} }).claimed(t)
+	d.book.Outlook = core.Outlook{Stage: 1, Stages: 2}
+
+	got := d.post("heartbeat", "session 1", bodies()["heartbeat"])
+
+	var order wire.Order
+	if err := json.Unmarshal(got.Body.Bytes(), &order); err != nil || got.Code != http.StatusOK {
+		t.Fatalf("%d %s: %v", got.Code, got.Body, err)
+	}
+
+	if err := order.Validate(); err != nil || order.Outlook == nil || !(order.Outlook.LeftHighS > 0) {
+		t.Errorf("%v: %+v", err, order.Outlook)
+	}
+}
+
 func codeOf(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
 

@@ -87,6 +87,7 @@ type storageExam struct {
 	saved time.Time
 	told  map[string]told
 	speed map[string]float64 // bytes a second
+	start map[string]start
 }
 
 // aside is why a drive is not tested.
@@ -108,6 +109,14 @@ type told struct {
 	read, written int64
 }
 
+// start is since when a disk is worked on, and what of it was done by then: others may
+// have had its place before, and an earlier process may have done a part.
+type start struct {
+	at    time.Time
+	done  int64
+	moved bool // something was done of it in this process
+}
+
 // configure makes the test of the profile's settings and of what is there.
 func (x *storageExam) configure() (test storage.Test, err error) {
 	if err := x.read(); err != nil {
@@ -119,7 +128,8 @@ func (x *storageExam) configure() (test storage.Test, err error) {
 	}
 
 	x.keys, x.left = driveParts(x.drives), map[int]aside{}
-	x.last, x.told, x.speed = map[string]storage.Tally{}, map[string]told{}, map[string]float64{}
+	x.last, x.told = map[string]storage.Tally{}, map[string]told{}
+	x.speed, x.start = map[string]float64{}, map[string]start{}
 	x.seed = rand.Uint64() //nolint:gosec // contents are no secret
 
 	seed, earlier, resumed := storage.Load(x.env.Resume)
@@ -359,6 +369,10 @@ func (x *storageExam) hear(t storage.Tally) (kept bool) {
 	atOnce := t.Note > 0 || t.Over && !x.last[t.Key()].Over
 	x.last[t.Key()] = t
 
+	if s, found := x.start[t.Key()]; !s.moved {
+		x.start[t.Key()] = start{at: time.Now(), done: t.Done, moved: found && t.Done != s.done}
+	}
+
 	done, total := int64(0), int64(0)
 	for key := range x.last {
 		one := x.last[key]
@@ -367,7 +381,7 @@ func (x *storageExam) hear(t storage.Tally) (kept bool) {
 	}
 
 	if total > 0 {
-		x.env.Progress(t.Name+" "+t.Step, float64(done)/float64(total), eta(x.begun, done, total))
+		x.env.Progress(t.Name+" "+t.Step, float64(done)/float64(total), eta(x.begun, done, total-done))
 	}
 
 	x.env.Sensor(x.rates(t)...)
@@ -390,12 +404,20 @@ func (x *storageExam) hear(t storage.Tally) (kept bool) {
 	return x.env.Checkpoint(raw)
 }
 
-func eta(begun time.Time, done, total int64) time.Duration {
+// eta is how long the rest takes if it goes on as since begun; 0: not known.
+func eta(begun time.Time, done, rest int64) time.Duration {
 	if done <= 0 {
 		return 0
 	}
 
-	return time.Duration(float64(time.Since(begun)) / float64(done) * float64(total-done))
+	return span(time.Since(begun).Seconds() / float64(done) * float64(rest))
+}
+
+// span is so many seconds, as far as there can be.
+func span(seconds float64) time.Duration {
+	const most = 200 * 365 * 24 * time.Hour
+
+	return time.Duration(min(seconds, most.Seconds()) * float64(time.Second))
 }
 
 // rates are how fast a disk was since it was told of last. x.mu is held.
@@ -439,8 +461,9 @@ func (x *storageExam) meters() (meters []core.Meter) {
 		}
 
 		if rate := x.speed[x.keys[i]]; rate > 0 && !t.Over {
-			now := time.Duration(float64(t.Total-t.Done) / rate * float64(time.Second))
-			whole := eta(x.begun, t.Done, t.Total)
+			now := span(float64(t.Total-t.Done) / rate)
+			since := x.start[x.keys[i]]
+			whole := eta(since.at, t.Done-since.done, t.Total-t.Done)
 
 			m.Rate, m.LeftLow, m.LeftHigh = rate, min(now, cmp.Or(whole, now)), max(now, whole)
 		}

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"vetting/agent/collect"
@@ -888,16 +889,68 @@ func TestAStorageThatIsStopped(t *testing.T) {
 	}
 }
 
+// TestStorageGuessesByADisksOwnTime: what a disk waited for its place, and what was done of
+// it in an earlier process, says nothing of how long the rest takes.
+func TestStorageGuessesByADisksOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newStorageBench(t, "deep", turning)
+		b.hear = func(told func(storage.Tally) bool) {
+			tally := storage.Tally{ID: turning, Name: "sda", Serial: turning, Step: "read", Total: 100 << 20}
+			told(tally)
+			time.Sleep(10 * time.Hour)
+
+			for range 3 {
+				time.Sleep(2 * time.Second)
+
+				tally.Done += 10 << 20
+				tally.Bytes.Read += 10 << 20
+				told(tally)
+			}
+		}
+
+		b.run(t)
+
+		last := b.meters[3][0]
+		if last.Done != 0.3 || last.LeftLow != 14*time.Second || last.LeftHigh != 14*time.Second {
+			t.Errorf("%+v", last)
+		}
+	})
+}
+
+// TestStorageGuessesNothingBeyondMeasure: a disk that all but stands is told as one that
+// takes long, not as one that is done.
+func TestStorageGuessesNothingBeyondMeasure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newStorageBench(t, "deep", turning)
+		b.hear = func(told func(storage.Tally) bool) {
+			tally := storage.Tally{ID: turning, Name: "sda", Serial: turning, Step: "read", Total: 1 << 62}
+			told(tally)
+			time.Sleep(time.Hour)
+
+			tally.Done, tally.Bytes.Read = 1, 1
+			told(tally)
+		}
+
+		b.run(t)
+
+		if last := b.meters[1][0]; last.LeftHigh < 100*365*24*time.Hour {
+			t.Errorf("%+v", last)
+		}
+	})
+}
+
 // Progress, speed and checkpoints are told while it works, and a later process goes on
 // from what was kept.
-func TestStorageTellsAndGoesOn(t *testing.T) {
+func TestStorageTellsAndGoesOn(t *testing.T) { synctest.Test(t, tellAndGoOn) }
+
+func tellAndGoOn(t *testing.T) {
 	b := newStorageBench(t, "deep", turning)
 	b.hear = func(told func(storage.Tally) bool) {
 		tally := storage.Tally{ID: turning, Name: "sda", Serial: turning, WWN: "50014ee2bc10a2f4", Wrote: true, Step: "write", Done: 25, Total: 100, Mark: storage.Mark{Step: 2, Piece: 7}}
 		told(tally)
 
 		tally.Bytes.Written = 512 << 20
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Second)
 
 		if told(tally) {
 			t.Error("each tally is kept")

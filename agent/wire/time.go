@@ -59,6 +59,9 @@ type Seconds float64
 // InSeconds returns d as it travels.
 func InSeconds(d time.Duration) Seconds { return Seconds(d.Seconds()) }
 
+// Bounded returns d as it travels, forced into what Validate takes.
+func Bounded(d time.Duration) Seconds { return min(maxDuration, InSeconds(max(0, d))) }
+
 // Duration returns the length; it must have passed Validate.
 func (s Seconds) Duration() time.Duration {
 	return time.Duration(float64(s) * float64(time.Second))
