@@ -88,6 +88,7 @@ type storageExam struct {
 	told  map[string]told
 	speed map[string]float64 // bytes a second
 	start map[string]start
+	shown time.Time // when all were measured last
 }
 
 // aside is why a drive is not tested.
@@ -108,6 +109,10 @@ type told struct {
 	at            time.Time
 	read, written int64
 }
+
+// metersEvery is how often all disks are measured: each tells of itself more often, and
+// heartbeats are seconds apart.
+const metersEvery = time.Second
 
 // start is since when a disk is worked on, and what of it was done by then: others may
 // have had its place before, and an earlier process may have done a part.
@@ -386,7 +391,8 @@ func (x *storageExam) hear(t storage.Tally) (kept bool) {
 
 	x.env.Sensor(x.rates(t)...)
 
-	if x.env.Meters != nil {
+	if x.env.Meters != nil && (atOnce || time.Since(x.shown) >= metersEvery) {
+		x.shown = time.Now()
 		x.env.Meters(x.meters())
 	}
 

@@ -939,6 +939,31 @@ func TestStorageGuessesNothingBeyondMeasure(t *testing.T) {
 	})
 }
 
+// TestStorageMetersAreNotMadeForEachTally: with many disks that would be a walk over all of
+// them for each; that a disk is done is told at once.
+func TestStorageMetersAreNotMadeForEachTally(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newStorageBench(t, "deep", turning)
+		b.hear = func(told func(storage.Tally) bool) {
+			tally := storage.Tally{ID: turning, Name: "sda", Serial: turning, Step: "read", Total: 100 << 20}
+
+			for range 100 {
+				told(tally)
+				time.Sleep(100 * time.Millisecond)
+			}
+
+			tally.Over = true
+			told(tally)
+		}
+
+		b.run(t)
+
+		if n := len(b.meters); n != 11 || !b.meters[n-1][0].Over {
+			t.Errorf("%d times", n)
+		}
+	})
+}
+
 // Progress, speed and checkpoints are told while it works, and a later process goes on
 // from what was kept.
 func TestStorageTellsAndGoesOn(t *testing.T) { synctest.Test(t, tellAndGoOn) }
