@@ -60,7 +60,7 @@ type face struct {
 	columns, rows int
 	shown         string
 	at, whole     time.Time // when something was painted, and everything
-	rest          time.Time // nothing is painted until then: it did not take what it was given
+	rest          time.Time // nothing is written until then: it did not take what it was given
 	verdict       Verdict
 }
 
@@ -83,16 +83,29 @@ func virtual(name string) bool {
 	return found && number != "" && !strings.ContainsFunc(number, func(r rune) bool { return !unicode.IsDigit(r) })
 }
 
-// Write gives lines that are logged to every console. It reports success always: there is
-// nobody to tell.
+// Write gives lines that are logged to every console that takes what it is given. It reports
+// success always: there is nobody to tell.
 func (s *Screen) Write(text []byte) (int, error) {
 	for _, f := range s.faces {
-		f.mu.Lock()
-		_, _ = f.Write(text)
-		f.mu.Unlock()
+		f.log(text)
 	}
 
 	return len(text), nil
+}
+
+// log leaves a console alone that did not take what it was given: whoever logs would wait
+// for it with every line.
+func (f *face) log(text []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	if time.Now().Before(f.rest) {
+		return
+	}
+
+	if _, err := f.Write(text); err != nil {
+		f.rest = time.Now().Add(serialRest)
+	}
 }
 
 // Show has a view painted, within a second.
@@ -181,7 +194,7 @@ func (f *face) paint(v *View, now time.Time, last bool) {
 		return
 	}
 
-	var text string
+	var text []string
 
 	switch {
 	case fresh:
@@ -192,21 +205,29 @@ func (f *face) paint(v *View, now time.Time, last bool) {
 		text = changes(f.drawn, next)
 	}
 
-	if text == "" {
+	if len(text) == 0 {
 		return
 	}
 
 	f.columns, f.rows, f.shown, f.drawn, f.at, f.verdict = columns, rows, shown, next, now, v.Verdict
 
-	if _, err := io.WriteString(f.Console, text); err != nil {
-		f.drawn, f.rest = nil, now.Add(serialRest) // who knows what arrived
-
-		return
-	}
-
-	if fresh || now.Sub(f.whole) >= heal {
+	if f.send(text) && (fresh || now.Sub(f.whole) >= heal) {
 		f.whole = now
 	}
+}
+
+// send writes row by row, and reports whether all was taken: who logs waits no longer than
+// for one row where nothing is. f.mu is held.
+func (f *face) send(rows []string) bool {
+	for _, row := range rows {
+		if _, err := io.WriteString(f.Console, row); err != nil {
+			f.drawn, f.rest = nil, time.Now().Add(serialRest) // who knows what arrived
+
+			return false
+		}
+	}
+
+	return true
 }
 
 // size is what a serial line that does not say is taken to have.
@@ -234,31 +255,35 @@ func region(above, rows int) string { return fmt.Sprintf("\x1b[%d;%dr", above+1,
 func to(row, column int) string { return fmt.Sprintf("\x1b[%d;%dH", row+1, column+1) }
 
 // afresh takes a console over.
-func afresh(next [][]Cell, rows int) string {
-	return abort + blank + all(next) + Plain.sgr() + region(len(next), rows) + to(rows-1, 0)
+func afresh(next [][]Cell, rows int) []string {
+	return within(abort+blank, all(next), Plain.sgr()+region(len(next), rows)+to(rows-1, 0))
+}
+
+// within has the first of the rows begin with something, and the last end with something.
+func within(before string, rows []string, after string) []string {
+	if len(rows) > 0 {
+		rows[0] = before + rows[0]
+		rows[len(rows)-1] += after
+	}
+
+	return rows
 }
 
 // again paints everything over what is there; the log stays.
-func again(next [][]Cell, rows int) string {
-	return save + region(len(next), rows) + all(next) + Plain.sgr() + restore
+func again(next [][]Cell, rows int) []string {
+	return within(save+region(len(next), rows), all(next), Plain.sgr()+restore)
 }
 
-func all(next [][]Cell) string {
-	var out strings.Builder
-
+func all(next [][]Cell) (text []string) {
 	for row, cells := range next {
-		out.WriteString(to(row, 0))
-		ink(&out, cells)
-		out.WriteString(Plain.sgr() + "\x1b[K")
+		text = append(text, to(row, 0)+ink(cells)+Plain.sgr()+"\x1b[K")
 	}
 
-	return out.String()
+	return text
 }
 
 // changes paints what differs.
-func changes(old, next [][]Cell) string {
-	var out strings.Builder
-
+func changes(old, next [][]Cell) (text []string) {
 	for row, cells := range next {
 		first, last := 0, len(cells)
 		for first < last && cells[first] == old[row][first] {
@@ -270,19 +295,16 @@ func changes(old, next [][]Cell) string {
 		}
 
 		if first < last {
-			out.WriteString(to(row, first))
-			ink(&out, cells[first:last])
+			text = append(text, to(row, first)+ink(cells[first:last]))
 		}
 	}
 
-	if out.Len() == 0 {
-		return ""
-	}
-
-	return save + out.String() + Plain.sgr() + restore
+	return within(save, text, Plain.sgr()+restore)
 }
 
-func ink(out *strings.Builder, cells []Cell) {
+func ink(cells []Cell) string {
+	var out strings.Builder
+
 	last := Ink(255)
 
 	for _, cell := range cells {
@@ -293,4 +315,6 @@ func ink(out *strings.Builder, cells []Cell) {
 
 		out.WriteRune(cell.Rune)
 	}
+
+	return out.String()
 }

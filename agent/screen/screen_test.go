@@ -307,6 +307,58 @@ func TestALineThatTakesNothing(t *testing.T) {
 	})
 }
 
+// stuck is a serial line that somebody has stopped: whoever writes waits as long as is waited
+// for so many bytes, in vain.
+type stuck struct {
+	console
+
+	longest time.Duration
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	s.writes++
+
+	wait := 2*time.Second + time.Duration(len(p))*2*time.Millisecond
+	s.longest = max(s.longest, wait)
+	time.Sleep(wait)
+
+	return 0, os.ErrDeadlineExceeded
+}
+
+// TestAStuckLineHoldsNobodyUp: who logs waits once a minute at most, and not for a whole
+// picture; the other consoles get every line, and the line its own when it goes on.
+func TestAStuckLineHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		line, tty := &stuck{console: console{name: "ttyS0"}}, &console{name: "tty0", columns: 80, rows: 25}
+		s := watched(t, line, tty)
+		begun := time.Now()
+
+		for range 20 {
+			if n, err := s.Write([]byte("vetting: a line\n")); n != 16 || err != nil {
+				t.Error(n, err)
+			}
+		}
+
+		if took := time.Since(begun); took > 3*time.Second || line.writes != 1 || strings.Count(tty.since(), "a line") != 20 {
+			t.Errorf("%v, %d writes", took, line.writes)
+		}
+
+		s.Show(running())
+		later(65 * time.Second)
+
+		if line.writes != 2 || line.longest > 4*time.Second {
+			t.Errorf("%d writes, the longest %v", line.writes, line.longest)
+		}
+
+		later(time.Minute)
+
+		if line.writes != 3 {
+			t.Errorf("%d writes", line.writes)
+		}
+	})
+}
+
 // TestBig: letters are ten rows high, and as wide as there is room.
 func TestBig(t *testing.T) {
 	t.Parallel()
