@@ -72,10 +72,8 @@ func Run(ctx context.Context, c Config) error {
 
 	a.contact.heard = time.Now()
 
-	showing, blank := context.WithCancel(ctx)
+	blank := a.showing(ctx)
 	defer blank()
-
-	go a.show(showing)
 
 	if err := a.enlist(ctx); err != nil {
 		if errors.Is(err, errOver) {

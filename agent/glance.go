@@ -87,6 +87,21 @@ func (c *contact) told(now time.Time) (state wire.State, outlook wire.Outlook, s
 	return c.state, c.outlook, silent, c.trouble
 }
 
+// showing has the machine's own screen kept up to date until blank is called, which may be
+// done twice. Nothing is shown any more once that returns: what is said of the end stays.
+func (a *agent) showing(ctx context.Context) (blank func()) {
+	ctx, stop := context.WithCancel(ctx)
+
+	var shower sync.WaitGroup
+
+	shower.Go(func() { a.show(ctx) })
+
+	return func() {
+		stop()
+		shower.Wait()
+	}
+}
+
 // show keeps the machine's own screen up to date until ctx ends.
 func (a *agent) show(ctx context.Context) {
 	if a.Show == nil {

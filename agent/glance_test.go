@@ -83,6 +83,34 @@ func TestTheScreenShowsTheStage(t *testing.T) {
 	})
 }
 
+// TestNothingIsShownAfterTheEnd: what was made before may be slow to be shown, and must not
+// take the place of what is said at the end, or after it.
+func TestNothingIsShownAfterTheEnd(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		g := &gaze{}
+		r.config.Show = func(v screen.View) {
+			if v.Next == "" {
+				time.Sleep(900 * time.Millisecond)
+			}
+
+			g.show(v)
+		}
+		r.start()
+		later(time.Minute)
+
+		if err := r.end(); err != nil || g.now().Next == "" {
+			t.Errorf("%v: %+v", err, g.now())
+		}
+
+		shown := g.last
+		later(time.Minute)
+
+		if !g.last.Equal(shown) {
+			t.Errorf("shown again %v later: %+v", g.last.Sub(shown), g.now())
+		}
+	})
+}
+
 // TestTheScreenShowsTheHold with the verdict that brought it about, and nothing of it once
 // the stage is run again.
 func TestTheScreenShowsTheHold(t *testing.T) {
