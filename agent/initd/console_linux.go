@@ -68,13 +68,19 @@ func (c *Console) Shown() string {
 }
 
 // Taken reports whether somebody has a rescue shell there.
-func (c *Console) Taken() bool {
+func (c *Console) Taken() bool { return c.marked(takenFile) }
+
+// Offered reports whether a rescue shell is offered there to whoever presses Enter.
+func (c *Console) Offered() bool { return c.marked(offerFile) }
+
+// marked reports whether there is such a file for the terminal that is shown.
+func (c *Console) marked(file func(terminal string) string) bool {
 	name := c.name
 	if shown := c.Shown(); shown != "" {
 		name = shown
 	}
 
-	_, err := os.Stat(takenFile(name))
+	_, err := os.Stat(file(name))
 
 	return err == nil
 }
@@ -82,6 +88,10 @@ func (c *Console) Taken() bool {
 // takenFile is there while somebody has a shell on a terminal: the first process offers
 // it, and another one paints.
 func takenFile(terminal string) string { return path.Join(StateDir, "shell."+terminal) }
+
+// offerFile is there while a shell is offered on a terminal: what the first process writes
+// there is painted over by another one, which says so, too.
+func offerFile(terminal string) string { return path.Join(StateDir, "rescue."+terminal) }
 
 // foreground is whichever virtual terminal is shown.
 const foreground = "tty0"

@@ -23,6 +23,12 @@ const (
 // again. It is meant for people who stand before the machine; nothing on the
 // network reaches it.
 func rescue(ctx context.Context, terminal, why string, log *slog.Logger) {
+	offered := offerFile(terminal)
+	if err := os.WriteFile(offered, nil, 0o600); err != nil {
+		log.Debug("the offer of a rescue shell may be painted over", slog.String("error", err.Error()))
+	}
+	defer os.Remove(offered) //nolint:errcheck // nobody is offered anything else there
+
 	for ctx.Err() == nil {
 		if err := oneShell(ctx, terminal, why, log); err != nil {
 			log.Debug("no rescue shell", slog.String("terminal", terminal), slog.String("error", err.Error()))

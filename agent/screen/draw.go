@@ -40,6 +40,11 @@ func Draw(v *View, columns, rows int, now time.Time) [][]Cell {
 		p.picture(picture)
 	}
 
+	if v.Rescue { // whatever else there is
+		p.foot--
+		p.write(p.foot, 1, Strong, cut("Press Enter for a rescue shell", p.text-1))
+	}
+
 	switch {
 	case v.Verdict != "" || v.Held:
 		p.outcome(v)
@@ -288,12 +293,12 @@ func (p *panel) silence(v *View, now time.Time) {
 // address says where more is told, in the last rows.
 func (p *panel) address(v *View) {
 	lines := wrap(Clean(v.Page), p.text-2)
-	if v.Page == "" || len(lines) > len(p.rows)-p.at {
+	if v.Page == "" || len(lines) > p.foot-p.at {
 		return
 	}
 
 	for i, line := range lines {
-		p.write(len(p.rows)-len(lines)+i, 1, Plain, line)
+		p.write(p.foot-len(lines)+i, 1, Plain, line)
 	}
 }
 

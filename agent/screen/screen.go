@@ -23,6 +23,8 @@ type Console interface {
 	Shown() string
 	// Taken reports whether a person works there, who must not be disturbed.
 	Taken() bool
+	// Offered reports whether Enter gets a person there a rescue shell.
+	Offered() bool
 }
 
 // How often a console is looked after. A serial line of 115200 baud carries eleven
@@ -187,7 +189,10 @@ func (f *face) paint(v *View, now time.Time, last bool) {
 		return
 	}
 
-	next := Draw(v, columns, rows, now)
+	here := *v
+	here.Rescue = f.Offered()
+
+	next := Draw(&here, columns, rows, now)
 	if next == nil { // too small for a picture
 		f.drawn = nil
 

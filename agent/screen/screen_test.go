@@ -152,6 +152,7 @@ type console struct {
 	columns, rows int
 	shown         string
 	taken, broken bool
+	offered       bool
 	writes        int
 }
 
@@ -159,6 +160,7 @@ func (c *console) Name() string              { return c.name }
 func (c *console) Size() (columns, rows int) { return c.columns, c.rows }
 func (c *console) Shown() string             { return c.shown }
 func (c *console) Taken() bool               { return c.taken }
+func (c *console) Offered() bool             { return c.offered }
 
 func (c *console) Write(p []byte) (int, error) {
 	c.writes++
@@ -355,6 +357,38 @@ func TestAStuckLineHoldsNobodyUp(t *testing.T) {
 
 		if line.writes != 3 {
 			t.Errorf("%d writes", line.writes)
+		}
+	})
+}
+
+// TestTheRescueShellIsShown wherever it is offered, whatever else there is: what the first
+// process wrote was painted over.
+func TestTheRescueShellIsShown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const want = "Press Enter for a rescue shell"
+
+		tty := &console{name: "tty0", columns: 80, rows: 25, shown: "tty1"}
+		s := watched(t, tty)
+
+		for name, view := range map[string]screen.View{
+			"ended":   {Phase: "[!] The agent ended and is started again: " + strings.Repeat("it went wrong ", 99)},
+			"running": running(),
+			"held": with(func(v *screen.View) {
+				v.Verdict, v.Held, v.Login, v.Next, v.Silent = screen.Fail, true, "root@10.77.0.31", strings.Repeat("long ", 200), at()
+			}),
+		} {
+			for _, offered := range []bool{true, false} {
+				tty.offered = offered
+				tty.shown += "'" // all of it is painted
+
+				s.Show(view)
+				later(1500 * time.Millisecond)
+
+				if said := tty.since(); strings.Contains(said, want) != offered {
+					t.Errorf("%s, %v: %q", name, offered, said)
+				}
+			}
 		}
 	})
 }

@@ -31,6 +31,8 @@ type View struct {
 	Login     string    // "root@192.0.2.7" while it is held
 	Next      string    // what becomes of the machine now
 
+	Rescue bool // Enter gets a rescue shell on this console
+
 	Silent  time.Time // since when the appliance does not answer; zero: it does
 	Trouble string    // what its last call ended with
 }
