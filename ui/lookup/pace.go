@@ -20,22 +20,24 @@ const (
 // Paces keeps what was learned of the time that stages take. The zero value is ready;
 // safe for concurrent use.
 type Paces struct {
-	mu     sync.Mutex // guards all below
-	book   pace.Book
-	taken  map[core.RunID]bool
-	looked time.Time
+	taken map[core.RunID]bool // of whoever learns
+
+	mu       sync.Mutex // guards all below
+	book     pace.Book
+	looked   time.Time
+	learning bool // somebody is
 }
 
 // Of returns what is known of the stages of a run.
 func (p *Paces) Of(r core.Reader, shelf *Shelf, run *core.Run, now time.Time) (pace.Plan, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-
 	if err := p.look(r, shelf, now); err != nil {
 		return nil, err
 	}
 
 	on, err := shelf.Machine(r, run)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
 
 	return p.book.Of(run, on), err
 }
@@ -48,12 +50,12 @@ type ModelPlan struct {
 
 // ByModel returns what is known of the stages of a run for each model that was vetted.
 func (p *Paces) ByModel(r core.Reader, shelf *Shelf, run *core.Run, now time.Time) (list []ModelPlan, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-
 	if err := p.look(r, shelf, now); err != nil {
 		return nil, err
 	}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
 
 	for _, on := range p.book.Models() {
 		list = append(list, ModelPlan{Machine: on, Plan: p.book.Of(run, on)})
@@ -62,26 +64,70 @@ func (p *Paces) ByModel(r core.Reader, shelf *Shelf, run *core.Run, now time.Tim
 	return list, nil
 }
 
-// look learns what there is to learn, where it was not looked for lately.
+// look learns what there is to learn, where it was not looked for lately and nobody does
+// so now.
 func (p *Paces) look(r core.Reader, shelf *Shelf, now time.Time) error {
-	if now.Sub(p.looked) <= lookAgain && !now.Before(p.looked) {
+	if !p.due(now) {
 		return nil
 	}
 
-	p.looked = now
-
-	return p.learn(r, shelf)
-}
-
-// learn takes runs in that have ended since, the newest first.
-func (p *Paces) learn(r core.Reader, shelf *Shelf) error {
-	if p.taken == nil || len(p.taken) > mostShelved {
-		p.book, p.taken = pace.Book{}, map[core.RunID]bool{}
+	// taken is read and written by who learns only.
+	anew := len(p.taken) > mostShelved
+	if p.taken == nil || anew {
+		p.taken = map[core.RunID]bool{}
 	}
 
-	taken := 0
+	var (
+		found []lesson
+		err   error
+	)
 
-	err := r.Scan(core.TableRun, core.Query{Reverse: true, Limit: mostBack}, func(key string, decode func(any) error) error {
+	defer func() { p.learn(found, anew) }() // whatever comes of it, somebody may look again
+
+	found, err = p.fresh(r, shelf)
+
+	return err
+}
+
+// due reports whether the caller is to learn, and nobody else until it has.
+func (p *Paces) due(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	if p.learning || now.Sub(p.looked) <= lookAgain && !now.Before(p.looked) {
+		return false
+	}
+
+	p.looked, p.learning = now, true
+
+	return true
+}
+
+// learn takes in what was found.
+func (p *Paces) learn(found []lesson, anew bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	if anew {
+		p.book = pace.Book{}
+	}
+
+	for i := range found {
+		p.book.Learn(&found[i].run, found[i].on)
+	}
+
+	p.learning = false
+}
+
+// lesson is a run that has ended.
+type lesson struct {
+	run core.Run
+	on  pace.Machine
+}
+
+// fresh finds runs that have ended since, the newest first.
+func (p *Paces) fresh(r core.Reader, shelf *Shelf) (found []lesson, err error) {
+	err = r.Scan(core.TableRun, core.Query{Reverse: true, Limit: mostBack}, func(key string, decode func(any) error) error {
 		if p.taken[core.RunID(key)] {
 			return nil
 		}
@@ -101,18 +147,18 @@ func (p *Paces) learn(r core.Reader, shelf *Shelf) error {
 			return err
 		}
 
-		p.book.Learn(&run, on)
+		found = append(found, lesson{run, on})
 		p.taken[run.ID] = true
 
-		if taken++; taken == mostTaken {
+		if len(found) == mostTaken {
 			return errEnough
 		}
 
 		return nil
 	})
 	if errors.Is(err, errEnough) {
-		return nil
+		return found, nil
 	}
 
-	return err
+	return found, err
 }
