@@ -21,7 +21,7 @@ import (
 func parseBaseline(text string) (*baseline.Baseline, error) {
 	b := &baseline.Baseline{}
 
-	if err := decodeStrict([]byte(text), b); err != nil {
+	if err := decodeSent([]byte(text), b); err != nil {
 		return nil, refusal(problem.FirmwareBadBaseline, "The firmware baseline cannot be read:", err)
 	}
 

@@ -28,7 +28,7 @@ func TestABaselineIsReadStrictly(t *testing.T) {
 		"two faults":                {"rules:\n  - {id: a, part: disk, min: 1, severity: fatal}\n  - {id: a, part: disk, min: 1}\n", 2, 0, []string{"fatal", "used twice", "[3:10]"}},
 		"a list for a minimum":      {"rules:\n  - {id: a, part: disk, min: [1, 2]}\n", 0, 0, []string{"one version is wanted"}},
 		"a word for a number":       {"rules:\n  - {id: a, part: disk, cohort: many}\n", 2, 0, []string{"many"}},
-		"two documents":             {"rules: []\n---\nrules: []\n", 0, 0, []string{"second document"}},
+		"two documents":             {"rules: []\n---\nrules: []\n", 2, 1, []string{"second document"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parseBaseline(test.text)
@@ -131,6 +131,8 @@ func FuzzBaselineNeverPanics(f *testing.F) {
 	f.Add(catalogue.Text())
 	f.Add("rules:\n  - {id: a, part: board, min: 2.10, required: true}\n  - {id: b, part: disk, deny: ['HPD[0-7]', 1], class: 'r*'}\nwithout: [x]\n")
 	f.Add("rules: &a [*a]\nwithout: *a\n")
+	f.Add(endlessBaseline)
+	f.Add(deep())
 	f.Add("rules:\n- id: a\n  part: nic\n  cohort: 3\n  exact: {a: b}\n---\n?\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		b, err := parseBaseline(text)

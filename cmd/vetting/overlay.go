@@ -53,7 +53,7 @@ func readHeader(text []byte) (script core.Script, needs []string, err error) {
 	}
 
 	var header scriptHeader
-	if err := decodeStrict(text, &header); err != nil {
+	if err := decodeSent(text, &header); err != nil {
 		return script, nil, err
 	}
 

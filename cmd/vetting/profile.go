@@ -132,7 +132,7 @@ type profileTexts struct{}
 func (profileTexts) Read(text string) (core.ProfileDraft, error) {
 	var own ProfileConfig
 
-	if err := decodeStrict([]byte(text), &own); err != nil {
+	if err := decodeSent([]byte(text), &own); err != nil {
 		return core.ProfileDraft{}, refusal(problem.ProfileInvalid, "The profile cannot be read:", err)
 	}
 

@@ -125,6 +125,9 @@ func FuzzProfileText(f *testing.F) {
 	f.Add("extends: quick\nconfig: {SMART.self_test: none}\nthresholds: [{id: a, stage: '*', key: disk/*/temperature_celsius, op: lt, value: 5, severity: info, for: 10s}]\n")
 	f.Add("stages: [InventoryCheck, Reporting]\nscale: 0.5\ndescription: |\n  two\n  lines\n")
 	f.Add("stages: &a [*a]\n")
+	f.Add(endlessProfile)
+	f.Add(endlessMerge)
+	f.Add(deep())
 
 	f.Fuzz(func(t *testing.T, text string) {
 		d, err := profileTexts{}.Read(text)

@@ -52,7 +52,9 @@ func (s *source) settle(config *Config) error {
 
 		s.origin[setting.key] = consoleOrigin
 
-		if err := setting.set(config, text); err != nil {
+		if fault := sift([]byte(text)); fault != nil { // it came over the network
+			faults = append(faults, fmt.Errorf("set in the console: %s: %w", setting.key, fault))
+		} else if err := setting.set(config, text); err != nil {
 			faults = append(faults, fmt.Errorf("set in the console: %w", err))
 		}
 	}

@@ -21,7 +21,7 @@ import (
 func parseSpec(text string) (spec.Spec, error) {
 	var s spec.Spec
 
-	if err := decodeStrict([]byte(text), &s); err != nil {
+	if err := decodeSent([]byte(text), &s); err != nil {
 		return s, refusal(problem.SpecInvalid, "The spec cannot be read:", err)
 	}
 

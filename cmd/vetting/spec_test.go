@@ -72,7 +72,7 @@ func TestARefusedSpecNamesLineAndColumn(t *testing.T) {
 			"memory:\n  dimms: [\n", 2, 0, []string{"2 |"},
 		},
 		"no keys at all": {"hello\n", 1, 1, nil},
-		"two documents":  {"cpus: {count: 2}\n---\ncpus: {count: 4}\n", 0, 0, []string{"second document"}},
+		"two documents":  {"cpus: {count: 2}\n---\ncpus: {count: 4}\n", 2, 1, []string{"second document"}},
 		"a value that makes no sense": {
 			"bios:\n  mode: uefi\ncpus:\n  count: -1\n", 4, 10, []string{"cpus.count", "[4:10]"},
 		},
@@ -123,6 +123,8 @@ func FuzzSpecNeverPanics(f *testing.F) {
 	f.Add("memory: {total: 16 GiB, dimms: {count: 2, slots: {DIMM_A1: {size: 8 GiB}}}}\n")
 	f.Add("disks:\n  - {count: 2, model: ST4000, size: 4 TB}\nnics: [{mac: '52:54:00:00:00:01'}]\n")
 	f.Add("a: &a [*a, *a]\n<<: *a\n")
+	f.Add(endlessSpec)
+	f.Add(deep())
 	f.Add("cpus: {count: -1}\n---\n?\n")
 	f.Add("bios: {version: {is: [/^1/, 2.*], severity: info}}\ncpus: {cores: 8..16}\n")
 	f.Fuzz(func(t *testing.T, text string) {
