@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,9 +147,10 @@ func TestOnlyWhoPassedReadsAsPassed(t *testing.T) {
 
 // console is one that keeps what it was given.
 type console struct {
-	said strings.Builder
+	name string
 
-	name          string
+	mu            sync.Mutex // guards all below
+	said          strings.Builder
 	columns, rows int
 	shown         string
 	taken, broken bool
@@ -156,13 +158,35 @@ type console struct {
 	writes        int
 }
 
-func (c *console) Name() string              { return c.name }
-func (c *console) Size() (columns, rows int) { return c.columns, c.rows }
-func (c *console) Shown() string             { return c.shown }
-func (c *console) Taken() bool               { return c.taken }
-func (c *console) Offered() bool             { return c.offered }
+func (c *console) Name() string { return c.name }
+
+func (c *console) Size() (columns, rows int) {
+	defer c.lock()()
+
+	return c.columns, c.rows
+}
+
+func (c *console) Shown() string {
+	defer c.lock()()
+
+	return c.shown
+}
+
+func (c *console) Taken() bool {
+	defer c.lock()()
+
+	return c.taken
+}
+
+func (c *console) Offered() bool {
+	defer c.lock()()
+
+	return c.offered
+}
 
 func (c *console) Write(p []byte) (int, error) {
+	defer c.lock()()
+
 	c.writes++
 
 	if c.broken {
@@ -172,8 +196,30 @@ func (c *console) Write(p []byte) (int, error) {
 	return c.said.Write(p)
 }
 
+func (c *console) lock() (unlock func()) {
+	c.mu.Lock()
+
+	return c.mu.Unlock
+}
+
+// set changes the console while a screen paints on it.
+func (c *console) set(change func()) {
+	defer c.lock()()
+
+	change()
+}
+
+// count tells how often something was written.
+func (c *console) count() int {
+	defer c.lock()()
+
+	return c.writes
+}
+
 // since returns what came since the last call.
 func (c *console) since() string {
+	defer c.lock()()
+
 	said := c.said.String()
 	c.said.Reset()
 
@@ -220,15 +266,15 @@ func TestASerialLineGetsOnlyWhatChanged(t *testing.T) {
 			t.Errorf("%d bytes: %q", len(first), first)
 		}
 
-		line.writes = 0
+		line.set(func() { line.writes = 0 })
 
 		for i := range 60 { // a minute in which it gets on each second
 			s.Show(with(func(v *screen.View) { v.Done = float64(i) / 100 }))
 			later(time.Second)
 		}
 
-		if said := line.since(); line.writes == 0 || line.writes > 12 || len(said) > 12*60 || !strings.Contains(said, "  59") || strings.Contains(said, "db-7") {
-			t.Errorf("%d bytes in %d writes: %q", len(said), line.writes, said)
+		if said := line.since(); line.count() == 0 || line.count() > 12 || len(said) > 12*60 || !strings.Contains(said, "  59") || strings.Contains(said, "db-7") {
+			t.Errorf("%d bytes in %d writes: %q", len(said), line.count(), said)
 		}
 
 		later(5 * time.Minute)
@@ -263,10 +309,10 @@ func TestTheScreenHeals(t *testing.T) {
 		tty.since()
 
 		for name, change := range map[string]func(){
-			"another terminal": func() { tty.shown = "tty2" },
-			"another size":     func() { tty.columns, tty.rows = 160, 50 },
+			"another terminal": func() { tty.set(func() { tty.shown = "tty2" }) },
+			"another size":     func() { tty.set(func() { tty.columns, tty.rows = 160, 50 }) },
 			"a shell that has ended": func() {
-				tty.taken = true
+				tty.set(func() { tty.taken = true })
 
 				later(time.Minute)
 
@@ -274,7 +320,7 @@ func TestTheScreenHeals(t *testing.T) {
 					t.Errorf("painted over a shell: %q", said)
 				}
 
-				tty.taken = false
+				tty.set(func() { tty.taken = false })
 			},
 		} {
 			change()
@@ -303,8 +349,8 @@ func TestALineThatTakesNothing(t *testing.T) {
 		s.Show(running())
 		later(10*time.Minute + 500*time.Millisecond)
 
-		if dead.writes < 9 || dead.writes > 11 || net.writes != 0 {
-			t.Errorf("%d and %d writes", dead.writes, net.writes)
+		if dead.count() < 9 || dead.count() > 11 || net.count() != 0 {
+			t.Errorf("%d and %d writes", dead.count(), net.count())
 		}
 	})
 }
@@ -318,10 +364,9 @@ type stuck struct {
 }
 
 func (s *stuck) Write(p []byte) (int, error) {
-	s.writes++
-
 	wait := 2*time.Second + time.Duration(len(p))*2*time.Millisecond
-	s.longest = max(s.longest, wait)
+
+	s.set(func() { s.writes, s.longest = s.writes+1, max(s.longest, wait) })
 	time.Sleep(wait)
 
 	return 0, os.ErrDeadlineExceeded
@@ -342,21 +387,21 @@ func TestAStuckLineHoldsNobodyUp(t *testing.T) {
 			}
 		}
 
-		if took := time.Since(begun); took > 3*time.Second || line.writes != 1 || strings.Count(tty.since(), "a line") != 20 {
-			t.Errorf("%v, %d writes", took, line.writes)
+		if took := time.Since(begun); took > 3*time.Second || line.count() != 1 || strings.Count(tty.since(), "a line") != 20 {
+			t.Errorf("%v, %d writes", took, line.count())
 		}
 
 		s.Show(running())
 		later(65 * time.Second)
 
-		if line.writes != 2 || line.longest > 4*time.Second {
-			t.Errorf("%d writes, the longest %v", line.writes, line.longest)
+		if line.count() != 2 || line.longest > 4*time.Second {
+			t.Errorf("%d writes, the longest %v", line.count(), line.longest)
 		}
 
 		later(time.Minute)
 
-		if line.writes != 3 {
-			t.Errorf("%d writes", line.writes)
+		if line.count() != 3 {
+			t.Errorf("%d writes", line.count())
 		}
 	})
 }
@@ -379,8 +424,8 @@ func TestTheRescueShellIsShown(t *testing.T) {
 			}),
 		} {
 			for _, offered := range []bool{true, false} {
-				tty.offered = offered
-				tty.shown += "'" // all of it is painted
+				tty.set(func() { tty.offered = offered })
+				tty.set(func() { tty.shown += "'" }) // all of it is painted
 
 				s.Show(view)
 				later(1500 * time.Millisecond)
