@@ -30,6 +30,7 @@ var writers = map[string]string{
 	"agent/initd StartSelf":        "the agent's last words, in its folder",
 	"agent/initd oneShell":         "a terminal of the list of consoles",
 	"agent/initd prepare":          "procfs",
+	"agent/initd rescue":           "that a terminal offers a shell, in the agent's folder",
 	"agent/ipmi Do":                "the BMC's device",
 	"agent/network keepApart":      "procfs",
 	"agent/machines write":         "golden files of tests",
