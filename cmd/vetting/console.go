@@ -122,11 +122,13 @@ func isWildcard(host string) bool {
 func (c *Config) portsLeft() error {
 	own, errOwn := netip.ParsePrefix(c.Netboot.Subnet)
 	host, name, errListen := net.SplitHostPort(c.Console.Listen)
-	port, errPort := net.LookupPort("tcp", name)
+	listen, errPort := net.ResolveTCPAddr("tcp", ":"+name)
 
 	if err := errors.Join(errOwn, errListen, errPort); err != nil {
 		return err
 	}
+
+	port := listen.Port
 
 	if addr, err := netip.ParseAddr(host); !isWildcard(host) && (err != nil || addr.Unmap() != own.Addr()) {
 		return nil //nolint:nilerr // the name of an address that is not looked up

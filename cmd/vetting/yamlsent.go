@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/lexer"
@@ -112,6 +113,7 @@ func (s *siever) take(t, last *token.Token) *textFault {
 		return faultAt(t, "<< merges keys, which is refused in a text that is sent; write the keys out")
 	case token.DirectiveType:
 		s.directive = t.Position.Line
+	default:
 	}
 
 	if fault := s.document(t); fault != nil {
@@ -157,6 +159,7 @@ func (s *siever) nest(t, last *token.Token) {
 		if last != nil && s.bracket() < 0 {
 			s.push(opener{kind: t.Type, column: last.Position.Column})
 		}
+	default:
 	}
 }
 
@@ -183,8 +186,8 @@ func (o opener) ends(next opener) bool {
 
 // bracket is the innermost open bracket; -1: none is open.
 func (s *siever) bracket() int {
-	for i := len(s.open) - 1; i >= 0; i-- {
-		if k := s.open[i].kind; k == token.SequenceStartType || k == token.MappingStartType {
+	for i, o := range slices.Backward(s.open) {
+		if k := o.kind; k == token.SequenceStartType || k == token.MappingStartType {
 			return i
 		}
 	}
