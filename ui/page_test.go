@@ -2,6 +2,7 @@ package ui_test
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -254,7 +255,7 @@ func TestTheTableOfTrapsNamesTestsThatThereAre(t *testing.T) {
 
 	there := map[string]bool{}
 
-	err = filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
+	note := func(path string, _ os.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -265,8 +266,9 @@ func TestTheTableOfTrapsNamesTestsThatThereAre(t *testing.T) {
 		}
 
 		return err
-	})
-	if err != nil {
+	}
+
+	if err := errors.Join(filepath.WalkDir(".", note), filepath.WalkDir("../cmd/vetting", note)); err != nil {
 		t.Fatal(err)
 	}
 
