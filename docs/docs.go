@@ -1,6 +1,7 @@
-// Package docs talks to people: it holds the pages of this folder, and those that lie
-// beside the code that they describe, so that the program that they are about can show
-// them where there is no network.
+// Package docs talks to people: it holds the pages of this folder, and copies of those
+// that lie beside the code that they describe, so that the program that they are about can
+// show them where there is no network. Files can be embedded from below a package alone;
+// a test holds that the copies are true, and makes them anew with -update.
 package docs
 
 import (
@@ -10,11 +11,9 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"vetting"
 )
 
-//go:embed *.md
+//go:embed *.md beside/*.md
 var pages embed.FS
 
 // Page is one of them.
@@ -25,8 +24,8 @@ type Page struct {
 	path  string // in the repository
 }
 
-// beside are the pages of other folders, by topic.
-func beside() map[string]string {
+// Beside are the pages of other folders: where in the repository they lie, by topic.
+func Beside() map[string]string {
 	return map[string]string{
 		"readme": "README.md", "changelog": "CHANGELOG.md", "store": "store/README.md", "netboot": "netboot/README.md",
 		"boot-image": "initramfs/README.md", "agent-protocol": "agent/wire/PROTOCOL.md",
@@ -40,7 +39,7 @@ func Pages() ([]Page, error) {
 		return nil, fmt.Errorf("listing the pages: %w", err)
 	}
 
-	all := make([]Page, 0, len(names)+len(beside()))
+	all := make([]Page, 0, len(names)+len(Beside()))
 
 	for _, name := range names {
 		text, err := fs.ReadFile(pages, name)
@@ -51,8 +50,8 @@ func Pages() ([]Page, error) {
 		all = append(all, page(strings.TrimSuffix(name, ".md"), path.Join("docs", name), string(text)))
 	}
 
-	for topic, at := range beside() {
-		text, err := fs.ReadFile(vetting.Pages, at)
+	for topic, at := range Beside() {
+		text, err := fs.ReadFile(pages, path.Join("beside", topic+".md"))
 		if err != nil {
 			return nil, fmt.Errorf("reading a page: %w", err)
 		}

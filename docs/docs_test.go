@@ -1,12 +1,42 @@
 package docs_test
 
 import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"vetting/docs"
 )
+
+var update = flag.Bool("update", false, "copy the pages of other folders anew")
+
+// What the program shows of other folders is what stands there.
+func TestPagesOfOtherFoldersAreCopiedWhole(t *testing.T) {
+	t.Parallel()
+
+	for topic, at := range docs.Beside() {
+		want, err := os.ReadFile(filepath.Join("..", at))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		kept := filepath.Join("beside", topic+".md")
+
+		if *update {
+			if err := os.WriteFile(kept, want, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		if got, err := os.ReadFile(kept); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not %s as it is now (%v): go test ./docs -update", kept, at, err)
+		}
+	}
+}
 
 // Every page becomes HTML that a strict policy shows, and every link of it to another
 // page, and to a heading there, leads somewhere.

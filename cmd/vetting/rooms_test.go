@@ -70,8 +70,7 @@ var rooms = map[string][]string{
 	// Packages of the built program: only what it installs, too.
 	"cmd/vetting-package": {"cmd/vetting"},
 	// The pages of the documentation, for the program to show: a reader of Markdown that is kept well and writes no raw HTML.
-	"docs": {".", "github.com/yuin/goldmark"},
-	".":    {},
+	"docs": {"github.com/yuin/goldmark"},
 	// The public API from outside: one client for the command line and the lab.
 	"cmd/client": {"core"},
 	// The lab starts virtual hosts around the appliance; it is no part of it.
