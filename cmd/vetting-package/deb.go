@@ -39,7 +39,8 @@ type file struct {
 func pagesOf(root string) ([]file, error) {
 	const home = "/usr/share/doc/vetting/"
 
-	paths, err := filepath.Glob(filepath.Join(root, "docs", "*"))
+	// Pages, not docs/beside: those are copies of what lies beside the code, for the console.
+	paths, err := filepath.Glob(filepath.Join(root, "docs", "*.*"))
 	if err != nil {
 		return nil, err
 	}
