@@ -279,6 +279,10 @@ func (u *UI) createToken(c *fiber.Ctx) error {
 		return err
 	}
 
+	if err := u.mustBeFresh(c, ask.Password); err != nil {
+		return err
+	}
+
 	secret, made, err := u.book.CreateToken(c.UserContext(), caller(c).Name, ask.Name, scope, lifeOf(ask.TTL))
 
 	return shown(c, http.StatusCreated, route.TokenCreated{Token: made, Secret: secret}, err)

@@ -142,12 +142,19 @@ func refusedFactor(c *fiber.Ctx, show showFactor, err error) error {
 
 // removeFactor takes the second factor of somebody else away, on the page of people.
 func (u *UI) removeFactor(c *fiber.Ctx) error {
-	_, err := u.book.ResetTOTP(c.UserContext(), caller(c).Name, param(c, "name"))
+	err := u.mustBeFresh(c, c.FormValue("password"))
+	if err == nil {
+		_, err = u.book.ResetTOTP(c.UserContext(), caller(c).Name, param(c, "name"))
+	}
 
 	return u.afterPeople(c, "saved", err)
 }
 
 func (u *UI) resetFactor(c *fiber.Ctx) error {
+	if err := u.mustBeFresh(c, ""); err != nil {
+		return err
+	}
+
 	changed, err := u.book.ResetTOTP(c.UserContext(), caller(c).Name, param(c, "name"))
 
 	return shown(c, http.StatusOK, changed, err)

@@ -263,6 +263,10 @@ func (u *UI) makeToken(c *fiber.Ctx) error {
 
 	scope, err := route.ParseScope(c.FormValue("scope"))
 	if err == nil {
+		err = u.mustBeFresh(c, c.FormValue("password"))
+	}
+
+	if err == nil {
 		page.Secret, _, err = u.book.CreateToken(c.UserContext(), caller(c).Name, page.TokenName, scope, 0)
 		page.Wall = scope == route.Read
 	}

@@ -79,7 +79,7 @@ func (u *UI) pages() {
 	u.app.Get("/audit", admin, u.auditPage)
 
 	for path, handler := range map[string]fiber.Handler{
-		"/people": u.addUser, "/people/:name/role": u.giveRole, "/people/:name/invite": u.linkUser, "/people/:name/delete": u.removeUser, "/people/:name/reset-totp": u.removeFactor,
+		"/people": u.addUser, "/people/unlock": u.unlockPeople, "/people/:name/role": u.giveRole, "/people/:name/invite": u.linkUser, "/people/:name/delete": u.removeUser, "/people/:name/reset-totp": u.removeFactor,
 	} {
 		u.app.Post(path, admin, handler)
 	}
@@ -218,7 +218,7 @@ func done(word string) string {
 		"totp-off": "The second factor is gone: the password alone opens.", "reset": "The password is set. Sign in with it and a code.",
 		"notifier": "The notifier is set up. Send it a test.", "notifier-gone": "The notifier is removed, and its secrets with it.",
 		"certificate": "The certificate is kept. It counts after a restart.",
-		"revoked":     "The token is revoked.", "person-removed": "The user is removed; every session of theirs has ended.", "password": "The password is changed. Every other session has ended.",
+		"revoked":     "The token is revoked.", "unlocked": "Unlocked for five minutes.", "person-removed": "The user is removed; every session of theirs has ended.", "password": "The password is changed. Every other session has ended.",
 	}[word]
 }
 

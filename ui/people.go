@@ -8,6 +8,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/route"
+	"vetting/ui/account"
 	"vetting/ui/view"
 )
 
@@ -33,6 +34,10 @@ func (u *UI) createUser(c *fiber.Ctx) error {
 		return err
 	}
 
+	if err := u.mustBeFresh(c, ask.Password); err != nil {
+		return err
+	}
+
 	secret, made, err := u.book.CreateUser(c.UserContext(), caller(c).Name, ask.Name, ask.Role)
 
 	return shown(c, http.StatusCreated, route.UserInvited{User: made, SetupURL: u.setupURL(c, secret)}, err)
@@ -50,12 +55,20 @@ func (u *UI) updateUser(c *fiber.Ctx) error {
 		return shown(c, http.StatusOK, found, err)
 	}
 
+	if err := u.mustBeFresh(c, ask.Password); err != nil {
+		return err
+	}
+
 	changed, err := u.book.SetRole(c.UserContext(), caller(c).Name, param(c, "name"), *ask.Role)
 
 	return shown(c, http.StatusOK, changed, err)
 }
 
 func (u *UI) inviteUser(c *fiber.Ctx) error {
+	if err := u.mustBeFresh(c, ""); err != nil {
+		return err
+	}
+
 	secret, err := u.book.InviteUser(c.UserContext(), caller(c).Name, param(c, "name"))
 	if err != nil {
 		return err
@@ -67,6 +80,10 @@ func (u *UI) inviteUser(c *fiber.Ctx) error {
 }
 
 func (u *UI) deleteUser(c *fiber.Ctx) error {
+	if err := u.mustBeFresh(c, ""); err != nil {
+		return err
+	}
+
 	if err := u.book.DeleteUser(c.UserContext(), caller(c).Name, param(c, "name")); err != nil {
 		return err
 	}
@@ -97,7 +114,7 @@ func (u *UI) showPeople(c *fiber.Ctx, page *view.People, why error) (err error) 
 		return err
 	}
 
-	page.Frame.Active = "/settings"
+	page.Frame.Active, page.Fresh = "/settings", u.fresh(c)
 
 	if err := explain(c, &page.Frame, why); err != nil {
 		return err
@@ -113,6 +130,10 @@ func (u *UI) showPeople(c *fiber.Ctx, page *view.People, why error) (err error) 
 func (u *UI) addUser(c *fiber.Ctx) error {
 	page := &view.People{Name: c.FormValue("name")}
 
+	if err := u.mustBeFresh(c, c.FormValue("password")); err != nil {
+		return u.showPeople(c, page, err)
+	}
+
 	secret, made, err := u.book.CreateUser(c.UserContext(), caller(c).Name, page.Name, route.Role(c.FormValue("role")))
 	if err == nil {
 		page.Name, page.Invited, page.Link = "", made.Name, u.setupURL(c, secret)
@@ -124,6 +145,10 @@ func (u *UI) addUser(c *fiber.Ctx) error {
 func (u *UI) linkUser(c *fiber.Ctx) error {
 	page := &view.People{}
 
+	if err := u.mustBeFresh(c, c.FormValue("password")); err != nil {
+		return u.showPeople(c, page, err)
+	}
+
 	secret, err := u.book.InviteUser(c.UserContext(), caller(c).Name, param(c, "name"))
 	if err == nil {
 		page.Invited, page.Link = param(c, "name"), u.setupURL(c, secret)
@@ -133,21 +158,36 @@ func (u *UI) linkUser(c *fiber.Ctx) error {
 }
 
 func (u *UI) giveRole(c *fiber.Ctx) error {
-	_, err := u.book.SetRole(c.UserContext(), caller(c).Name, param(c, "name"), route.Role(c.FormValue("role")))
+	err := u.mustBeFresh(c, c.FormValue("password"))
+	if err == nil {
+		_, err = u.book.SetRole(c.UserContext(), caller(c).Name, param(c, "name"), route.Role(c.FormValue("role")))
+	}
 
 	return u.afterPeople(c, "saved", err)
 }
 
 func (u *UI) removeUser(c *fiber.Ctx) error {
-	return u.afterPeople(c, "person-removed", u.book.DeleteUser(c.UserContext(), caller(c).Name, param(c, "name")))
+	err := u.mustBeFresh(c, c.FormValue("password"))
+	if err == nil {
+		err = u.book.DeleteUser(c.UserContext(), caller(c).Name, param(c, "name"))
+	}
+
+	return u.afterPeople(c, "person-removed", err)
+}
+
+// unlockPeople takes the password, so that the users can be changed for a while.
+func (u *UI) unlockPeople(c *fiber.Ctx) error {
+	return u.afterPeople(c, "unlocked", u.mustBeFresh(c, c.FormValue("password")))
 }
 
 // afterPeople leads back to the users; a refusal is explained there.
 func (u *UI) afterPeople(c *fiber.Ctx, done string, err error) error {
+	_, soon := errors.AsType[*account.TooSoon](err)
+
 	switch {
 	case err == nil:
 		return c.Redirect("/people?done="+done, http.StatusSeeOther)
-	case errors.Is(err, core.ErrConflict), errors.Is(err, core.ErrInvalid):
+	case soon, errors.Is(err, core.ErrConflict), errors.Is(err, core.ErrInvalid), errors.Is(err, core.ErrRefused):
 		return u.showPeople(c, &view.People{}, err)
 	default:
 		return err

@@ -407,6 +407,8 @@ type TokenCreate struct {
 	Name  string `json:"name"`
 	Scope Scope  `json:"scope"`
 	TTL   int64  `json:"ttl_s,omitempty"` // seconds until it opens nothing any more; absent: until it is revoked
+	// Password of whoever signed in more than five minutes ago; tokens need none.
+	Password string `json:"password,omitempty"`
 }
 
 // Token is an API token without its secret.

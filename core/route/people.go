@@ -27,11 +27,15 @@ type UserList struct {
 type UserCreate struct {
 	Name string `json:"name"`
 	Role Role   `json:"role"`
+	// Password of whoever signed in more than five minutes ago; tokens need none.
+	Password string `json:"password,omitempty"`
 }
 
 // UserPatch changes what is given and leaves the rest.
 type UserPatch struct {
 	Role *Role `json:"role,omitempty"`
+	// Password of whoever signed in more than five minutes ago; tokens need none.
+	Password string `json:"password,omitempty"`
 }
 
 // UserInvited is the only answer that carries the one-time link.
