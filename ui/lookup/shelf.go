@@ -1,6 +1,10 @@
 package lookup
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -11,13 +15,21 @@ import (
 // mostShelved bounds a Shelf; it is emptied beyond.
 const mostShelved = 4096
 
-// Shelf keeps what pages of many hosts read again and again and what does not change
-// any more: runs that are over, and the machine that a run found. The zero value is
-// empty. Safe for concurrent use.
+// Shelf keeps what pages of many hosts read again and again: runs that are over and the
+// machine that a run found, which do not change any more, and runs that go on with the
+// text they were read from, which is read anew and compared. The zero value is empty.
+// Safe for concurrent use.
 type Shelf struct {
-	mu       sync.Mutex // guards both
+	mu       sync.Mutex // guards all
 	over     map[core.RunID]*core.Run
+	live     map[core.RunID]copied
 	machines map[core.RunID]pace.Machine
+}
+
+// copied is a run and the text that it was read from.
+type copied struct {
+	text json.RawMessage
+	run  *core.Run
 }
 
 // Run reads a run. Who gets it must not change it.
@@ -30,23 +42,48 @@ func (s *Shelf) Run(r core.Reader, id core.RunID) (*core.Run, error) {
 		return kept, nil
 	}
 
-	run, err := Run(r, id)
-	if err != nil {
+	var text json.RawMessage
+
+	if err := r.Get(core.TableRun, string(id), &text); errors.Is(err, core.ErrNotFound) {
+		return nil, noRun(string(id))
+	} else if err != nil {
 		return nil, err
 	}
 
-	if run.State.Over() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+	return s.read(id, text)
+}
 
-		if s.over == nil || len(s.over) >= mostShelved {
-			s.over = map[core.RunID]*core.Run{}
-		}
+// read reads a run from its text; where that is the one on the shelf, so is the run.
+func (s *Shelf) read(id core.RunID, text json.RawMessage) (*core.Run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 
-		s.over[id] = &run
+	if had := s.live[id]; had.run != nil && bytes.Equal(had.text, text) {
+		return had.run, nil
 	}
 
-	return &run, nil
+	run := new(core.Run)
+	if err := json.Unmarshal(text, run); err != nil {
+		return nil, fmt.Errorf("reading the run %s: %w", id, err)
+	}
+
+	if run.State.Over() {
+		delete(s.live, id)
+		keep(&s.over, id, run)
+	} else {
+		keep(&s.live, id, copied{text, run})
+	}
+
+	return run, nil
+}
+
+// keep puts something on a shelf, which is emptied when it is full.
+func keep[T any](shelf *map[core.RunID]T, id core.RunID, what T) {
+	if *shelf == nil || len(*shelf) >= mostShelved {
+		*shelf = map[core.RunID]T{}
+	}
+
+	(*shelf)[id] = what
 }
 
 // Model reads maker and product of the machine that a run found; empty until its
@@ -83,11 +120,7 @@ func (s *Shelf) machine(r core.Reader, id core.RunID) (pace.Machine, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 
-		if s.machines == nil || len(s.machines) >= mostShelved {
-			s.machines = map[core.RunID]pace.Machine{}
-		}
-
-		s.machines[id] = on
+		keep(&s.machines, id, on)
 	}
 
 	return on, nil

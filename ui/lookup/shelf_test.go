@@ -8,7 +8,7 @@ import (
 	"vetting/ui/lookup"
 )
 
-// A run that goes on is read anew each time, one that is over only once.
+// A run that goes on is looked at each time, one that is over only once.
 func TestAShelfKeepsOnlyWhatDoesNotChange(t *testing.T) {
 	t.Parallel()
 
@@ -63,5 +63,44 @@ func TestAShelfKeepsOnlyWhatDoesNotChange(t *testing.T) {
 		if state, model := read(); state != step.wantState || model != step.wantModel {
 			t.Errorf("with %s and %q read %s and %q", step.state, step.product, state, model)
 		}
+	}
+}
+
+// A run that goes on is read from its text once, however often it is asked for, and never
+// a text that is another one.
+func TestAShelfReadsATextOnce(t *testing.T) {
+	t.Parallel()
+
+	var shelf lookup.Shelf
+
+	const id = core.RunID("01JD4X00000000000000000011")
+
+	ledger := coretest.NewLedger()
+	read := func(progress float64) (run *core.Run) {
+		_, err := ledger.Update(t.Context(), func(txn core.Txn) error {
+			return txn.Put(core.TableRun, string(id), core.Run{ID: id, State: core.State(core.SMART), Stages: []core.Stage{{Name: core.SMART, Progress: progress}}})
+		})
+		if err == nil {
+			err = ledger.View(t.Context(), func(r core.Reader) (err error) {
+				run, err = shelf.Run(r, id)
+
+				return err
+			})
+		}
+
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return run
+	}
+
+	first, again, on := read(0.25), read(0.25), read(0.5)
+	if first != again {
+		t.Error("the same text was read twice")
+	}
+
+	if first.Stages[0].Progress != 0.25 || on.Stages[0].Progress != 0.5 {
+		t.Errorf("read %+v, then %+v", first.Stages, on.Stages)
 	}
 }

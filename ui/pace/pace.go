@@ -71,14 +71,15 @@ const overlays = "Boot.overlays"
 
 // Book is what was learned. The zero value is empty; not safe for concurrent use.
 type Book struct {
-	took map[kind][]time.Duration // the newest last
+	took  map[kind][]time.Duration // the newest last
+	spans map[kind]Span            // of those that were asked for since they grew
 }
 
 // Learn takes in a run that is over. Only stages that passed count: one that failed
 // ended early.
 func (b *Book) Learn(run *core.Run, on Machine) {
 	if b.took == nil {
-		b.took = map[kind][]time.Duration{}
+		b.took, b.spans = map[kind][]time.Duration{}, map[kind]Span{}
 	}
 
 	for i := range run.Stages {
@@ -100,6 +101,7 @@ func (b *Book) Learn(run *core.Run, on Machine) {
 func (b *Book) add(k kind, d time.Duration) {
 	b.took[k] = append(b.took[k], d)
 	b.took[k] = b.took[k][max(0, len(b.took[k])-mostKept):]
+	delete(b.spans, k)
 }
 
 // Models lists the machines that something was learned of, one for each model and size
@@ -149,18 +151,25 @@ func (b *Book) Of(run *core.Run, on Machine) Plan {
 		}
 
 		if len(list) > 0 {
-			plan[run.Stages[i].Name] = spanOf(list, own)
+			span, known := b.spans[k]
+			if !known {
+				span = spanOf(list)
+				b.spans[k] = span
+			}
+
+			span.Own = own
+			plan[run.Stages[i].Name] = span
 		}
 	}
 
 	return plan
 }
 
-func spanOf(list []time.Duration, own bool) Span {
+func spanOf(list []time.Duration) Span {
 	list = slices.Sorted(slices.Values(list))
 	at := func(part float64) time.Duration { return list[int(math.Round(part*float64(len(list)-1)))] }
 
-	return Span{Runs: len(list), Own: own, Low: at(0.1), Mid: at(0.5), High: at(0.9), longerThanUsual: at(0.95)}
+	return Span{Runs: len(list), Low: at(0.1), Mid: at(0.5), High: at(0.9), longerThanUsual: at(0.95)}
 }
 
 // Left is how long a run still takes.
