@@ -168,8 +168,13 @@ func Restore(ctx context.Context, dir string, schema uint16, r byteReader) (Reac
 		return Reach{}, fmt.Errorf("making the ledger's directory: %w", err)
 	}
 
-	reach, err := fill(ctx, cfg, schema, r)
+	lock, err := lockDir(dir)
 	if err != nil {
+		return Reach{}, err
+	}
+
+	reach, err := fill(ctx, cfg, schema, r)
+	if err = errors.Join(err, unlock(lock)); err != nil {
 		return reach, err
 	}
 

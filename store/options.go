@@ -32,6 +32,9 @@ func badgerOptions(cfg *Config) badger.Options {
 		WithCompression(options.ZSTD).WithZSTDCompressionLevel(1).WithBlockSize(16 << 10).
 		WithMetricsEnabled(false).
 		WithExternalMagic(cfg.schema.version).
+		// lockDir is the lock. Badger's own outlives its Close in a child that is just
+		// being born, and the next Open would take that for damage.
+		WithBypassLockGuard(true).
 		WithLogger(badgerLog{cfg.Log})
 
 	if cfg.Small {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"vetting/core"
 )
@@ -17,7 +18,21 @@ func closedProblem() *core.Problem {
 
 func damaged(format string, args ...any) *core.Problem {
 	return core.NewProblem(ErrDamaged, "store/damaged",
-		fmt.Sprintf(format, args...)+" Copy the directory away and restore the newest backup.")
+		fmt.Sprintf(format, args...)+whatToDo)
+}
+
+// whatToDo is said of every damage of an appliance's own ledger.
+const whatToDo = " Copy the directory away and restore the newest backup."
+
+// Damage says what is damaged, in words, without what to do where the ledger is an
+// appliance's own.
+func Damage(err error) string {
+	text := err.Error()
+	if p, ok := errors.AsType[*core.Problem](err); ok {
+		text = p.Message
+	}
+
+	return strings.TrimSuffix(text, whatToDo)
 }
 
 func lockedProblem(dir, pid string) *core.Problem {

@@ -68,7 +68,8 @@ type appliance struct {
 	warnings  warnings
 	live      live
 	reloading sync.Mutex // held while the configuration is read again
-	saving    sync.Mutex // held while a backup is written or read
+	saving    sync.Mutex // held while a backup is written to the folder for them, or read there
+	sending   sync.Mutex // held while a backup of the moment is sent to somebody
 
 	store     *store.Store
 	logs      *runlog.Log

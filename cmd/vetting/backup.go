@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -271,8 +272,16 @@ func askBackup(ctx context.Context, dir string, keys bool, w io.Writer) error {
 	}
 
 	answer, err := client.Do(request)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%w: no appliance answers at %s", core.ErrNotFound, path)
+	}
+
+	if err != nil {
+		return fmt.Errorf("the appliance broke off, its log says why: %w", err)
+	}
+
+	if answer.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("the appliance writes no backup: %s", answer.Status), answer.Body.Close())
 	}
 
 	// What the appliance could not write to the end is cut off, and no backup.

@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +46,7 @@ func TestAnotherMachineTakesThePlaceOfTheAppliance(t *testing.T) {
 
 	made, err := keepBackup(t.Context(), file, func(w io.Writer) error { return takeBackup(t.Context(), &a.config, true, w) })
 	if err != nil || !made.Keys || made.Appliance != a.about.ID {
-		t.Fatalf("%+v, %v", made, err)
+		t.Fatalf("taking it, or reading it again: %+v, %v", made, err)
 	}
 
 	in, err := os.Open(file)
@@ -53,7 +56,7 @@ func TestAnotherMachineTakesThePlaceOfTheAppliance(t *testing.T) {
 	defer in.Close()
 
 	if _, err := restoreBackup(t.Context(), in, second); err != nil {
-		t.Fatal(err)
+		t.Fatalf("restoring it: %v", err)
 	}
 
 	b := deskAppliance(t, second, nil)
@@ -201,6 +204,101 @@ func TestBackupsOfPeopleStay(t *testing.T) {
 	}
 }
 
+// An appliance that breaks off has no other process look at its ledger instead.
+func TestABackupThatIsBrokenOffIsTold(t *testing.T) {
+	t.Parallel()
+
+	config := Defaults()
+	config.DataDir = t.TempDir()
+
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", filepath.Join(config.DataDir, controlSocket))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	fault := make(chan func(http.ResponseWriter), 2)
+	server := http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { (<-fault)(w) })}
+
+	go func() { _ = server.Serve(listener) }()
+
+	defer func() { _ = server.Close() }()
+
+	for want, do := range map[string]func(http.ResponseWriter){
+		"broke off":                          func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"writes no backup: 404 Not Found":    func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) },
+		"writes no backup: 500 Internal Ser": func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) },
+	} {
+		fault <- do
+
+		if err := takeBackup(t.Context(), &config, false, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, not %s", err, want)
+		}
+	}
+}
+
+// Whoever takes a backup of the moment away, and lets it wait, keeps none from being made.
+func TestASlowDownloadKeepsNoBackupFromBeingMade(t *testing.T) {
+	t.Parallel()
+
+	a := deskAppliance(t, t.TempDir(), nil)
+	a.config.Backup = BackupConfig{Dir: t.TempDir(), Interval: Duration(time.Hour), Keep: 2}
+
+	write, err := vault{a}.Begin(false, "op")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	from, into := io.Pipe() // nobody reads yet
+	sent := make(chan error, 1)
+
+	go func() { sent <- errors.Join(write(t.Context(), into), into.Close()) }()
+
+	if _, err := (vault{a}).Make(t.Context(), "op"); err != nil {
+		t.Error(err)
+	}
+
+	if s, err := backup.Verify(t.Context(), from); err != nil || s.Appliance != a.about.ID {
+		t.Errorf("%+v, %v", s, err)
+	}
+
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
+// Of a backup during which the appliance was killed nothing stays, but what people left.
+func TestHalfABackupIsRemovedAtTheNextStart(t *testing.T) {
+	t.Parallel()
+
+	dir := t.TempDir()
+	mine := filepath.Join(dir, "vetting-20261130T060000Z.backup.part")
+	theirs := []string{filepath.Join(dir, "vetting-mine.backup.part"), filepath.Join(dir, "vetting-20261129T060000Z.backup")}
+
+	for _, path := range append(theirs, mine) {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	deskAppliance(t, t.TempDir(), func(a *appliance) {
+		a.config.Backup = BackupConfig{Dir: dir, Interval: Duration(24 * time.Hour), Keep: 2}
+	})
+
+	for _, err := os.Stat(mine); err == nil; _, err = os.Stat(mine) {
+		if t.Context().Err() != nil {
+			t.Fatal("it is still there")
+		}
+
+		time.Sleep(time.Millisecond)
+	}
+
+	for _, path := range theirs {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAnUnavailableFolderIsTold(t *testing.T) {
 	t.Parallel()
 
@@ -283,15 +381,20 @@ func TestBackupsOverTheAPI(t *testing.T) {
 		}
 	}
 
-	a.saving.Lock()
+	for lock, calls := range map[*sync.Mutex][]client.Request{
+		&a.saving:  {{Route: "backups.create"}, {Route: "backups.verify", Params: []string{made.Name}}},
+		&a.sending: {{Route: "backup.stream"}},
+	} {
+		lock.Lock()
 
-	for _, call := range []client.Request{{Route: "backups.create"}, {Route: "backup.stream"}, {Route: "backups.verify", Params: []string{made.Name}}} {
-		if err := download(t, people, call, io.Discard); err == nil || !strings.Contains(err.Error(), "at the moment") {
-			t.Errorf("%s beside another one: %v", call.Route, err)
+		for _, call := range calls {
+			if err := download(t, people, call, io.Discard); err == nil || !strings.Contains(err.Error(), "at the moment") {
+				t.Errorf("%s beside another one: %v", call.Route, err)
+			}
 		}
-	}
 
-	a.saving.Unlock()
+		lock.Unlock()
+	}
 
 	// What lies in the folder and was not made by the appliance is nobody's business.
 	for _, name := range []string{"mine.backup", "vetting-x.backup", "../" + filepath.Base(folder) + "/" + made.Name} {

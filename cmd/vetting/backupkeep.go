@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"vetting/core"
@@ -25,7 +26,12 @@ const (
 	backupPrefix = "vetting-"
 	backupSuffix = ".backup"
 	backupTime   = "20060102T150405Z"
+	backupHalf   = ".part" // behind the name of one that is being written
 )
+
+// longestSending bounds how long a backup of the moment is sent. All that time the ledger
+// keeps what is old for it.
+const longestSending = 4 * time.Hour
 
 // keepBackups makes backups as the configuration says, until ctx ends.
 func (a *appliance) keepBackups(ctx context.Context) error {
@@ -33,6 +39,8 @@ func (a *appliance) keepBackups(ctx context.Context) error {
 	if plan.Dir == "" {
 		return nil
 	}
+
+	a.removeHalves(plan.Dir)
 
 	for {
 		due := time.Until(nextBackup(plan, backupsIn(plan.Dir)))
@@ -65,6 +73,28 @@ func (a *appliance) keepBackups(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(time.Hour):
+		}
+	}
+}
+
+// removeHalves removes what is left of backups that were being written when an appliance
+// was killed.
+func (a *appliance) removeHalves(dir string) {
+	a.saving.Lock()
+	defer a.saving.Unlock()
+
+	halves, err := filepath.Glob(filepath.Join(dir, backupPrefix+"*"+backupSuffix+backupHalf))
+	if err != nil {
+		return // of the pattern
+	}
+
+	for _, half := range halves {
+		if _, own := madeAt(strings.TrimSuffix(half, backupHalf)); !own {
+			continue
+		}
+
+		if err := os.Remove(half); err != nil {
+			a.log.Warn("half a backup stays", slog.String("file", half), slog.String("error", err.Error()))
 		}
 	}
 }
@@ -141,7 +171,7 @@ func (a *appliance) backUp(ctx context.Context, plan BackupConfig, now time.Time
 // keepBackup writes a file by write, reads it again from the beginning to the end, and
 // gives it its name only then. Only its owner may read it.
 func keepBackup(ctx context.Context, path string, write func(io.Writer) error) (s backup.Summary, err error) {
-	half := path + ".part"
+	half := path + backupHalf
 
 	file, err := os.OpenFile(half, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
@@ -176,14 +206,14 @@ func keepBackup(ctx context.Context, path string, write func(io.Writer) error) (
 // ends when the appliance does.
 type vault struct{ *appliance }
 
-// alone reserves the disk for one backup that a person asked for, or for the one that
-// was due; give it back by done.
-func (v vault) alone() (done func(), err error) {
-	if !v.saving.TryLock() {
+// alone reserves the disk (saving) for one backup that a person asked for, or for the one
+// that was due, or the network (sending) for one that is taken away; give it back by done.
+func alone(lock *sync.Mutex) (done func(), err error) {
+	if !lock.TryLock() {
 		return nil, core.NewProblem(core.ErrConflict, problem.BackupUnderWay, "A backup is written or read at the moment; try again once it is done.")
 	}
 
-	return v.saving.Unlock, nil
+	return lock.Unlock, nil
 }
 
 // Kept lists the backups in the folder.
@@ -249,7 +279,7 @@ func (v vault) Make(ctx context.Context, who string) (route.BackupProof, error) 
 			"The configuration names no folder for backups: set backup.dir and restart, or download a backup of this moment.")
 	}
 
-	done, err := v.alone()
+	done, err := alone(&v.saving)
 	if err != nil {
 		return route.BackupProof{}, err
 	}
@@ -283,7 +313,7 @@ func (v vault) Verify(ctx context.Context, name string) (route.BackupProof, erro
 		return route.BackupProof{}, err
 	}
 
-	done, err := v.alone()
+	done, err := alone(&v.saving)
 	if err != nil {
 		return route.BackupProof{}, err
 	}
@@ -336,15 +366,19 @@ func (v vault) Open(ctx context.Context, name, who string) (io.ReadCloser, error
 	return file, nil
 }
 
-// Begin returns what writes a backup of this moment.
+// Begin returns what writes a backup of this moment. However slowly it is taken, those
+// that are due are made meanwhile.
 func (v vault) Begin(keys bool, who string) (func(context.Context, io.Writer) error, error) {
-	done, err := v.alone()
+	done, err := alone(&v.sending)
 	if err != nil {
 		return nil, err
 	}
 
 	return func(ctx context.Context, w io.Writer) error {
 		defer done()
+
+		ctx, cancel := context.WithTimeout(ctx, longestSending)
+		defer cancel()
 
 		return v.writeBackup(ctx, w, keys, who)
 	}, nil

@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -10,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -234,6 +236,56 @@ func TestDamageOfABackupIsTold(t *testing.T) {
 		if left, err := os.ReadDir(into); err != nil || len(left) > 0 {
 			t.Errorf("%d bytes: left %v, %v", size, left, err)
 		}
+	}
+}
+
+// Of a ledger that was damaged before it was packed, it is told what is damaged.
+func TestWhatIsDamagedIsTold(t *testing.T) {
+	t.Parallel()
+
+	dir := t.TempDir()
+	s := opened(t, dir)
+
+	if err := count(t.Context(), s, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+
+	var file, bad bytes.Buffer
+	if _, err := backup.Write(t.Context(), &file, source(s, dir)); err != nil {
+		t.Fatal(err)
+	}
+
+	in, pack := tar.NewReader(bytes.NewReader(unpacked(t, file.Bytes()))), gzip.NewWriter(&bad)
+	out := tar.NewWriter(pack)
+
+	for {
+		head, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+
+		content, readErr := io.ReadAll(in)
+		if strings.HasPrefix(head.Name, "ledger/") {
+			content[len(content)-1] ^= 1 // the checksum of the last record
+		}
+
+		if err := errors.Join(err, readErr, out.WriteHeader(head)); err != nil {
+			t.Fatal(err)
+		}
+
+		if _, err := out.Write(content); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if err := errors.Join(out.Close(), pack.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	_, err := backup.Verify(t.Context(), &bad)
+	if p, ok := errors.AsType[*core.Problem](err); !ok || p.Code != "backup/damaged" || !strings.Contains(p.Message, "before its end: The record") ||
+		strings.Contains(p.Message, "restore the newest") {
+		t.Errorf("%v", err)
 	}
 }
 

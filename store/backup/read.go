@@ -170,7 +170,7 @@ func read(ctx context.Context, r io.Reader, ledger func(Manifest, io.Reader) (st
 	switch {
 	case err == nil:
 	case errors.Is(err, store.ErrDamaged) && (!known || p.Code != codeDamaged):
-		return s, damaged("The ledger in the backup is damaged, or ends before its end.")
+		return s, damaged("The ledger in the backup is damaged, or ends before its end: %s", store.Damage(err))
 	default:
 		return s, err
 	}
