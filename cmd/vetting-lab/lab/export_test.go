@@ -9,6 +9,7 @@ var (
 	DeviceTable = deviceTable
 	Fingerprint = fingerprint
 	SegmentOf   = segmentOf
+	Share       = shareNamespaces
 	SupplyTable = supplyTable
 	Through     = (*Wire).through
 )

@@ -4,13 +4,16 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // Namespace is a network namespace with a thread of its own, which stays inside
@@ -24,6 +27,10 @@ type Namespace struct {
 
 // openNamespace makes the namespace name, which must be new, with its loopback up.
 func openNamespace(name string) (*Namespace, error) {
+	if err := shareNamespaces(namespaceDir); err != nil {
+		return nil, err
+	}
+
 	n := &Namespace{name: name, work: make(chan func()), over: make(chan struct{})}
 	ready := make(chan error)
 
@@ -34,6 +41,42 @@ func openNamespace(name string) (*Namespace, error) {
 	}
 
 	return n, nil
+}
+
+// shareNamespaces makes dir a mount point of its own that passes mounts on, as `ip netns`
+// does at its first use. Left to that, its mount would come to lie over the namespaces of
+// a lab that runs, each then mounted twice, and none of them could be removed.
+func shareNamespaces(dir string) (err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making %s: %w", dir, err)
+	}
+
+	folder, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", dir, err)
+	}
+
+	defer func() { err = errors.Join(err, folder.Close()) }()
+
+	// The lock that ip-netns(8) takes, too: two at once would both find no mount.
+	if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("locking %s: %w", dir, err)
+	}
+
+	share := func() error { return unix.Mount("", dir, "none", unix.MS_SHARED|unix.MS_REC, "") }
+
+	err = share()
+	if errors.Is(err, unix.EINVAL) { // no mount point yet
+		if err = unix.Mount(dir, dir, "none", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+			err = share()
+		}
+	}
+
+	if err != nil {
+		return fmt.Errorf("sharing %s as ip-netns(8) does: %w", dir, err)
+	}
+
+	return nil
 }
 
 // inhabit is the thread. It is never unlocked: Go ends a thread whose goroutine
