@@ -75,6 +75,20 @@ const (
 // Loaders lists the boot programs that can be chosen for a host.
 func Loaders() []Loader { return []Loader{LoaderSNPOnly, LoaderIPXE, LoaderUKI, LoaderShim} }
 
+// Home is a way in which a machine is sent to its own disk. Which one its firmware follows
+// is known only by trying; see core/wayhome.
+type Home string
+
+// The ways home. The empty Home leaves the choice to what is found to work.
+const (
+	HomeMissing Home = "missing" // its firmware is told of a file that is not there, and goes on
+	HomeExit    Home = "exit"    // a boot program of ours starts and gives the machine back to its firmware
+	HomeDisk    Home = "disk"    // a boot program of ours starts what is on the disk
+)
+
+// Homes lists the ways home that can be chosen for a host.
+func Homes() []Home { return []Home{HomeMissing, HomeExit, HomeDisk} }
+
 // SaysSecureBoot ends the boot step of an agent that speaks from a machine whose firmware
 // has Secure Boot on.
 const SaysSecureBoot = "; Secure Boot is on"
@@ -87,6 +101,7 @@ type BootDecision struct {
 	Run    RunID      `json:"run,omitempty"`
 	Loader Loader     `json:"loader,omitempty"` // what its firmware is to load; empty: the lowest rung of the ladder
 	Chain  string     `json:"chain,omitempty"`  // of BootLocal: where its iPXE is sent instead of to its disk
+	Home   Home       `json:"home,omitempty"`   // of BootLocal without Chain: how it is sent to its disk; empty: as most firmware likes it
 	Kernel string     `json:"kernel,omitempty"` // arguments that the run's profile wants, parted by blanks; none is secret
 
 	Overlays []Overlay `json:"overlays,omitempty"` // archives that the run wants beside the image
@@ -133,11 +148,25 @@ type Ladder struct {
 	Again   bool      `json:"again,omitempty"`   // the one that worked was silent once and is given once more
 }
 
+// Homeward is what is known of the ways in which a machine comes to its own disk. The zero
+// Homeward knows nothing. core/wayhome reads and writes it.
+type Homeward struct {
+	Way    Home       `json:"way,omitempty"`    // given last; empty: the first one
+	Worked Home       `json:"worked,omitempty"` // the last after which the machine did not come back at once
+	Kind   ClientKind `json:"kind,omitempty"`   // who asked first in this boot
+	MAC    MAC        `json:"mac,omitempty"`    // likewise, by which port
+	Began  time.Time  `json:"began,omitzero"`   // when that was
+	Sent   time.Time  `json:"sent,omitzero"`    // when it went the way; zero: it has not yet
+	Again  bool       `json:"again,omitempty"`  // the way that worked failed once and is given once more
+}
+
 // BootTrace is the last steps seen of a host's boots, oldest first: the record
 // under its MAC, and, with the new steps only, the data of an EventBoot.
 type BootTrace struct {
 	Steps  []BootStep `json:"steps"`
 	Ladder Ladder     `json:"ladder,omitzero"` // of the record only
+
+	Homeward Homeward `json:"homeward,omitzero"` // likewise
 }
 
 // Seed is what the agent must know to find and trust its appliance. It travels

@@ -60,6 +60,7 @@ type Host struct {
 	Notes       string    `json:"notes,omitempty"`
 	Power       Power     `json:"power"`
 	Loader      Loader    `json:"loader,omitempty"`      // its boot program; empty: what is found to work
+	Home        Home      `json:"home,omitempty"`        // how it is sent to its own disk; empty: what is found to work
 	BootURL     string    `json:"boot_url,omitempty"`    // where its iPXE is sent once it has passed and no run waits: a URL, OwnDisk, or empty for what its last profile says
 	ProfileURL  string    `json:"profile_url,omitempty"` // what that says, see profile.NextBoot; empty: its own disk
 	Overrides   Override  `json:"overrides,omitzero"`    // thresholds and stages of this host only

@@ -61,8 +61,15 @@ func settled(t *testing.T, action core.BootAction) *netboot.Server {
 func settledBy(t *testing.T, action core.BootAction, loader core.Loader, chain string) *netboot.Server {
 	t.Helper()
 
+	return settledTo(t, action, loader, chain, "")
+}
+
+// settledTo is one whose machine is sent to its own disk in a way.
+func settledTo(t *testing.T, action core.BootAction, loader core.Loader, chain string, home core.Home) *netboot.Server {
+	t.Helper()
+
 	s, w := server(t, map[core.MAC]core.BootAction{contractMAC: action})
-	w.loader, w.chain = loader, chain
+	w.loader, w.chain, w.home = loader, chain, home
 
 	if err := s.Settle(); err != nil {
 		t.Fatal(err)
@@ -170,22 +177,28 @@ func TestEverythingOfferedIsServed(t *testing.T) {
 			action core.BootAction
 			loader core.Loader
 			chain  string
+			home   core.Home
 		}{
-			{core.BootVet, "", ""},
-			{core.BootLocal, "", ""},
-			{core.BootLocal, "", elsewhere},
-			{core.BootVet, core.LoaderIPXE, ""},
-			{core.BootLocal, core.LoaderIPXE, ""},
-			{core.BootLocal, core.LoaderIPXE, elsewhere},
-			{core.BootVet, core.LoaderUKI, ""},
-			{core.BootLocal, core.LoaderUKI, ""},
-			{core.BootLocal, core.LoaderUKI, elsewhere},
-			{core.BootVet, core.LoaderShim, ""},
-			{core.BootLocal, core.LoaderShim, ""},
-			{core.BootLocal, core.LoaderShim, elsewhere},
+			{core.BootVet, "", "", ""},
+			{core.BootLocal, "", "", ""},
+			{core.BootLocal, "", "", core.HomeMissing},
+			{core.BootLocal, "", "", core.HomeExit},
+			{core.BootLocal, core.LoaderIPXE, "", core.HomeDisk},
+			{core.BootLocal, core.LoaderShim, "", core.HomeExit},
+			{core.BootLocal, core.LoaderShim, "", core.HomeDisk},
+			{core.BootLocal, "", elsewhere, ""},
+			{core.BootVet, core.LoaderIPXE, "", ""},
+			{core.BootLocal, core.LoaderIPXE, "", ""},
+			{core.BootLocal, core.LoaderIPXE, elsewhere, ""},
+			{core.BootVet, core.LoaderUKI, "", ""},
+			{core.BootLocal, core.LoaderUKI, "", ""},
+			{core.BootLocal, core.LoaderUKI, elsewhere, ""},
+			{core.BootVet, core.LoaderShim, "", ""},
+			{core.BootLocal, core.LoaderShim, "", ""},
+			{core.BootLocal, core.LoaderShim, elsewhere, ""},
 		} {
-			t.Run(name+" to "+string(c.action)+" by "+string(c.loader)+" on to "+c.chain, func(t *testing.T) {
-				s := settledBy(t, c.action, c.loader, c.chain)
+			t.Run(name+" to "+string(c.action)+" by "+string(c.loader)+" on to "+c.chain+" home by "+string(c.home), func(t *testing.T) {
+				s := settledTo(t, c.action, c.loader, c.chain, c.home)
 				addr, file := offered(t, s, client)
 
 				body, found := []byte(nil), file != ""

@@ -18,6 +18,7 @@ type world struct {
 	actions map[core.MAC]core.BootAction
 	loader  core.Loader // of all
 	chain   string      // likewise
+	home    core.Home   // likewise
 
 	mu    sync.Mutex // guards steps
 	steps []core.BootStep
@@ -29,7 +30,7 @@ func (w *world) Decide(c core.BootClient) core.BootDecision {
 		return core.BootDecision{Action: core.BootIgnore}
 	}
 
-	return core.BootDecision{Action: action, Host: c.MAC, Name: "bench", Run: "01RUN", Loader: w.loader, Chain: w.chain}
+	return core.BootDecision{Action: action, Host: c.MAC, Name: "bench", Run: "01RUN", Loader: w.loader, Chain: w.chain, Home: w.home}
 }
 
 func (w *world) Arm(_ context.Context, mac core.MAC, _ netip.Addr) (string, error) {

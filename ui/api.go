@@ -254,6 +254,7 @@ func (u *UI) getBootTrace(c *fiber.Ctx) error {
 		}
 
 		trace.Steps, trace.Loader, trace.Worked = seen.Steps, seen.Ladder.Rung, seen.Ladder.Worked
+		trace.Home, trace.CameHome = seen.Homeward.Way, seen.Homeward.Worked
 		trace.Diagnosis, err = lookup.Diagnosis(r, mac, u.cfg.Now())
 
 		return err

@@ -13,7 +13,7 @@ import (
 // hostOf is a host as a request describes it.
 func hostOf(mac core.MAC, ask *route.HostFields) (core.Host, error) {
 	host := core.Host{
-		MAC: mac, Name: ask.Name, AssetTag: ask.AssetTag, Rack: ask.Rack, Class: ask.Class, Tags: ask.Tags, Notes: ask.Notes, Loader: ask.Loader, BootURL: ask.BootURL,
+		MAC: mac, Name: ask.Name, AssetTag: ask.AssetTag, Rack: ask.Rack, Class: ask.Class, Tags: ask.Tags, Notes: ask.Notes, Loader: ask.Loader, Home: ask.Home, BootURL: ask.BootURL,
 		SpecYAML: ask.SpecYAML,
 	}
 
@@ -122,6 +122,7 @@ func (u *UI) updateHost(c *fiber.Ctx) error {
 		set(&h.Tags, ask.Tags)
 		set(&h.Notes, ask.Notes)
 		set(&h.Loader, ask.Loader)
+		set(&h.Home, ask.Home)
 		set(&h.BootURL, ask.BootURL)
 		set(&h.Power, ask.Power)
 		set(&h.Overrides, ask.Overrides)

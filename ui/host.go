@@ -61,7 +61,7 @@ func typed(c *fiber.Ctx, h *core.Host) error {
 	h.Name, h.Notes, h.Rack = c.FormValue("name"), strings.TrimSpace(plainLines(c.FormValue("notes"))), strings.TrimSpace(c.FormValue("rack"))
 	h.AssetTag, h.Class = strings.TrimSpace(c.FormValue("asset_tag")), strings.TrimSpace(c.FormValue("class"))
 	h.Tags, h.Loader = words(c.FormValue("tags")), core.Loader(c.FormValue("loader"))
-	h.BootURL = strings.TrimSpace(c.FormValue("boot_url"))
+	h.Home, h.BootURL = core.Home(c.FormValue("home")), strings.TrimSpace(c.FormValue("boot_url"))
 	h.Power.Method = core.PowerMethod(c.FormValue("power"))
 	h.Power.Then = typedWays(c)
 	h.Power.BMC.Address, h.Power.BMC.User = strings.TrimSpace(c.FormValue("bmc_address")), strings.TrimSpace(c.FormValue("bmc_user"))
@@ -283,7 +283,7 @@ func (u *UI) editHost(c *fiber.Ctx) error {
 
 	host, err := u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) {
 		h.Name, h.Notes, h.Rack, h.AssetTag, h.Class, h.Tags, h.Aliases = form.Name, form.Notes, form.Rack, form.AssetTag, form.Class, form.Tags, form.Aliases
-		h.Power, h.Loader, h.BootURL = form.Power, form.Loader, form.BootURL
+		h.Power, h.Loader, h.Home, h.BootURL = form.Power, form.Loader, form.Home, form.BootURL
 	})
 	if err == nil {
 		err = u.keepSecrets(c, host.MAC)

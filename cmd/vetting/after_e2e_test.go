@@ -14,6 +14,94 @@ import (
 	"vetting/core/route"
 )
 
+// TestStubbornFirmwareComesHome: machines whose boot order is the network alone, so that their
+// firmware never goes on to the disk. The one of BIOS gets there at once; that of UEFI begins
+// anew, as a person or a watchdog has it do, until the appliance has found what works. It is a
+// campaign of make endure.
+func TestStubbornFirmwareComesHome(t *testing.T) {
+	if os.Getenv("WAYS_HOME") == "" {
+		return
+	}
+
+	rack := openRack(t)
+
+	for i, c := range []struct {
+		name     string
+		firmware lab.Firmware
+		loader   core.Loader
+		secure   bool
+		ways     []core.Home
+	}{
+		{"BIOS", lab.BIOS, "", false, []core.Home{core.HomeDisk}},
+		{"UEFI", lab.UEFI, "", false, []core.Home{core.HomeMissing, core.HomeExit, core.HomeDisk}},
+		{"UEFI by what is signed", lab.UEFI, core.LoaderShim, false, []core.Home{core.HomeMissing, core.HomeExit, core.HomeDisk}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			machine := lab.Sample(c.firmware, byte(70+i))
+			machine.Stubborn, machine.Secure = true, c.secure
+			s := plug(t, rack, machine)
+			s.register(core.PowerManual)
+
+			if err := rack.API.SetLoader(s.ctx, s.MAC, c.loader); err != nil {
+				t.Fatal(err)
+			}
+
+			began := time.Now()
+			process := s.powerOn()
+
+			for i, way := range c.ways {
+				if sent := s.sentHome(began); sent != way {
+					t.Errorf("it is sent home by %q, want %q", sent, way)
+				}
+
+				ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
+				_, err := process.Output.Await(ctx, lab.LocalDiskBanner)
+
+				cancel()
+
+				switch last := i == len(c.ways)-1; {
+				case last && err != nil:
+					t.Fatalf("it is not at home: %v", err)
+				case !last && err == nil:
+					t.Fatalf("it is at home by %s already: this machine is not stubborn", way)
+				case !last:
+					began = time.Now()
+
+					if err := s.Reset(s.ctx); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// sentHome waits until the machine was sent to its own disk in a boot, and says by which way.
+func (s subject) sentHome(began time.Time) core.Home {
+	s.t.Helper()
+
+	for {
+		trace, err := s.rack.API.BootTrace(s.ctx, s.MAC)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+
+		for _, step := range trace.Steps {
+			if step.Time.After(began) && (step.Kind == "tftp-missing" && step.Detail == core.NoBoot || step.Kind == "script" && step.Detail == "local") {
+				s.t.Logf("%s after the start it is sent home by %q", step.Time.Sub(began).Round(time.Second), trace.Home)
+
+				return trace.Home
+			}
+		}
+
+		select {
+		case <-s.ctx.Done():
+			s.t.Fatal("it was not sent home")
+		case <-time.After(time.Second):
+		}
+	}
+}
+
 // TestAMachineThatHasPassedStartsAnew from its own disk, by way of the network, which is
 // before the disk in its boot order. It is a campaign of make endure.
 func TestAMachineThatHasPassedStartsAnew(t *testing.T) {

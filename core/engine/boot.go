@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"vetting/core"
+	"vetting/core/ladder"
 	"vetting/core/lifecycle"
 	"vetting/core/problem"
+	"vetting/core/wayhome"
 )
 
 // Bounds of what is handed out for a boot.
@@ -30,8 +32,15 @@ func (e *Engine) Decide(client core.BootClient) core.BootDecision {
 	d := core.BootDecision{Action: core.BootLocal, Host: mac, Name: p.name, Loader: e.loader(mac, p, client.Kind, e.Clock.Now())}
 	if p.run != nil && boots(p.run.state) {
 		d.Action, d.Run, d.Kernel, d.Overlays = core.BootVet, p.run.id, p.run.kernel, p.run.overlays
-	} else {
-		d.Chain = p.chain
+
+		return d
+	}
+
+	if d.Chain = p.chain; d.Chain == "" {
+		d.Home = e.home(mac, p, &client, e.Clock.Now())
+		if ladder.LeadsHome(&d) {
+			d.Loader = wayhome.Loader(d.Loader)
+		}
 	}
 
 	return d

@@ -134,7 +134,7 @@ func edited(host, from *core.Host) core.Host {
 	h := *host
 	h.Aliases, h.Tags = slices.Clone(from.Aliases), slices.Clone(from.Tags)
 	h.Name, h.AssetTag, h.Rack, h.Class, h.Notes = from.Name, from.AssetTag, from.Rack, from.Class, from.Notes
-	h.Loader, h.BootURL = from.Loader, from.BootURL
+	h.Loader, h.BootURL, h.Home = from.Loader, from.BootURL, from.Home
 	h.SpecYAML, h.Overrides = from.SpecYAML, from.Overrides
 	h.Power = from.Power
 	h.Power.Then = slices.Clone(from.Power.Then)

@@ -20,7 +20,7 @@ func (e *Engine) check(host *core.Host) error {
 	host.Name = strings.TrimSpace(host.Name)
 
 	for _, err := range []error{
-		checkWords(host), checkTags(host.Tags), checkMACs(host), checkPower(&host.Power), checkLoader(host.Loader), checkBootURL(host.BootURL), profile.CheckOverride(host.Overrides),
+		checkWords(host), checkTags(host.Tags), checkMACs(host), checkPower(&host.Power), checkLoader(host.Loader), checkHome(host.Home), checkBootURL(host.BootURL), profile.CheckOverride(host.Overrides),
 	} {
 		if err != nil {
 			return err

@@ -36,6 +36,7 @@ type index struct {
 type place struct {
 	name    string
 	loader  core.Loader // that an operator has set
+	home    core.Home   // likewise
 	chain   string      // where it is sent while no run waits
 	aliases []core.MAC
 	ports   []core.MAC // that its agent told of, while its run is under way
@@ -153,7 +154,7 @@ func readPlace(r core.Reader, mac core.MAC) (*place, error) {
 		return nil, err
 	}
 
-	p := &place{name: host.Name, loader: host.Loader, aliases: host.Aliases, offDue: host.OffDue, chain: host.Onward()}
+	p := &place{name: host.Name, loader: host.Loader, home: host.Home, aliases: host.Aliases, offDue: host.OffDue, chain: host.Onward()}
 
 	if host.CurrentRun == "" {
 		return p, nil

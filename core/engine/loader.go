@@ -11,17 +11,21 @@ import (
 	"vetting/core"
 	"vetting/core/ladder"
 	"vetting/core/profile"
+	"vetting/core/wayhome"
 )
 
-// ladders are what is known of the boot programs of hosts, by primary MAC. They are
-// kept in memory, since a machine that refuses a program asks again at once, and
-// written with the boot trace. Safe for concurrent use.
+// ladders are what is known of the boot programs of hosts and of their ways home, by primary
+// MAC. They are kept in memory, since a machine that refuses a program asks again at once,
+// and written with the boot trace. Safe for concurrent use.
 type ladders struct {
-	mu   sync.Mutex // guards host
+	mu   sync.Mutex // guards the rest
 	host map[core.MAC]*core.Ladder
+	home map[core.MAC]*core.Homeward
 }
 
-func newLadders() *ladders { return &ladders{host: map[core.MAC]*core.Ladder{}} }
+func newLadders() *ladders {
+	return &ladders{host: map[core.MAC]*core.Ladder{}, home: map[core.MAC]*core.Homeward{}}
+}
 
 // of returns what is known of a host.
 func (l *ladders) of(mac core.MAC) core.Ladder {
@@ -33,6 +37,33 @@ func (l *ladders) of(mac core.MAC) core.Ladder {
 	}
 
 	return core.Ladder{}
+}
+
+// homeward returns what is known of a host's ways home.
+func (l *ladders) homeward(mac core.MAC) core.Homeward {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	if known := l.home[mac]; known != nil {
+		return *known
+	}
+
+	return core.Homeward{}
+}
+
+// seeHome takes a step of a registered host into account, which with stays is not to go home,
+// and returns what of it people should read.
+func (l *ladders) seeHome(mac core.MAC, step *core.BootStep, stays bool) (why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	known := l.home[mac]
+	if known == nil {
+		known = &core.Homeward{}
+		l.home[mac] = known
+	}
+
+	return wayhome.See(known, step, stays)
 }
 
 // see takes a step of a registered host into account and returns what of it people
@@ -58,6 +89,7 @@ func (l *ladders) forget(mac core.MAC) {
 	defer l.mu.Unlock()
 
 	delete(l.host, mac)
+	delete(l.home, mac)
 }
 
 // load reads what was known before a restart.
@@ -74,6 +106,10 @@ func (l *ladders) load(ctx context.Context, ledger core.Ledger) error {
 
 			if l.host[core.MAC(key)] == nil {
 				l.host[core.MAC(key)] = &trace.Ladder
+			}
+
+			if l.home[core.MAC(key)] == nil {
+				l.home[core.MAC(key)] = &trace.Homeward
 			}
 
 			return nil
@@ -96,6 +132,18 @@ func (e *Engine) loader(mac core.MAC, p *place, kind core.ClientKind, now time.T
 	return rung
 }
 
+// home is how a host is sent to its own disk: as an operator has set, or as was found to
+// work.
+func (e *Engine) home(mac core.MAC, p *place, client *core.BootClient, now time.Time) core.Home {
+	if p.home != "" {
+		return p.home
+	}
+
+	way, _ := wayhome.Next(e.ladders.homeward(mac), client, now)
+
+	return way
+}
+
 func checkLoader(loader core.Loader) error {
 	if loader == "" || slices.Contains(core.Loaders(), loader) {
 		return nil
@@ -109,6 +157,19 @@ func checkLoader(loader core.Loader) error {
 	return badHost("The boot program must be one of %s, or empty to take what works, not %.40q.", strings.Join(names, ", "), string(loader))
 }
 
+func checkHome(home core.Home) error {
+	if home == "" || slices.Contains(core.Homes(), home) {
+		return nil
+	}
+
+	names := make([]string, 0, len(core.Homes()))
+	for _, h := range core.Homes() {
+		names = append(names, string(h))
+	}
+
+	return badHost("The way to its own disk must be one of %s, or empty to take what works, not %.40q.", strings.Join(names, ", "), string(home))
+}
+
 // checkBootURL lets through what a boot program takes as one word, and core.OwnDisk.
 func checkBootURL(address string) error {
 	if address == "" || address == core.OwnDisk || profile.FitsURL(address) {
@@ -119,9 +180,29 @@ func checkBootURL(address string) error {
 		core.OwnDisk, address)
 }
 
-// noteRung takes down that a host is given another boot program, and why.
-func (e *Engine) noteRung(step *core.BootStep, why string) {
-	e.queueStep(core.BootStep{Time: step.Time, MAC: step.MAC, Kind: "rung", Detail: why})
+// note takes down that a host is given another boot program or another way home, and why.
+func (e *Engine) note(step *core.BootStep, kind, why string) {
+	e.queueStep(core.BootStep{Time: step.Time, MAC: step.MAC, Kind: kind, Detail: why})
+}
+
+// learn takes a step of a registered host into account, for its next boot.
+func (e *Engine) learn(host core.MAC, step *core.BootStep) {
+	_, p := e.index.find(host)
+	local := p != nil && (p.run == nil || !boots(p.run.state))
+	if p != nil && p.home == "" {
+		if why := e.ladders.seeHome(host, step, !local || p.chain != ""); why != "" {
+			e.note(step, "way-home", why)
+		}
+	}
+
+	// What starts a host on its way home in place of the image says nothing of that.
+	if local && step.Kind == "offer" && strings.HasSuffix(step.Detail, ladder.FileShim) && e.ladders.of(host).Rung == core.LoaderUKI {
+		return
+	}
+
+	if why := e.ladders.see(host, step); why != "" {
+		e.note(step, "rung", why)
+	}
 }
 
 // arrival is the boot step of an agent's first word.

@@ -9,6 +9,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/coretest"
+	"vetting/core/ladder"
 	"vetting/core/profile"
 	"vetting/core/report"
 )
@@ -145,6 +146,96 @@ func TestARunWithOverlaysDoesNotBootTheImageAsOneProgram(t *testing.T) {
 			t.Errorf("with overlays: %q", rung)
 		}
 	}, core.Overlay{Name: "tools", SHA256: strings.Repeat("a", 64)})
+}
+
+// sentHome is how a machine is sent to its own disk now, and takes it down.
+func (r *rig) sentHome(n int) core.BootDecision {
+	d := r.Decide(core.BootClient{MAC: coretest.MAC(n), Kind: core.ClientUEFI, Arch: 7})
+
+	if d.Home == core.HomeMissing {
+		r.uefi(n, "offer", core.NoBoot)
+		r.uefi(n, "tftp-missing", core.NoBoot)
+	} else {
+		r.uefi(n, "offer", ladder.File(d.Loader, core.ClientUEFI))
+		r.uefi(n, "script", "local")
+	}
+
+	return d
+}
+
+func TestAHostThatComesBackIsSentHomeByAnotherWay(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+
+		for i, want := range []core.Home{core.HomeMissing, core.HomeExit, core.HomeDisk} {
+			if d := r.sentHome(1); d.Action != core.BootLocal || d.Home != want {
+				t.Errorf("at first, and after %d returns: %+v", i, d)
+			}
+
+			r.pass(40 * time.Second)
+		}
+
+		r.pass(time.Hour)
+		r.sentHome(1)
+		synctest.Wait()
+		r.pass(time.Second)
+		r.restart() // the appliance knows it all the same
+		r.pass(time.Hour)
+
+		if d := r.sentHome(1); d.Home != core.HomeDisk {
+			t.Errorf("where it gets home: %+v", d)
+		}
+
+		synctest.Wait()
+		r.pass(time.Second)
+
+		trace := get[core.BootTrace](r, core.TableBoot, string(coretest.MAC(1)))
+
+		var said []string
+
+		for _, s := range trace.Steps {
+			if s.Kind == "way-home" {
+				said = append(said, s.Detail)
+			}
+		}
+
+		if len(said) != 2 || !strings.Contains(said[1], "starts its disk is tried now") || trace.Homeward.Worked != core.HomeDisk {
+			t.Errorf("the trace says %q, %+v", said, trace.Homeward)
+		}
+	})
+}
+
+func TestAnOperatorChoosesTheWayHome(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+
+		set := func(home core.Home, loader core.Loader) error {
+			_, err := r.UpdateHost(t.Context(), "op", coretest.MAC(1), func(h *core.Host) { h.Home, h.Loader = home, loader })
+
+			return err
+		}
+
+		// The image as one program leads nowhere but into the image.
+		if err := set(core.HomeExit, core.LoaderUKI); err != nil {
+			t.Fatal(err)
+		}
+
+		for range 3 {
+			if d := r.sentHome(1); d.Home != core.HomeExit || d.Loader != core.LoaderShim {
+				t.Errorf("chosen: %+v", d)
+			}
+
+			r.pass(30 * time.Second)
+		}
+
+		if err := set("by foot", ""); !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), "missing, exit, disk") {
+			t.Errorf("an unknown one: %v", err)
+		}
+
+		if err := set("", ""); err != nil || r.sentHome(1).Home != core.HomeMissing {
+			t.Errorf("left to what works: %v", err)
+		}
+	})
 }
 
 func TestADeletedHostsLadderIsForgotten(t *testing.T) {

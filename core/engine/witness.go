@@ -44,9 +44,7 @@ func (e *Engine) Witness(step core.BootStep) {
 	e.queueStep(step)
 
 	if host := e.index.known(step.MAC); host != "" {
-		if why := e.ladders.see(host, &step); why != "" {
-			e.noteRung(&step, why)
-		}
+		e.learn(host, &step)
 	}
 }
 
@@ -294,7 +292,7 @@ func (c *change) trace(mac core.MAC, steps []core.BootStep) error {
 	trace.Steps = append(trace.Steps, steps...)
 	trace.Steps = trace.Steps[max(0, len(trace.Steps)-maxTrace):]
 
-	trace.Ladder = c.engine.ladders.of(mac)
+	trace.Ladder, trace.Homeward = c.engine.ladders.of(mac), c.engine.ladders.homeward(mac)
 
 	if err := c.Put(core.TableBoot, string(mac), trace); err != nil {
 		return err

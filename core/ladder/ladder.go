@@ -108,6 +108,12 @@ func File(rung core.Loader, kind core.ClientKind) string {
 	}
 }
 
+// LeadsHome reports whether a machine that is to go to its own disk is given a boot program
+// which takes it there.
+func LeadsHome(d *core.BootDecision) bool {
+	return d.Action == core.BootLocal && (d.Home == core.HomeExit || d.Home == core.HomeDisk)
+}
+
 // rungOf is the rung of a boot file as it stands in an offer; "" when it is none.
 func rungOf(file string) core.Loader {
 	switch path.Base(file) {

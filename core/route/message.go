@@ -39,6 +39,7 @@ type HostCreate struct {
 	Tags      []string       `json:"tags,omitempty"`
 	Notes     string         `json:"notes,omitempty"`
 	Loader    core.Loader    `json:"loader,omitempty"` // boot program; absent: what is found to work
+	Home      core.Home      `json:"home,omitempty"`   // way to its own disk; absent: what is found to work
 	BootURL   string         `json:"boot_url,omitempty"`
 	Power     *core.Power    `json:"power,omitempty"` // absent: manual
 	Overrides *core.Override `json:"overrides,omitempty"`
@@ -48,7 +49,7 @@ type HostCreate struct {
 // Fields is what is said of the host besides its address.
 func (c *HostCreate) Fields() *HostFields {
 	return &HostFields{
-		Aliases: c.Aliases, Name: c.Name, AssetTag: c.AssetTag, Rack: c.Rack, Class: c.Class, Tags: c.Tags, Notes: c.Notes, Loader: c.Loader, BootURL: c.BootURL,
+		Aliases: c.Aliases, Name: c.Name, AssetTag: c.AssetTag, Rack: c.Rack, Class: c.Class, Tags: c.Tags, Notes: c.Notes, Loader: c.Loader, Home: c.Home, BootURL: c.BootURL,
 		Power: c.Power, Overrides: c.Overrides, SpecYAML: c.SpecYAML,
 	}
 }
@@ -63,6 +64,7 @@ type HostFields struct {
 	Tags      []string       `json:"tags,omitempty"`
 	Notes     string         `json:"notes,omitempty"`
 	Loader    core.Loader    `json:"loader,omitempty"` // boot program; absent: what is found to work
+	Home      core.Home      `json:"home,omitempty"`   // way to its own disk; absent: what is found to work
 	BootURL   string         `json:"boot_url,omitempty"`
 	Power     *core.Power    `json:"power,omitempty"` // absent: manual
 	Overrides *core.Override `json:"overrides,omitempty"`
@@ -79,6 +81,7 @@ type HostPatch struct {
 	Tags      *[]string      `json:"tags,omitempty"`
 	Notes     *string        `json:"notes,omitempty"`
 	Loader    *core.Loader   `json:"loader,omitempty"` // empty: what is found to work
+	Home      *core.Home     `json:"home,omitempty"`   // empty: what is found to work
 	BootURL   *string        `json:"boot_url,omitempty"`
 	Power     *core.Power    `json:"power,omitempty"`
 	Overrides *core.Override `json:"overrides,omitempty"`
@@ -322,6 +325,10 @@ type BootTrace struct {
 	// an agent came; absent: none yet.
 	Loader core.Loader `json:"loader,omitempty"`
 	Worked core.Loader `json:"worked,omitempty"`
+	// Home is the way by which the machine was sent to its own disk last, CameHome the one
+	// after which it did not come back at once; absent: none yet.
+	Home     core.Home `json:"home,omitempty"`
+	CameHome core.Home `json:"came_home,omitempty"`
 	// Diagnosis says what is in the way of the last boot; absent: nothing is, as far as is known.
 	Diagnosis *bootdoctor.Diagnosis `json:"diagnosis,omitempty"`
 }

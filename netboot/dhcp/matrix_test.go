@@ -143,6 +143,19 @@ func TestReplyMatrix(t *testing.T) {
 		}
 	}
 
+	for _, home := range core.Homes() {
+		for _, loader := range []core.Loader{core.LoaderSNPOnly, core.LoaderShim} {
+			fmt.Fprintf(&out, "== dhcp · local by %s, with %s\n", home, loader)
+
+			for _, who := range askers() {
+				s, _ := server(t, core.BootLocal, func(_ *dhcp.Config, w *world) { w.home, w.loader = home, loader })
+				answer := s.Answer(ask(t, dhcpv4.MessageTypeDiscover, who.says...), nil, start)
+				sameAcknowledged(t, s, answer, who.says)
+				fmt.Fprintf(&out, "%-34s %s\n", who.name, line(t, answer))
+			}
+		}
+	}
+
 	golden(t, filepath.Join("testdata", "matrix.txt"), out.String())
 }
 

@@ -178,6 +178,10 @@ func (s *Server) boot(x *exchange) bootReply {
 	case core.ClientIPXE:
 		return bootReply{file: s.script(x)}
 	case core.ClientBIOS:
+		if x.decision.Action == core.BootLocal && x.decision.Home == core.HomeMissing {
+			return bootReply{file: NoBoot}
+		}
+
 		// Also for a machine that should start from its own disk: iPXE goes there
 		// by sanboot, while a BIOS ROM without a boot file asks for a minute.
 		return bootReply{file: ladder.File(x.decision.Loader, core.ClientBIOS)}
@@ -214,6 +218,7 @@ func (s *Server) loader(x *exchange) string {
 	case x.decision.Action == core.BootVet:
 	case x.decision.Chain != "" && rung != core.LoaderShim && rung != core.LoaderUKI:
 		kind = core.ClientIPXE // which alone can be sent somewhere
+	case x.decision.Chain == "" && ladder.LeadsHome(&x.decision):
 	default:
 		return NoBoot
 	}

@@ -32,6 +32,8 @@ var (
 type world struct {
 	actions map[core.MAC]core.BootAction // of a MAC; others get the action of ""
 	leases  []core.Lease
+	home    core.Home   // of all
+	loader  core.Loader // likewise
 
 	mu     sync.Mutex // guards all below
 	steps  []core.BootStep
@@ -48,7 +50,7 @@ func (w *world) Decide(c core.BootClient) core.BootDecision {
 		action = core.BootIgnore
 	}
 
-	return core.BootDecision{Action: action, Host: c.MAC}
+	return core.BootDecision{Action: action, Host: c.MAC, Home: w.home, Loader: w.loader}
 }
 
 func (w *world) Leases(context.Context) ([]core.Lease, error)   { return w.leases, nil }

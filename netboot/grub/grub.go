@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"vetting/core"
 )
 
 // ConfigName is where GRUB looks for its configuration, over TFTP or HTTP, whatever
@@ -61,20 +63,44 @@ func (b *Boot) Config() []byte {
 }
 
 // Local is the configuration that sends a machine back to its firmware, which goes on to
-// its own disk. why is shown.
-func Local(why string) []byte {
+// its own disk, or straight to that where the firmware does not. why is shown.
+func Local(why string, home core.Home) []byte {
 	var s strings.Builder
 
 	line := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
 
 	line("echo \"vetting: %s\"", shown(why))
+
+	if home == core.HomeDisk {
+		disk(line)
+	}
+
 	local(line)
 
 	return []byte(s.String())
 }
 
-// local never chains to another loader: the installed system's may want one that is not
-// where it looks (MAAS #1853906). Firmware that is given an error goes on.
+// disk starts what the machine's own disk starts with: the last resort for firmware that does
+// not go on by itself. The installed system's own program comes first, since what stands for
+// removable media may want another that is not where it looks (MAAS #1853906).
+func disk(line func(string, ...any)) {
+	var files []string
+	for _, vendor := range []string{"debian", "ubuntu", "redhat", "rocky", "almalinux", "centos", "fedora", "ol", "opensuse", "sles"} {
+		files = append(files, "/EFI/"+vendor+"/shimx64.efi")
+	}
+
+	files = append(files, "/EFI/Microsoft/Boot/bootmgfw.efi", "/EFI/BOOT/BOOTX64.EFI")
+
+	line("for f in %s; do", strings.Join(files, " "))
+	line("  if search --no-floppy --file --set=root $f; then")
+	line("    if chainloader $f; then")
+	line("      boot")
+	line("    fi")
+	line("  fi")
+	line("done")
+}
+
+// local never chains to another loader. Firmware that is given an error goes on.
 func local(line func(string, ...any)) { line("exit 1") }
 
 // shown lets through only what a line may carry literally: GRUB expands $ and ends

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"vetting/core"
 	"vetting/netboot/grub"
 )
 
@@ -38,7 +39,8 @@ func golden(t *testing.T, name string, got []byte) {
 func TestConfigurations(t *testing.T) {
 	b := boot()
 	golden(t, "boot.cfg", b.Config())
-	golden(t, "local.cfg", grub.Local("no vetting waits for this machine"))
+	golden(t, "local.cfg", grub.Local("no vetting waits for this machine", core.HomeMissing))
+	golden(t, "disk.cfg", grub.Local("no vetting waits for this machine", core.HomeDisk))
 }
 
 // What a person calls a host must be no command of GRUB's.

@@ -287,7 +287,9 @@ func Serves(decision core.BootDecision, name string) bool {
 	case "autoexec.ipxe", ladder.FileUNDI, ladder.FilePXE:
 		return decision.Action != core.BootIgnore
 	case ladder.FileSNPOnly, ladder.FileIPXE:
-		return decision.Action == core.BootVet || decision.Action == core.BootLocal && decision.Chain != ""
+		return decision.Action == core.BootVet || decision.Action == core.BootLocal && decision.Chain != "" || ladder.LeadsHome(&decision)
+	case ladder.FileShim, ladder.FileGRUB:
+		return decision.Action == core.BootVet || ladder.LeadsHome(&decision)
 	default:
 		return decision.Action == core.BootVet
 	}
@@ -395,7 +397,7 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 			s.witness(client, "sighting", "asked for a boot script", 0, 0)
 		}
 
-		return ipxe.Local("this machine is not registered")
+		return ipxe.Local("this machine is not registered", "")
 	case decision.Action == core.BootLocal && decision.Chain != "":
 		s.witness(client, "script", "local: on to "+decision.Chain, 0, 0)
 
@@ -403,11 +405,11 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 	case decision.Action != core.BootVet || c.IsHead():
 		s.witness(client, "script", "local", 0, 0)
 
-		return ipxe.Local("no vetting waits for this machine")
+		return ipxe.Local("no vetting waits for this machine", decision.Home)
 	case client.Processor() != "":
 		s.witness(client, "script", "local, since the live image does not run on "+client.Processor(), 0, 0)
 
-		return ipxe.Local("the live image is for x86-64 and does not run on this machine: " + client.Processor())
+		return ipxe.Local("the live image is for x86-64 and does not run on this machine: "+client.Processor(), "")
 	}
 
 	ctx, cancel := contextOf(ctx)
@@ -418,7 +420,7 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 		s.cfg.Log.Warn("a run could not be armed", slog.String("host", string(client.MAC)), slog.String("error", err.Error()))
 		s.witness(client, "script", "local, since the run could not be armed", 0, 0)
 
-		return ipxe.Local("the vetting of this machine cannot start now")
+		return ipxe.Local("the vetting of this machine cannot start now", "")
 	}
 
 	s.witness(client, "script", string(decision.Run), 0, 0)
@@ -437,7 +439,7 @@ func (s *Server) failed(c *fasthttp.RequestCtx, _ string) {
 	}
 
 	c.SetContentType("text/plain")
-	c.SetBody(ipxe.Local("loading the live image failed"))
+	c.SetBody(ipxe.Local("loading the live image failed", ""))
 }
 
 // seed answers with the archive that carries a run's one-time token.

@@ -34,7 +34,7 @@ func bootPort(mac core.MAC) string { return "BOOTIF=01-" + strings.ReplaceAll(st
 // It says nothing of the run's token: the machine gets that from its address.
 func (s *Server) GRUBConfig(client core.BootClient, decision core.BootDecision) []byte {
 	if decision.Action != core.BootVet {
-		return grub.Local("no vetting waits for this machine")
+		return grub.Local("no vetting waits for this machine", decision.Home)
 	}
 
 	b := grub.Boot{

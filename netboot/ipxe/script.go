@@ -85,8 +85,9 @@ func (b Boot) arguments() []string {
 	return args
 }
 
-// Local is the script that sends a machine to its own disk. why is shown.
-func Local(why string) []byte {
+// Local is the script that sends a machine to its own disk, by the way that its firmware
+// follows. why is shown.
+func Local(why string, home core.Home) []byte {
 	var s strings.Builder
 
 	line := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
@@ -94,7 +95,18 @@ func Local(why string) []byte {
 	line("#!ipxe")
 	line("imgfree ||")
 	line("echo vetting: %s", shown(why))
-	local(line)
+
+	switch home {
+	case core.HomeExit, core.HomeMissing: // a file can be missed by firmware only
+		line("exit 1")
+	case core.HomeDisk:
+		line("iseq ${platform} efi && goto efi ||")
+		line("sanboot --no-describe --drive 0x80 || exit 1")
+		line(":efi")
+		line("sanboot --no-describe --drive 0 || exit 1") // of the disk's system partition what starts removable media
+	default:
+		local(line)
+	}
 
 	return []byte(s.String())
 }
@@ -116,7 +128,8 @@ func Chain(address string) []byte {
 	return []byte(s.String())
 }
 
-// local ends every script. sanboot is for BIOS alone; on UEFI it is not reliable.
+// local ends every script for a machine of which nothing else is known. sanboot is for BIOS
+// alone there; on UEFI it is not reliable.
 func local(line func(string, ...any)) {
 	line("iseq ${platform} efi && exit 1 ||")
 	line("sanboot --no-describe --drive 0x80 || exit 1")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"vetting/core"
 	"vetting/netboot/ipxe"
 )
 
@@ -27,7 +28,8 @@ func boot() ipxe.Boot {
 
 func TestScripts(t *testing.T) {
 	for name, script := range map[string][]byte{
-		"boot": boot().Script(), "local": ipxe.Local("no vetting waits for this machine"), "autoexec": ipxe.Autoexec(boot().Server),
+		"boot": boot().Script(), "local": ipxe.Local("no vetting waits for this machine", ""),
+		"exit": ipxe.Local("no vetting waits for this machine", core.HomeExit), "disk": ipxe.Local("no vetting waits for this machine", core.HomeDisk), "autoexec": ipxe.Autoexec(boot().Server),
 	} {
 		path := filepath.Join("testdata", name+".ipxe")
 
@@ -52,7 +54,7 @@ func TestScripts(t *testing.T) {
 // netboot.xyz #1276), and an autoexec image that was left over is put in front of
 // the initrd (FOG PR #1190).
 func TestEveryScriptFreesWhatWasLeftAndEndsForTheFirmware(t *testing.T) {
-	for name, script := range map[string][]byte{"boot": boot().Script(), "local": ipxe.Local("why")} {
+	for name, script := range map[string][]byte{"boot": boot().Script(), "local": ipxe.Local("why", "")} {
 		text := string(script)
 		if !strings.HasPrefix(text, "#!ipxe\n") || !strings.Contains(text, "\nimgfree ||\n") {
 			t.Errorf("%s frees nothing:\n%s", name, text)
@@ -60,6 +62,14 @@ func TestEveryScriptFreesWhatWasLeftAndEndsForTheFirmware(t *testing.T) {
 
 		if !strings.HasSuffix(text, "\niseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x80 || exit 1\n") {
 			t.Errorf("%s ends otherwise:\n%s", name, text)
+		}
+	}
+
+	for _, way := range core.Homes() {
+		for _, line := range strings.Split(string(ipxe.Local("why", way)), "\n") {
+			if strings.HasSuffix(line, "exit") || strings.Contains(line, "sanboot") && !strings.HasSuffix(line, "|| exit 1") {
+				t.Errorf("%s has %q", way, line)
+			}
 		}
 	}
 
@@ -88,7 +98,7 @@ func FuzzScript(f *testing.F) {
 			t.Errorf("the script is\n%s", script)
 		}
 
-		if script := ipxe.Local(name); commands(script) != commands(ipxe.Local("")) {
+		if script := ipxe.Local(name, core.HomeDisk); commands(script) != commands(ipxe.Local("", core.HomeDisk)) {
 			t.Errorf("the script is\n%s", script)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"vetting/core"
 	"vetting/core/bootdoctor"
 	"vetting/core/report"
+	"vetting/core/wayhome"
 	"vetting/ui/text"
 )
 
@@ -210,6 +211,31 @@ func bootProgram(l core.Ladder) string {
 		return string(l.Rung) + ", not proven yet"
 	default:
 		return string(l.Rung) + ", not proven yet; " + string(l.Worked) + " has worked"
+	}
+}
+
+// homeSentence says what a way to the own disk is; the empty one is no choice.
+func homeSentence(way core.Home) string {
+	if way == "" {
+		return "what works: tried in turn, and remembered"
+	}
+
+	return string(way) + ": " + wayhome.Words(way)
+}
+
+func homes() []core.Home { return append([]core.Home{""}, core.Homes()...) }
+
+// wayHome says by which way the host was sent to its own disk last, and whether it got there.
+func wayHome(h core.Homeward) string {
+	switch {
+	case h.Way == "":
+		return ""
+	case h.Worked == h.Way:
+		return wayhome.Words(h.Way) + ", which works"
+	case h.Worked == "":
+		return wayhome.Words(h.Way) + ", not proven yet"
+	default:
+		return wayhome.Words(h.Way) + ", not proven yet; " + wayhome.Words(h.Worked) + " has worked"
 	}
 }
 

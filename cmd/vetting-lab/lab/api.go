@@ -117,11 +117,16 @@ func (a *API) Discovered(ctx context.Context) ([]core.Sighting, error) {
 
 // Trace returns what the appliance saw of a machine's last boot.
 func (a *API) Trace(ctx context.Context, mac string) ([]core.BootStep, error) {
-	var trace route.BootTrace
-
-	err := a.call(ctx, "boot-trace.get", mac, nil, &trace)
+	trace, err := a.BootTrace(ctx, mac)
 
 	return trace.Steps, err
+}
+
+// BootTrace returns that and what was learned from it.
+func (a *API) BootTrace(ctx context.Context, mac string) (trace route.BootTrace, err error) {
+	err = a.call(ctx, "boot-trace.get", mac, nil, &trace)
+
+	return trace, err
 }
 
 // Report is a run's report, and the page and the JSON text it was sent as.

@@ -40,6 +40,7 @@ type Machine struct {
 	Card     string // network card; empty: virtio-net-pci
 	Secure   bool   // UEFI: Secure Boot is on, with Microsoft's keys
 	HTTPBoot bool   // UEFI: its set-up allows network boot over HTTP only
+	Stubborn bool   // its boot order is the network alone: it does not go on to its disk
 	Second   string // MAC of a second port on the same segment; empty: none
 	Cable    bool   // two more ports (e1000e), which are one cable and lead nowhere else
 	RootPort bool   // a PCI Express port with nothing behind it, which the monitor calls "rootport"
@@ -152,7 +153,7 @@ func (m Machine) arguments(dir, tap, second string) ([]string, error) {
 	args = append(args, m.medium()...)
 
 	for i, disk := range m.Disks {
-		args = append(args, disk.arguments(i, diskPath(dir, i))...)
+		args = append(args, disk.arguments(i, diskPath(dir, i), m.Stubborn)...)
 	}
 
 	tables, err := m.Identity.arguments(dir)
@@ -267,19 +268,24 @@ func bmcPath(dir string) string { return filepath.Join(dir, "bmc") }
 
 func diskPath(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("disk%d.raw", i)) }
 
-func (d Disk) arguments(i int, path string) []string {
+func (d Disk) arguments(i int, path string, unordered bool) []string {
+	order := fmt.Sprintf(",bootindex=%d", i+2)
+	if unordered {
+		order = ""
+	}
+
 	drive := fmt.Sprintf("if=none,id=disk%d,format=raw,discard=ignore,file=%s", i, path)
 	var device string
 
 	switch d.Bus {
 	case NVMe:
-		device = fmt.Sprintf("nvme,id=nvme%d,drive=disk%d,serial=%s,bootindex=%d", i, i, d.Serial, i+2)
+		device = fmt.Sprintf("nvme,id=nvme%d,drive=disk%d,serial=%s%s", i, i, d.Serial, order)
 	case VirtIO:
-		device = fmt.Sprintf("virtio-blk-pci,id=virtio%d,drive=disk%d,serial=%s,bootindex=%d", i, i, d.Serial, i+2)
+		device = fmt.Sprintf("virtio-blk-pci,id=virtio%d,drive=disk%d,serial=%s%s", i, i, d.Serial, order)
 	case USB:
-		device = fmt.Sprintf("usb-storage,id=usb%d,bus=xhci.0,drive=disk%d,serial=%s,bootindex=%d", i, i, d.Serial, i+2)
+		device = fmt.Sprintf("usb-storage,id=usb%d,bus=xhci.0,drive=disk%d,serial=%s%s", i, i, d.Serial, order)
 	case SATA:
-		device = fmt.Sprintf("ide-hd,id=sata%d,drive=disk%d,bus=ide.%d,serial=%s,bootindex=%d", i, i, i, d.Serial, i+2)
+		device = fmt.Sprintf("ide-hd,id=sata%d,drive=disk%d,bus=ide.%d,serial=%s%s", i, i, i, d.Serial, order)
 		if d.Model != "" {
 			device += ",model=" + d.Model
 		}

@@ -6,7 +6,7 @@ const hostColumns = "mac name rack class power=power.method verdict=last_verdict
 
 func hostSheet() sheet {
 	return sheet{
-		columns: "mac name aliases asset_tag rack class tags notes loader boot_url power=power.method then=power.then bmc=power.bmc.address bmc_user=power.bmc.user " +
+		columns: "mac name aliases asset_tag rack class tags notes loader home boot_url power=power.method then=power.then bmc=power.bmc.address bmc_user=power.bmc.user " +
 			"webhook=power.webhook.url smbios_uuid=identity.smbios_uuid board_serial=identity.board_serial quarantine current_run last_run last_verdict " +
 			"created=created_at|time updated=updated_at|time deleted=deleted_at|time spec=spec_yaml|lines",
 		name: "mac",
@@ -25,6 +25,7 @@ func describing() []field {
 		{"tag", "tags", list, "tag, such as dc1"},
 		{"notes", "notes", text, "what people should know"},
 		{"loader", "loader", text, "its boot program: snponly, ipxe, uki or shim; empty: what is found to work"},
+		{"home", "home", text, "how it is sent to its own disk: missing, exit or disk; empty: what is found to work"},
 		{"boot-url", "boot_url", text, "where its iPXE is sent once it has passed and no run waits for it; disk: its own; empty: as the profile says, else its own disk"},
 		{"power", "power.method", text, "how it is brought to boot: manual, wol, agent, ipmi, redfish or webhook"},
 		{"power-then", "power.then", list, "methods that are tried after the first"},
@@ -68,7 +69,7 @@ func (e *Env) hostCommand() *cobra.Command {
 		{use: "waivers HOST", short: "List the findings of a host that somebody bears with, and those that count no more", route: "waivers.list", sheet: waiverSheet("waivers")},
 		{use: "withdraw-waiver HOST WAIVER", short: "End a waiver before its day", route: "waivers.withdraw", done: "withdrawn"},
 		{use: "trace MACHINE", short: "Show what was seen of a machine's last boot", route: "boot-trace.get", sheet: sheet{
-			columns: "mac loader worked cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
+			columns: "mac loader worked home came_home cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
 		}},
 		{use: "secrets HOST", short: "Set the passwords of a host's power methods; one that is not given is forgotten", route: "hosts.secrets", sheet: hostSheet(), flags: []field{
 			{"bmc-password", "bmc_password", secret, "file whose first line is the controller's password, - for standard input"},
