@@ -69,6 +69,7 @@ type appliance struct {
 	live      live
 	reloading sync.Mutex // held while the configuration is read again
 	saving    sync.Mutex // held while a backup is written to the folder for them, or read there
+	typing    sync.Mutex // held while secrets that were typed are kept or removed
 	sending   sync.Mutex // held while a backup of the moment is sent to somebody
 
 	store     *store.Store

@@ -455,7 +455,8 @@ func (p pilot) SaveNotifier(ctx context.Context, who string, n *ui.Notifying) er
 		}
 	}
 
-	// Before a secret is kept, all that was typed is looked at.
+	// Before a secret is kept, all that was typed is looked at. One that was kept is put
+	// back where the change is not accepted.
 	trial := notify.Config{Targets: []notify.Target{{
 		Name: n.Name, Kind: notify.Kind(n.Kind), Topic: n.Topic, Server: n.Server, TLS: n.TLS, User: n.User, From: n.From, To: told.To,
 		URL: notify.Secret(n.Secrets["url"]), Token: notify.Secret(n.Secrets["token"]), Sign: notify.Secret(n.Secrets["secret"]), Password: notify.Secret(n.Secrets["password"]),
@@ -468,23 +469,73 @@ func (p pilot) SaveNotifier(ctx context.Context, who string, n *ui.Notifying) er
 		return errSettings(core.ErrConflict, "There is a notifier %s in the configuration file; take another name.", n.Name)
 	}
 
-	dir := filepath.Join(p.config.DataDir, secretDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making a place for secrets: %w", err)
-	}
+	p.typing.Lock()
+	defer p.typing.Unlock()
 
-	for key, typed := range n.Secrets {
-		if err := writeSecret(notifierSecret(p.config.DataDir, n.Name, key), []byte(typed)); err != nil {
+	undo := func() error { return nil }
+
+	err := p.change(ctx, core.Audit{Who: who, Action: "notifier.save", Object: "notifier/" + n.Name, Text: "set up the notifier " + n.Name + " (" + n.Kind + ")"},
+		func(all *core.Settings, _ map[string]string) (err error) {
+			all.Notifiers[n.Name] = told
+			undo, err = p.keepSecrets(n)
+
 			return err
+		}, false)
+	if err != nil {
+		if left := undo(); left != nil {
+			err = errors.Join(err, left)
 		}
 	}
 
-	return p.change(ctx, core.Audit{Who: who, Action: "notifier.save", Object: "notifier/" + n.Name, Text: "set up the notifier " + n.Name + " (" + n.Kind + ")"},
-		func(all *core.Settings, _ map[string]string) error {
-			all.Notifiers[n.Name] = told
+	return err
+}
 
-			return nil
-		}, false)
+// keepSecrets writes down what opens a notifier. undo puts back what was there before.
+func (p pilot) keepSecrets(n *ui.Notifying) (undo func() error, err error) {
+	var back []func() error
+
+	undo = func() (err error) {
+		for _, step := range back {
+			err = errors.Join(err, step())
+		}
+
+		return err
+	}
+
+	dir := filepath.Join(p.config.DataDir, secretDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return undo, fmt.Errorf("making a place for secrets: %w", err)
+	}
+
+	for key, typed := range n.Secrets {
+		path := notifierSecret(p.config.DataDir, n.Name, key)
+
+		before, err := os.ReadFile(path) //nolint:gosec // a file of ours
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return undo, fmt.Errorf("reading the secret before: %w", err)
+		}
+
+		if err != nil {
+			back = append(back, func() error { return removed(path) })
+		} else {
+			back = append(back, func() error { return writeSecret(path, before) })
+		}
+
+		if err := writeSecret(path, []byte(typed)); err != nil {
+			return undo, err
+		}
+	}
+
+	return undo, nil
+}
+
+// removed sees to it that a secret is not there.
+func removed(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing a secret: %w", err)
+	}
+
+	return nil
 }
 
 // inFile reports whether the file names a notifier.
@@ -510,6 +561,9 @@ func (p pilot) inFile(name string) (n NotifierConfig, there bool) {
 func (p pilot) DropNotifier(ctx context.Context, who, name string) error {
 	var gone core.Told
 
+	p.typing.Lock()
+	defer p.typing.Unlock()
+
 	err := p.change(ctx, core.Audit{Who: who, Action: "notifier.delete", Object: "notifier/" + name, Text: "removed the notifier " + name},
 		func(all *core.Settings, _ map[string]string) error {
 			var ok bool
@@ -526,8 +580,8 @@ func (p pilot) DropNotifier(ctx context.Context, who, name string) error {
 	}
 
 	for _, key := range gone.Secrets {
-		if err := os.Remove(notifierSecret(p.config.DataDir, name, key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing a secret: %w", err)
+		if err := removed(notifierSecret(p.config.DataDir, name, key)); err != nil {
+			return err
 		}
 	}
 
@@ -707,14 +761,14 @@ func (p pilot) TakeCertificate(ctx context.Context, who string, chain, key []byt
 }
 
 // Authority is the certificate for browsers to trust: our own where it is self-signed, else
-// the last of the chain.
+// the last of the chain. It is the one that is shown to browsers now: nobody needs to log
+// in for it, so that no file is read for it.
 func (p pilot) Authority() []byte {
-	console, err := p.consoleCertificate()
-	if err != nil || console.get() == nil {
+	if p.console == nil || p.console.get() == nil {
 		return nil
 	}
 
-	pair := console.get()
+	pair := p.console.get()
 
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[len(pair.Certificate)-1]})
 }

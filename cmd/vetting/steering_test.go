@@ -234,6 +234,35 @@ func TestSecretsOfNotifiersStayOutOfEverythingElse(t *testing.T) {
 	}
 }
 
+// What is refused leaves the secrets as they were: those before it still open what they
+// opened.
+func TestARefusedNotifierLeavesTheSecretsAsTheyWere(t *testing.T) {
+	p, dir := steeredAppliance(t, "retention: {logs: 30d}\n")
+	save := func(name, token string, events ...core.Topic) error {
+		return p.SaveNotifier(t.Context(), "ada", &ui.Notifying{
+			Name: name, Kind: "ntfy", Topic: "t", Secrets: map[string]string{"url": "https://ntfy.example", "token": token}, Events: events,
+		})
+	}
+
+	if err := save("phone", "tk_first"); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, name := range []string{"phone", "other"} {
+		if err := save(name, "tk_second", "no.topic"); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("of a topic that there is not: %v", err)
+		}
+	}
+
+	if text, err := os.ReadFile(notifierSecret(dir, "phone", "token")); err != nil || string(text) != "tk_first" {
+		t.Errorf("the secret is %q, %v", text, err)
+	}
+
+	if kept, err := os.ReadDir(filepath.Join(dir, secretDir)); err != nil || len(kept) != 2 {
+		t.Errorf("kept are %v, %v", kept, err)
+	}
+}
+
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)
@@ -278,6 +307,8 @@ func TestACertificateIsLookedAtBeforeItCounts(t *testing.T) {
 	if err != nil || all.Values["console.tls.mode"] != "files" || all.Values["console.tls.cert"] != filepath.Join(dir, ownCert) {
 		t.Errorf("%+v %v", all.Values, err)
 	}
+
+	p.console = must(p.consoleCertificate()) // what browsers are shown
 
 	if c, err := p.Certificate(); err != nil || !c.SelfSigned || c.Fixed != "" || !bytes.Contains(p.Authority(), []byte("BEGIN CERTIFICATE")) {
 		t.Errorf("%+v %v", c, err)
