@@ -21,16 +21,41 @@ import (
 // begins anew.
 const mostLog = 4 << 20
 
-// Appliance runs the appliance's program from the stick until ctx ends, tells it the
-// orders, and hands on what it says. orders may be nil.
-func Appliance(ctx context.Context, job wire.KitJob, orders <-chan wire.KitOrder, words chan<- wire.KitWord, log *slog.Logger) error {
+// Program is the appliance's program under way.
+type Program struct {
+	Words <-chan wire.KitWord // what it says
+	Ended <-chan error        // has one value once it has ended
+
+	stop context.CancelFunc
+	over chan struct{}
+}
+
+// Start has the appliance's program on the stick do a job, and tells it the orders, which
+// may be nil. The caller must End it.
+func Start(ctx context.Context, job wire.KitJob, orders <-chan wire.KitOrder, log *slog.Logger) *Program {
+	ctx, stop := context.WithCancel(ctx)
+	words, ended := make(chan wire.KitWord), make(chan error, 1)
+	p := &Program{Words: words, Ended: ended, stop: stop, over: make(chan struct{})}
+
+	go func() {
+		defer close(p.over)
+
+		ended <- run(ctx, job, orders, words, log)
+	}()
+
+	return p
+}
+
+// End has it close its ledger, which the next one needs, and returns once it is gone.
+func (p *Program) End() {
+	p.stop()
+	<-p.over
+}
+
+// run runs it until ctx ends.
+func run(ctx context.Context, job wire.KitJob, orders <-chan wire.KitOrder, words chan<- wire.KitWord, log *slog.Logger) error {
 	runtime.LockOSThread() // the program ends with the thread that started it
 	defer runtime.UnlockOSThread()
-
-	input, err := json.Marshal(job)
-	if err != nil {
-		return fmt.Errorf("writing the job: %w", err)
-	}
 
 	errs, err := applianceLog()
 	if err != nil {
@@ -38,17 +63,8 @@ func Appliance(ctx context.Context, job wire.KitJob, orders <-chan wire.KitOrder
 	}
 	defer errs.Close() //nolint:errcheck // lines for whoever looks for a fault
 
-	verb, env := "vet", []string{"HOME=/root", "PATH=/bin"}
-	if job.Serve == "" {
-		env = append(env, "GOMEMLIMIT=160MiB") // the memory is what is to be tested
-	} else {
-		verb = "serve"
-	}
-
-	program := exec.CommandContext(ctx, filepath.Join(BootDir, Program), "kit", verb, "--data-dir", filepath.Join(DataDir, "appliance")) //nolint:gosec // the stick's own program
-	program.Env = env
+	program := command(ctx, job)
 	program.Stderr = errs
-	program.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 
 	in, err := program.StdinPipe()
 	if err != nil {
@@ -67,12 +83,34 @@ func Appliance(ctx context.Context, job wire.KitJob, orders <-chan wire.KitOrder
 		return fmt.Errorf("starting the appliance: %w", err)
 	}
 
-	if _, err := in.Write(append(input, '\n')); err != nil {
+	if err := json.NewEncoder(in).Encode(job); err != nil {
 		log.Warn("the appliance takes no job", slog.String("error", err.Error()))
 	}
 
 	go tell(ctx, in, orders)
+	listen(ctx, out, words, log)
 
+	return program.Wait()
+}
+
+// command is how it is started for a job.
+func command(ctx context.Context, job wire.KitJob) *exec.Cmd {
+	verb, env := "vet", []string{"HOME=/root", "PATH=/bin"}
+	if job.Serve == "" {
+		env = append(env, "GOMEMLIMIT=160MiB") // the memory is what is to be tested
+	} else {
+		verb = "serve"
+	}
+
+	program := exec.CommandContext(ctx, filepath.Join(BootDir, ProgramFile), "kit", verb, "--data-dir", filepath.Join(DataDir, "appliance")) //nolint:gosec // the stick's own program
+	program.Env = env
+	program.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+
+	return program
+}
+
+// listen hands on what the program says, until it has ended.
+func listen(ctx context.Context, out io.Reader, words chan<- wire.KitWord, log *slog.Logger) {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		var word wire.KitWord
@@ -87,8 +125,6 @@ func Appliance(ctx context.Context, job wire.KitJob, orders <-chan wire.KitOrder
 		case <-ctx.Done():
 		}
 	}
-
-	return program.Wait()
 }
 
 // tell writes orders until ctx ends.

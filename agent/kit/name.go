@@ -9,8 +9,8 @@ import (
 	"vetting/core"
 )
 
-// Program is where the appliance's program lies below BootDir.
-const Program = "vetting/vetting"
+// ProgramFile is where the appliance's program lies below BootDir.
+const ProgramFile = "vetting/vetting"
 
 // Address is what a machine is known by: the address of its first network port or,
 // where it has none, one of its own making: locally administered (IEEE 802 §8.4), the

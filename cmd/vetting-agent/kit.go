@@ -248,14 +248,11 @@ func (b *bench) vetting(ctx context.Context, job wire.KitJob) error {
 func (b *bench) runJob(ctx context.Context, job wire.KitJob) (*wire.KitVerdict, error) {
 	ctx, stop := context.WithCancel(ctx)
 
-	words := make(chan wire.KitWord)
-	ended := make(chan error, 1)
+	program := kit.Start(ctx, job, nil, b.log)
 
-	go func() { ended <- kit.Appliance(ctx, job, nil, words, b.log) }()
-
-	defer func() { // the next one needs its ledger
+	defer func() {
 		stop()
-		<-ended
+		program.End()
 	}()
 
 	agentEnded := make(chan error, 1)
@@ -276,9 +273,7 @@ func (b *bench) runJob(ctx context.Context, job wire.KitJob) (*wire.KitVerdict, 
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case err := <-ended:
-			ended <- err
-
+		case err := <-program.Ended:
 			return nil, errors.Join(errors.New("the appliance ended"), err)
 		case err := <-agentEnded:
 			if err != nil {
@@ -286,7 +281,7 @@ func (b *bench) runJob(ctx context.Context, job wire.KitJob) (*wire.KitVerdict, 
 			}
 
 			agentEnded = nil // the verdict comes
-		case word := <-words:
+		case word := <-program.Words:
 			switch {
 			case word.Trouble != "":
 				return nil, errors.New(word.Trouble)

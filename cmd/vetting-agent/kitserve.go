@@ -76,17 +76,14 @@ func (b *bench) serving(ctx context.Context, port network.Link) error {
 		return err
 	}
 
-	words, orders := make(chan wire.KitWord), make(chan wire.KitOrder, 1)
-	ended := make(chan error, 1)
-
-	go func() { ended <- kit.Appliance(ctx, job, orders, words, b.log) }()
+	orders := make(chan wire.KitOrder, 1)
+	program := kit.Start(ctx, job, orders, b.log)
 
 	b.say("\n  Starting the appliance; it looks for other DHCP servers first ...\n")
 
-	err = b.attend(ctx, port.Name, words, orders, ended)
+	err = b.attend(ctx, port.Name, program, orders)
 
-	stop()
-	<-ended // it closes its ledger
+	program.End()
 
 	if err != nil {
 		b.say(fmt.Sprintf("\n  The appliance does not serve any more: %s\n", err))
@@ -97,7 +94,7 @@ func (b *bench) serving(ctx context.Context, port network.Link) error {
 
 // attend shows what the appliance says and tells it what a person wants, until it is to
 // end.
-func (b *bench) attend(ctx context.Context, port string, words <-chan wire.KitWord, orders chan<- wire.KitOrder, ended chan error) error {
+func (b *bench) attend(ctx context.Context, port string, program *kit.Program, orders chan<- wire.KitOrder) error {
 	var now *wire.KitServing
 
 	shown := ""
@@ -106,11 +103,9 @@ func (b *bench) attend(ctx context.Context, port string, words <-chan wire.KitWo
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-ended:
-			ended <- err
-
+		case err := <-program.Ended:
 			return errors.Join(errors.New("its program ended"), err)
-		case word := <-words:
+		case word := <-program.Words:
 			switch {
 			case word.Trouble != "":
 				return errors.New(word.Trouble)

@@ -48,11 +48,16 @@ type kitJob struct {
 }
 
 func (c *cli) kitVetCommand() *cobra.Command {
+	return kitPart("vet", "Vet this machine: appliance and agent in one; reads its job from standard input and says on standard output what comes of it", c.vetHere)
+}
+
+// kitPart is a command that reads a job and orders from standard input, and ends with it:
+// whoever started it is gone then, or has no use for it any more.
+func kitPart(use, short string, do func(context.Context, kitJob, <-chan wire.KitOrder) error) *cobra.Command {
 	job := kitJob{}
 
 	cmd := &cobra.Command{
-		Use: "vet", Short: "Vet this machine: appliance and agent in one; reads its job from standard input and says on standard output what comes of it",
-		Args: noArgs,
+		Use: use, Short: short, Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			input := json.NewDecoder(os.Stdin)
 			if err := input.Decode(&job.KitJob); err != nil {
@@ -62,13 +67,26 @@ func (c *cli) kitVetCommand() *cobra.Command {
 			ctx, end := context.WithCancel(cmd.Context())
 			defer end()
 
-			go func() {
-				defer end() // whoever started us is gone, or has no use for us any more
+			orders := make(chan wire.KitOrder)
 
-				_, _ = io.Copy(io.Discard, io.MultiReader(input.Buffered(), os.Stdin))
+			go func() {
+				defer end()
+
+				for {
+					var order wire.KitOrder
+					if err := input.Decode(&order); err != nil {
+						return
+					}
+
+					select {
+					case orders <- order:
+					case <-ctx.Done():
+						return
+					}
+				}
 			}()
 
-			return c.vetHere(ctx, job)
+			return do(ctx, job, orders)
 		},
 	}
 	cmd.Flags().StringVar(&job.data, "data-dir", "", "the folder for what is kept")
@@ -85,8 +103,8 @@ type kit struct {
 }
 
 // vetHere runs until ctx ends: after the verdict, too, since the agent may have more to
-// say.
-func (c *cli) vetHere(ctx context.Context, job kitJob) (err error) {
+// say. It takes no orders.
+func (c *cli) vetHere(ctx context.Context, job kitJob, _ <-chan wire.KitOrder) (err error) {
 	image, err := initramfs.Open()
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -33,45 +32,7 @@ import (
 const consolePort = "8443"
 
 func (c *cli) kitServeCommand() *cobra.Command {
-	job := kitJob{}
-
-	cmd := &cobra.Command{
-		Use: "serve", Short: "Serve a network port from the stick; reads its job and orders from standard input and says on standard output how things stand",
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			input := json.NewDecoder(os.Stdin)
-			if err := input.Decode(&job.KitJob); err != nil {
-				return fmt.Errorf("reading the job: %w", err)
-			}
-
-			ctx, end := context.WithCancel(cmd.Context())
-			defer end()
-
-			orders := make(chan wire.KitOrder)
-
-			go func() {
-				defer end() // whoever started us is gone, or has no use for us any more
-
-				for {
-					var order wire.KitOrder
-					if err := input.Decode(&order); err != nil {
-						return
-					}
-
-					select {
-					case orders <- order:
-					case <-ctx.Done():
-						return
-					}
-				}
-			}()
-
-			return c.serveFromStick(ctx, job, orders)
-		},
-	}
-	cmd.Flags().StringVar(&job.data, "data-dir", "", "the folder for what is kept")
-
-	return cmd
+	return kitPart("serve", "Serve a network port from the stick; reads its job and orders from standard input and says on standard output how things stand", c.serveFromStick)
 }
 
 // stall is the appliance of the field kit that serves a network port.
