@@ -473,16 +473,16 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 		err     error
 	)
 
-	if settled && !c.IsHead() { // no boot script was asked for that could have armed the run
-		if nonce, err = s.cfg.Booter.Arm(ctx, client.MAC, client.Addr); err != nil {
-			s.refuseSeed(c, client, err)
-
-			return
-		}
-	}
-
 	if nonce == "self" {
 		content, err = s.cfg.Booter.SeedOf(ctx, client.MAC, client.Addr, c.IsHead())
+
+		// No boot script was asked for that could have armed the run for another boot. A token
+		// that is out and good is not made void, whoever asks.
+		if settled && !c.IsHead() && errors.Is(err, core.ErrExpired) {
+			if nonce, err = s.cfg.Booter.Arm(ctx, client.MAC, client.Addr); err == nil {
+				content, err = s.cfg.Booter.Seed(ctx, nonce, client.Addr, false)
+			}
+		}
 	} else {
 		content, err = s.cfg.Booter.Seed(ctx, nonce, client.Addr, c.IsHead())
 	}

@@ -54,6 +54,7 @@ type world struct {
 	fault error // of Arm and Seed
 	heads int
 	armed int
+	spent bool // the token of SeedOf was used
 
 	cancelled bool // the run of the vetted machine
 
@@ -100,6 +101,7 @@ func (w *world) Arm(context.Context, core.MAC, netip.Addr) (string, error) {
 	defer w.mu.Unlock()
 
 	w.armed++
+	w.spent = false
 
 	return "abcdef", w.fault
 }
@@ -123,7 +125,19 @@ func (w *world) SeedOf(_ context.Context, mac core.MAC, _ netip.Addr, head bool)
 		w.heads++
 	}
 
+	if w.spent {
+		return nil, core.ErrExpired
+	}
+
 	return []byte("of " + mac), w.fault
+}
+
+// spend has the token that is out be used.
+func (w *world) spend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	w.spent = true
 }
 
 func (w *world) fail(err error) {
@@ -667,14 +681,29 @@ func TestASeedIsGivenOrTheReasonWhyNot(t *testing.T) {
 }
 
 // A machine that has the address which is set apart for it gets its own seed without a
-// lease, armed anew each time, and nothing else.
+// lease, and nothing else. The run is armed anew once its token was used, and not before: a
+// request more makes no token void.
 func TestASeedWithoutALease(t *testing.T) {
 	w := serve(t)
 
-	for i := range 2 {
-		if r := w.ask(settled, "GET", "/seed/self.cpio"); r.StatusCode != 200 || !strings.Contains(r.body, "for abcdef") || w.armed != i+1 {
+	for range 2 {
+		if r := w.ask(settled, "GET", "/seed/self.cpio"); r.StatusCode != 200 || !strings.Contains(r.body, "of 52:54:") || w.armed != 0 {
 			t.Errorf("it is answered %d, armed %d times: %q", r.StatusCode, w.armed, r.body)
 		}
+	}
+
+	for i := range 2 {
+		w.spend()
+
+		if r := w.ask(settled, "GET", "/seed/self.cpio"); r.StatusCode != 200 || !strings.Contains(r.body, "for abcdef") || w.armed != i+1 {
+			t.Errorf("in another boot it is answered %d, armed %d times: %q", r.StatusCode, w.armed, r.body)
+		}
+	}
+
+	w.spend()
+
+	if r := w.ask(settled, "HEAD", "/seed/self.cpio"); r.StatusCode != 410 || w.armed != 2 {
+		t.Errorf("a look is answered %d, armed %d times", r.StatusCode, w.armed)
 	}
 
 	for _, path := range []string{"/seed/abcdef.cpio", "/boot/vmlinuz", "/ipxe/52:54:00:00:00:01"} {

@@ -39,9 +39,10 @@ type Witness interface {
 type File struct {
 	Content io.ReaderAt
 	Size    int64
-	// Begin is called before the first byte leaves, on a goroutine of the transfer's own;
-	// its error is the end of it. It may be nil, and is called for every request, also for
-	// those that only ask for the size.
+	// Begin is called once the client has acknowledged the first packet, which proves that it
+	// has the address it asks from, on a goroutine of the transfer's own; its error is the end
+	// of it. It may be nil, and is not called for those that only ask for the size, nor in text
+	// mode.
 	Begin func(ctx context.Context) error
 }
 
@@ -303,11 +304,7 @@ func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
 	}
 
 	if j.file.Begin != nil {
-		if err := j.file.Begin(ctx); err != nil {
-			_, _ = conn.Write(refusal(errUndefined, "this file cannot be given now"))
-
-			return "", errors.Join(err, ended(conn.Close()))
-		}
+		conn = &proven{Conn: conn, begin: func() error { return j.file.Begin(ctx) }}
 	}
 
 	sender := newSender(conn, j.file, agree(j.request.Options, int(j.file.Size), s.most(j.from.Addr())))

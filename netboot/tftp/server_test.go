@@ -277,9 +277,10 @@ func TestTransfersFollowWhatWasAgreed(t *testing.T) {
 	}
 }
 
-// What must be done before a file leaves is done once for each transfer; where it cannot
-// be, the client is told at once.
-func TestATransferBeginsBeforeItsFirstByte(t *testing.T) {
+// What a file brings with it is done once for each transfer, when the client has proven that
+// it is there; where it cannot be, the client is told. A request in the name of another, who
+// never hears the answer's port, does nothing.
+func TestATransferBeginsWithItsFirstAcknowledgement(t *testing.T) {
 	var begun atomic.Int64
 
 	w := serve(t, map[string][]byte{"one": bulk(3000), "bad": bulk(10)})
@@ -293,10 +294,28 @@ func TestATransferBeginsBeforeItsFirstByte(t *testing.T) {
 		t.Errorf("got %d bytes, begun %d times", len(got), begun.Load())
 	}
 
+	for _, fields := range [][]string{{"one", "octet"}, {"one", "octet", "blksize", "1024"}, {"one", "octet", "tsize", "0"}} {
+		c := w.client(known)
+		c.ask(fields...)
+		c.hear()
+		c.send(c.main, "\x00\x04\x00\x00") // to the port that everybody knows
+		c.send(c.peer, "\x00\x05\x00\x08User aborted the transfer\x00")
+	}
+
+	if got, _, _ := w.client(known).get(1024, 1, "one", "octet", "blksize", "1024"); !bytes.Equal(got, w.files["one"]) || begun.Load() != 2 {
+		t.Errorf("got %d bytes, begun %d times", len(got), begun.Load())
+	}
+
 	w.beginWith(func(context.Context) error { return errors.New("no") })
 
 	c := w.client(known)
 	c.ask("bad", "octet")
+
+	if first := c.hear(); first[1] != 3 {
+		t.Errorf("answered % x", first)
+	}
+
+	c.ack(1)
 
 	if answer := c.hear(); len(answer) < 4 || answer[1] != 5 || answer[3] != 0 {
 		t.Errorf("answered % x", answer)
