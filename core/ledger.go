@@ -42,6 +42,7 @@ const (
 	TableBaseline   Table = "baseline"   // "current", "text/" and a SHA-256 → FirmwareBaseline
 	TableFirmware   Table = "firmware"   // "run/" and a RunID → FirmwareSnapshot; "host/" and a MAC, "passed/" model/MAC → which run
 	TableWaiver     Table = "waiver"     // WaiverKey: MAC/ID
+	TableNote       Table = "note"       // NoteKey: MAC/ID
 	TableProfile    Table = "profile"    // ProfileNow and a name, ProfileVersionKey → ProfileText
 	TableRollup     Table = "rollup"     // RunID/number, zero-padded → RollupBatch; counts once Expiry says so
 )

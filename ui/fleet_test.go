@@ -108,7 +108,7 @@ func TestTheFormOfAHostCarriesEveryField(t *testing.T) {
 	}
 
 	if _, err := b.ledger.Update(context.Background(), func(tx core.Txn) error {
-		return tx.Put(core.TableHostSecret, string(canned.Host), core.HostSecret{BMCPassword: "old", WebhookSecret: "kept"})
+		return tx.Put(core.TableHostSecret, string(canned.Host), core.HostSecret{BMCPassword: "old", WebhookSecret: "kept-hush"})
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestTheFormOfAHostCarriesEveryField(t *testing.T) {
 	form.Set("bmc_password", "new")
 	b.ask("POST", hostPath, form.Encode(), "Authorization", auth)
 
-	if secret != (core.HostSecret{BMCPassword: "new", WebhookSecret: "kept"}) {
+	if secret != (core.HostSecret{BMCPassword: "new", WebhookSecret: "kept-hush"}) {
 		t.Errorf("secrets %+v", secret)
 	}
 
@@ -131,7 +131,7 @@ func TestTheFormOfAHostCarriesEveryField(t *testing.T) {
 		t.Errorf("secrets %+v", secret)
 	}
 
-	if page := b.ask("GET", hostPath, "", "Authorization", auth); strings.Contains(page.body, "kept") || strings.Contains(page.body, `value="old"`) {
+	if page := b.ask("GET", hostPath, "", "Authorization", auth); strings.Contains(page.body, "kept-hush") || strings.Contains(page.body, `value="old"`) {
 		t.Error("the page shows a secret")
 	}
 }

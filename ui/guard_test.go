@@ -25,6 +25,7 @@ func badSpec(core.MAC, string) (core.Host, error) {
 func filled(path string) string {
 	path = strings.Replace(path, "/notifiers/{name}", "/notifiers/phone", 1)
 	path = strings.Replace(path, "/backups/{name}", "/backups/"+canned.BackupName, 1)
+	path = strings.Replace(path, "/photos/{sha256}", "/photos/"+canned.PictureSum(), 1)
 	path = strings.Replace(path, "/profiles/{name}", "/profiles/returned", 1)
 
 	return strings.NewReplacer("{mac}", string(canned.Host), "{id}", string(canned.Run), "{sha256}", strings.Repeat("5e", 32), "{name}", "bob").Replace(path)
@@ -37,6 +38,7 @@ func bodyFor(name string) string {
 		"hosts.start": `{"profile":"quick"}`, "tokens.create": `{"name":"n","scope":"read"}`,
 		"hosts.secrets": `{"bmc_password":"x"}`, "hosts.power": `{"op":"status"}`, "hosts.learn": `{}`,
 		"hosts.import": "name,mac_address\nx,52:54:00:00:00:77\n", "discovered.adopt": `{"name":"x"}`, "classes.put": `{"spec_yaml":""}`,
+		"notes.create": `{"text":"the fan rattles"}`, "notes.add-photo": string(canned.Picture()),
 		"runs.waive": `{"finding":"0123456789ab","reason":"x","until":"30d"}`,
 		"runs.retry": `{}`, "runs.override-wipe": `{"serials":["S1"],"reason":"x"}`, "users.create": `{"name":"carl","role":"viewer"}`, "users.update": `{"role":"operator"}`,
 	}[name]

@@ -243,6 +243,10 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 			return err
 		}
 
+		if page.Notes, err = lookup.Notes(r, host.MAC); err != nil {
+			return err
+		}
+
 		if page.Row.Run == nil {
 			return nil
 		}

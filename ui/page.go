@@ -66,6 +66,7 @@ func (u *UI) pages() {
 	}
 
 	u.orderPages(operate)
+	u.notePages(read, operate)
 	u.app.Get(manualBase, u.guard(route.None, true), u.manualIndex)
 	u.app.Get(manualBase+"/:topic", u.guard(route.None, true), u.manualPage)
 	u.app.Get("/runs/:id/terminal", operate, u.terminalPage)
@@ -211,6 +212,7 @@ func done(word string) string {
 		"power-boot": "The host was told to boot from the network.", "power-is-on": "The host is on, says its controller.",
 		"power-is-off": "The host is off, says its controller.", "power-is-unknown": "Nobody can say whether the host is on.",
 		"trusted": "The quarantine is lifted. The next boot records the machine's identity anew.", "started": "The run is on its way.",
+		"noted": "The note is kept.", "note-gone": "The note is removed.",
 		"waived": "The finding is waived. The verdict stays, and the report says who bears with it, why and how long.", "withdrawn": "The waiver is withdrawn.",
 		"profile": "The profile is saved; it counts for runs that are started from now on.", "profile-removed": "The profile is removed; runs that had it keep what they used.",
 		"tagged":    "The tags of the ticked hosts are saved.",
@@ -379,7 +381,7 @@ func (u *UI) showRun(c *fiber.Ctx, why error, key *core.HoldKey) error {
 
 	page := view.Run{Frame: frame, Terminal: u.cfg.TerminalKey != nil && u.cfg.Dial != nil, Key: key, Fresh: u.fresh(c), Reason: c.FormValue("reason"), Waive: view.WaiverForm{
 		Finding: c.FormValue("finding"), Reason: c.FormValue("waiver_reason"), Until: c.FormValue("until"),
-	}}
+	}, NoteText: c.FormValue("text")}
 
 	run, err := u.findRun(c, func(r core.Reader, run *core.Run) (err error) {
 		if page.Report, err = lookup.Report(r, run, u.cfg.Appliance, u.cfg.Now()); err != nil {
@@ -393,6 +395,10 @@ func (u *UI) showRun(c *fiber.Ctx, why error, key *core.HoldKey) error {
 		}
 
 		if page.Files, err = lookup.Artifacts(r, run.ID); err != nil {
+			return err
+		}
+
+		if page.Notes, err = lookup.NotesOf(r, run); err != nil {
 			return err
 		}
 

@@ -64,6 +64,12 @@ type Orders interface {
 	WaiveFinding(ctx context.Context, who string, run core.RunID, wish core.WaiverWish) (core.Waiver, error)
 	// WithdrawWaiver ends that before its day; ErrNotFound when it counts no more.
 	WithdrawWaiver(ctx context.Context, who string, host core.MAC, id string) (core.Waiver, error)
+	// AddNote keeps what somebody wrote about a host or one of its runs; AddPhoto adds a
+	// photo that is stored already to a note of theirs. RemoveNote forgets one; that of
+	// somebody else only where others says so.
+	AddNote(ctx context.Context, who string, wish core.NoteWish) (core.Note, error)
+	AddPhoto(ctx context.Context, who string, host core.MAC, id string, photo core.Photo) (core.Note, error)
+	RemoveNote(ctx context.Context, who string, others bool, host core.MAC, id string) error
 	// HoldKey hands out the key of a held host, once.
 	HoldKey(ctx context.Context, who string, run core.RunID) (core.HoldKey, error)
 	// AdoptHost records a machine that was heard; ErrNotFound when it never was.
@@ -131,9 +137,12 @@ type ReportKeys interface {
 	Rotate(ctx context.Context, who string) (core.ReportKey, error)
 }
 
-// Artifacts opens a kept file by its SHA-256 (store/artifact). The caller closes it.
+// Artifacts keeps files, each under its SHA-256 (store/artifact). The caller closes what was
+// opened.
 type Artifacts interface {
 	OpenArtifact(ctx context.Context, sha256 string) (io.ReadCloser, error)
+	// KeepArtifact keeps a file of up to limit bytes; ErrFull when there is no room.
+	KeepArtifact(ctx context.Context, body io.Reader, limit int64) (sum string, size int64, err error)
 }
 
 // Backups makes backups of the appliance. Safe for concurrent use; of Make, Verify and

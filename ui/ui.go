@@ -167,6 +167,7 @@ func New(cfg Config) (*UI, error) {
 		Immutable: true, DisableStartupMessage: true, BodyLimit: maxBody, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		ErrorHandler: u.fail, ReadBufferSize: 16 << 10, StrictRouting: true, CaseSensitive: true,
 	})
+	u.app.Server().HeaderReceived = u.received
 	u.routes()
 
 	return u, nil
@@ -328,6 +329,7 @@ func (u *UI) routes() {
 	handlers := u.apiHandlers()
 	maps.Copy(handlers, u.orderHandlers())
 	maps.Copy(handlers, u.backupHandlers())
+	maps.Copy(handlers, u.noteHandlers())
 
 	for _, r := range route.Table() {
 		u.app.Add(r.Method, colons(r.Path), u.guard(r.Scope, false), handlers[r.Name])

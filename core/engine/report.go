@@ -30,6 +30,10 @@ func (c *change) writeReport(l *life) error {
 		return err
 	}
 
+	if in.Notes, err = c.notes(l.run.Host); err != nil {
+		return err
+	}
+
 	full := report.Build(in)
 
 	err = c.Put(core.TableReport, string(l.run.ID), full)

@@ -23,7 +23,7 @@ type Entry struct {
 // All returns the whole list, sorted by code.
 func All() []Entry {
 	all := slices.Concat(
-		runs(), hosts(), hostKeys(), holds(), waivers(), boots(), doctors(), specs(), inventories(), firmwares(), smarts(), samples(), spaces(),
+		runs(), hosts(), hostKeys(), holds(), waivers(), notes(), boots(), doctors(), specs(), inventories(), firmwares(), smarts(), samples(), spaces(),
 		workers(),
 		cpus(),
 		faults(),

@@ -26,6 +26,7 @@ type Input struct {
 	Inventory core.Inventory
 	Checks    []core.FirmwareCheck
 	Waivers   []core.Waiver // of the host, whether they count now or not
+	Notes     []core.Note   // likewise; those of other runs are left out
 	Appliance Appliance
 	Now       time.Time
 }
@@ -63,6 +64,7 @@ type Report struct {
 	SpecDiffs   []SpecDiff   `json:"spec_diffs"`
 	SpecGiven   bool         `json:"spec_given"` // an expected spec was there to compare with
 	Evaluations []Evaluation `json:"evaluations"`
+	Notes       []Note       `json:"notes,omitempty"` // that people wrote about the run
 	Software    []Digest     `json:"software"`
 	Boot        string       `json:"boot_integrity"` // how far the booted software can be trusted
 	Appliance   Appliance    `json:"appliance"`
@@ -212,6 +214,7 @@ func Build(in Input) Report {
 		SpecDiffs:   []SpecDiff{},
 		SpecGiven:   in.Run.SpecYAML != "",
 		Evaluations: []Evaluation{},
+		Notes:       notesOf(&in),
 		Software:    softwareOf(&in),
 		Boot:        bootIntegrity(&in),
 		Appliance:   in.Appliance,

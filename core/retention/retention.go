@@ -96,6 +96,16 @@ func (p Policy) Of(run *core.Run) Due {
 	return due
 }
 
+// Photos returns when the photos of a note may go that is about no run: they are evidence
+// of a machine as those of a run are that did not pass, and are kept as long.
+func (p Policy) Photos(written time.Time) time.Time {
+	if written.IsZero() {
+		return time.Time{} // nobody knows how old they are
+	}
+
+	return p.after(written, p.Artifacts, true)
+}
+
 func (p Policy) after(end time.Time, keep time.Duration, failed bool) time.Time {
 	if keep == 0 {
 		return time.Time{}

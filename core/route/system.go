@@ -70,7 +70,7 @@ type Expiring struct {
 
 // ExpiringItem is one log or file.
 type ExpiringItem struct {
-	What  string     `json:"what"` // "log", "artifact" or "stray": a file that nothing names
+	What  string     `json:"what"` // "log", "artifact", "photo" of a note, "samples", or "stray": a file that nothing names
 	Run   core.RunID `json:"run,omitempty"`
 	Name  string     `json:"name,omitempty"`
 	Bytes int64      `json:"bytes"` // 0 for a file that another run has too

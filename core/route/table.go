@@ -9,7 +9,7 @@ import (
 // Table returns every call of the operator API.
 func Table() []Route {
 	return slices.Concat(
-		hostRoutes(), hostOrderRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
+		hostRoutes(), hostOrderRoutes(), noteRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
 		upkeepRoutes(), backupRoutes(), systemRoutes(), probeRoutes(),
 	)
 }

@@ -17,6 +17,7 @@ import (
 const (
 	ItemLog      = "log"
 	ItemArtifact = "artifact" // a row; its file goes with the last row that names it
+	ItemPhoto    = "photo"    // of a note, which stays; its file goes as that of a row does
 	ItemStray    = "stray"    // a file that nothing in the ledger names
 	ItemSamples  = "samples"  // raw samples, which rollups take the place of
 )
@@ -57,6 +58,12 @@ func (j *Janitor) DryRun(ctx context.Context) (Swept, error) {
 
 	for _, row := range found.rows {
 		for _, item := range row.items {
+			all.add(item)
+		}
+	}
+
+	for _, old := range found.albums {
+		for _, item := range old.items {
 			all.add(item)
 		}
 	}
@@ -103,6 +110,18 @@ func (j *Janitor) Sweep(ctx context.Context) (Swept, error) {
 		}
 
 		for _, item := range row.items {
+			all.add(item)
+		}
+	}
+
+	for _, old := range found.albums {
+		if err := j.dropPhotos(ctx, old, found.now); err != nil {
+			faults = append(faults, err)
+
+			continue
+		}
+
+		for _, item := range old.items {
 			all.add(item)
 		}
 	}
@@ -196,7 +215,7 @@ func (j *Janitor) dropFiles(ctx context.Context, all *Swept) error {
 // row named is a stray.
 func (s *Swept) credit(f artifact.Kept) {
 	for i := range slices.Backward(s.Items) {
-		if s.Items[i].SHA256 == f.SHA256 && s.Items[i].What == ItemArtifact {
+		if s.Items[i].SHA256 == f.SHA256 && (s.Items[i].What == ItemArtifact || s.Items[i].What == ItemPhoto) {
 			s.Items[i].Bytes = f.Bytes
 			s.Bytes += f.Bytes
 
@@ -216,11 +235,12 @@ func (j *Janitor) note(ctx context.Context, now time.Time) error {
 
 // found is what a look at disk and ledger shows.
 type found struct {
-	now   time.Time
-	logs  []Item
-	rows  []rows
-	files []artifact.Kept // all that lie on the shelf
-	named map[string]bool // by a row that stays
+	now    time.Time
+	logs   []Item
+	rows   []rows
+	albums []album
+	files  []artifact.Kept // all that lie on the shelf
+	named  map[string]bool // by a row that stays
 
 	series []Item        // raw samples
 	step   time.Duration // that they are summed up in
@@ -264,7 +284,7 @@ func (j *Janitor) look(ctx context.Context) (*found, error) {
 	err = j.ports.Ledger.View(ctx, func(r core.Reader) error {
 		ages := ages{reader: r, policy: j.config.Load().Policy, known: map[core.RunID]retention.Due{}}
 
-		return errors.Join(f.seeLogs(&ages, logs), f.seeRows(&ages, r), f.seeSamples(&ages, r))
+		return errors.Join(f.seeLogs(&ages, logs), f.seeRows(&ages, r), f.seeNotes(&ages, r), f.seeSamples(&ages, r))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("looking for what is old: %w", err)

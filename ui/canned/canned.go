@@ -3,7 +3,10 @@
 package canned
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,6 +94,12 @@ func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
 			}
 			if err := txn.Put(core.TableLease, string(lease.MAC), lease); err != nil {
 				return err
+			}
+
+			if rows[i].run != nil && (rows[i].host.MAC == Host || scene == Hostile) {
+				if err := noted(txn, &rows[i], scene); err != nil {
+					return err
+				}
 			}
 
 			if scene == Hostile || scene == Failed && i == len(rows)-1 {
@@ -356,12 +365,24 @@ func (l Log) ReadLog(_ context.Context, _ core.RunID, after uint64, limit int) (
 	return rest[:min(limit, len(rest))], nil
 }
 
-// Files is ui.Artifacts: every file has the same few bytes.
+// Files is ui.Artifacts: every file but the photo has the same few bytes.
 type Files struct{}
 
 // OpenArtifact opens a file.
-func (Files) OpenArtifact(context.Context, string) (io.ReadCloser, error) {
+func (Files) OpenArtifact(_ context.Context, sum string) (io.ReadCloser, error) {
+	if sum == PictureSum() {
+		return io.NopCloser(bytes.NewReader(Picture())), nil
+	}
+
 	return io.NopCloser(strings.NewReader(strings.Repeat("x", 40960))), nil
+}
+
+// KeepArtifact takes a file and forgets it.
+func (Files) KeepArtifact(_ context.Context, body io.Reader, _ int64) (string, int64, error) {
+	hash := sha256.New()
+	size, err := io.Copy(hash, body)
+
+	return hex.EncodeToString(hash.Sum(nil)), size, err
 }
 
 // Profiles are those of the scene.

@@ -2,6 +2,7 @@ package canned
 
 import (
 	"context"
+	"fmt"
 
 	"vetting/core"
 )
@@ -35,6 +36,28 @@ func (c *Commands) WithdrawWaiver(_ context.Context, who string, host core.MAC, 
 	_, err := c.order(who, "withdraw "+id+" of "+string(host), "")
 
 	return core.Waiver{ID: id, Host: host}, err
+}
+
+// AddNote is of ui.Commands.
+func (c *Commands) AddNote(_ context.Context, who string, wish core.NoteWish) (core.Note, error) {
+	note := core.Note{ID: NoteID, Host: wish.Host, Run: wish.Run, By: who, At: Now(), Text: wish.Text, Photos: wish.Photos}
+	_, err := c.order(who, fmt.Sprintf("note %q with %d photos", wish.Text, len(wish.Photos)), wish.Run)
+
+	return note, err
+}
+
+// AddPhoto is of ui.Commands.
+func (c *Commands) AddPhoto(_ context.Context, who string, host core.MAC, id string, photo core.Photo) (core.Note, error) {
+	_, err := c.order(who, "photo "+photo.Type+" to "+id, "")
+
+	return core.Note{ID: id, Host: host, By: who, At: Now(), Photos: []core.Photo{photo}}, err
+}
+
+// RemoveNote is of ui.Commands.
+func (c *Commands) RemoveNote(_ context.Context, who string, others bool, _ core.MAC, id string) error {
+	_, err := c.order(who, fmt.Sprintf("remove note %s, of others too: %v", id, others), "")
+
+	return err
 }
 
 // HoldKey is of ui.Commands.

@@ -161,6 +161,10 @@ func Report(r core.Reader, run *core.Run, appliance report.Appliance, now time.T
 		return report.Report{}, err
 	}
 
+	if in.Notes, err = Notes(r, run.Host); err != nil {
+		return report.Report{}, err
+	}
+
 	if in.Host, err = Host(r, run.Host); err != nil && !errors.Is(err, core.ErrNotFound) {
 		return report.Report{}, fmt.Errorf("reading host %s: %w", run.Host, err)
 	}

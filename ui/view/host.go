@@ -60,6 +60,12 @@ type Host struct {
 	Edit      *core.Host // as it was typed and refused; nil: nothing was
 	Override  *Override  // likewise
 	Keys      []core.HostKey
+	Notes     []core.Note // the oldest first
+	NoteText  string      // as it was typed and refused
+}
+
+func (h *Host) book() *noteBook {
+	return &noteBook{frame: h.Frame, host: h.Row.Host.MAC, notes: h.Notes, typed: h.NoteText}
 }
 
 // edited is the host as the form shows it.

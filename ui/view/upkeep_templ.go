@@ -1196,6 +1196,10 @@ func expiringWord(what string) string {
 		return "Log"
 	case "artifact":
 		return "File"
+	case "photo":
+		return "Photo of a note"
+	case "samples":
+		return "Raw samples"
 	default:
 		return "File that nothing names"
 	}

@@ -1,6 +1,10 @@
 package operator
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"vetting/cmd/client"
+)
 
 const hostColumns = "mac name rack class power=power.method verdict=last_verdict run=current_run quarantine"
 
@@ -68,6 +72,13 @@ func (e *Env) hostCommand() *cobra.Command {
 		{use: "trust HOST", short: "Trust a quarantined host again; its next claim records its identity anew", route: "hosts.clear-quarantine", sheet: hostSheet()},
 		{use: "waivers HOST", short: "List the findings of a host that somebody bears with, and those that count no more", route: "waivers.list", sheet: waiverSheet("waivers")},
 		{use: "withdraw-waiver HOST WAIVER", short: "End a waiver before its day", route: "waivers.withdraw", done: "withdrawn"},
+		{
+			use: "note HOST TEXT", short: "Write a note about a host, or about one of its runs", route: "notes.create", sheet: noteSheet(""),
+			flags: []field{{"run", "run", text, "id of the run that it is about"}}, example: "  vetting host note rack3-u17 'the left fan rattles'",
+		},
+		{use: "notes HOST", short: "List what people wrote about a host and its runs", route: "notes.list", sheet: noteSheet("notes")},
+		{use: "add-photo HOST NOTE FILE", short: "Add a photo (JPEG, PNG or WebP) to a note of yours; where it was taken is not kept", route: "notes.add-photo", sheet: noteSheet("")},
+		{use: "rm-note HOST NOTE", short: "Remove a note of yours with its photos", route: "notes.delete", done: "removed"},
 		{use: "trace MACHINE", short: "Show what was seen of a machine's last boot", route: "boot-trace.get", sheet: sheet{
 			columns: "mac loader worked home came_home cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
 		}},
@@ -84,9 +95,32 @@ func (e *Env) hostCommand() *cobra.Command {
 	}
 
 	host := e.group("host", "Register hosts, describe them, switch them", verbs...)
-	host.AddCommand(e.exportCommand(), e.tagCommand(), e.specCommand(), e.powerCommand(), e.keyCommand())
+	host.AddCommand(e.exportCommand(), e.photoCommand(), e.tagCommand(), e.specCommand(), e.powerCommand(), e.keyCommand())
 
 	return host
+}
+
+func noteSheet(at string) sheet {
+	return sheet{list: at, columns: "id at=at|time by run text photos=photos.sha256", name: "id"}
+}
+
+// photoCommand downloads a photo of a note.
+func (e *Env) photoCommand() *cobra.Command {
+	var to string
+
+	cmd := e.remote(&cobra.Command{
+		Use: "photo HOST NOTE SHA256", Short: "Download a photo of a note, see: vetting host notes",
+	}, func(s *session, args []string) error {
+		host, err := s.resolve(s.cmd.Context(), "HOST", args[0])
+		if err != nil {
+			return err
+		}
+
+		return s.save(client.Request{Route: "notes.photo", Params: []string{host, args[1], args[2]}}, to)
+	})
+	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output")
+
+	return cmd
 }
 
 func (e *Env) powerCommand() *cobra.Command {
