@@ -25,6 +25,7 @@ const (
 
 	maxSegments = 64     // UDP_MAX_SEGMENTS of Linux
 	maxDatagram = 65_507 // payload of one send, cut up or not
+	mostHeard   = 256    // of a client's packet
 )
 
 // errProbe says that the client only wanted to know the size: EDK2 and Intel's
@@ -35,14 +36,23 @@ var errProbe = errors.New("size probe")
 // It is used by one goroutine.
 type sender struct {
 	conn  net.Conn // hears the client alone
+	ear   *ear
 	file  *File
 	terms terms
-	stuck func() // told once when the first block is not acknowledged for a while; may be nil
+	stuck func()      // told once when the first block is not acknowledged for a while; may be nil
+	alone func() bool // whether a client that answers at once may be waited for awake; nil: no
+	// begin is called once the client has acknowledged something, and then nil. A request alone
+	// is one packet, which anybody can send in the name of another; what answers it goes to the
+	// port of this transfer, which only who has the address knows.
+	begin func() error
 
 	acked  int // blocks acknowledged
 	last   int // number of the last block, which is short
 	nudged int // the value of acked for which a repeated ACK was answered
 	buf    []byte
+	heard  []byte // room for a packet
+	out    []byte // what is still to be sent
+	ready  func() error
 	whole  bool // the kernel cuts windows into packets
 	sent   int  // packets
 	pace   pacer
@@ -51,8 +61,10 @@ type sender struct {
 func newSender(conn net.Conn, file *File, t terms) *sender {
 	size := 4 + t.block
 	s := &sender{
-		conn: conn, file: file, terms: t, last: int(file.Size)/t.block + 1, nudged: -1, pace: pacer{wait: firstWait},
+		conn: conn, ear: newEar(conn), file: file, terms: t, last: int(file.Size)/t.block + 1, nudged: -1,
+		heard: make([]byte, mostHeard), pace: pacer{wait: firstWait},
 	}
+	s.ready = s.flush
 
 	s.buf = make([]byte, size*min(t.window, maxSegments, max(1, maxDatagram/size)))
 
@@ -92,6 +104,16 @@ func (p *pacer) took(rtt time.Duration) {
 	p.wait = min(max(p.smooth+4*p.vary, leastWait), firstWait)
 }
 
+// soon is how long to watch for an answer without sleeping: as long as it usually takes, if
+// that is hardly longer than waking up.
+func (p *pacer) soon() time.Duration {
+	if p.smooth == 0 || p.smooth > mostAwake {
+		return 0
+	}
+
+	return min(p.smooth+4*p.vary, mostAwake)
+}
+
 // silent waits longer the next time.
 func (p *pacer) silent() { p.wait = min(2*p.wait, mostWait) }
 
@@ -125,11 +147,7 @@ func (s *sender) negotiate() error {
 	answer := oack(s.terms.accept)
 
 	for begun := time.Now(); time.Since(begun) < patience; {
-		if err := s.write(answer); err != nil {
-			return err
-		}
-
-		block, err := s.ack(time.Now().Add(firstWait))
+		block, err := s.ack(ask{send: func() error { return s.write(answer) }, until: time.Now().Add(firstWait)})
 
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -154,11 +172,14 @@ func (s *sender) window() error {
 	for begun := time.Now(); time.Since(begun) < patience; again = true {
 		sent := time.Now()
 
-		if err := s.burst(); err != nil {
+		whole, err := s.burst()
+		if err != nil {
 			return err
 		}
 
-		moved, err := s.await(sent.Add(s.pace.wait))
+		// Nobody has answered what has not left yet; but a part of a window may have been
+		// answered, and before a second sending the client may have said good-bye.
+		moved, err := s.await(ask{send: s.ready, hasty: whole && !again, awake: s.awake(), until: sent.Add(s.pace.wait)})
 
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -182,13 +203,14 @@ func (s *sender) window() error {
 	return errSilent
 }
 
-// burst sends a window.
-func (s *sender) burst() error {
+// burst makes up a window and sends it, but for the end of it, which is left in out. whole
+// is true when that is all of it.
+func (s *sender) burst() (whole bool, err error) {
 	size := 4 + s.terms.block
 	end := min(s.acked+s.terms.window, s.last)
 
-	for block := s.acked + 1; block <= end; {
-		n := 0
+	for block := s.acked + 1; ; {
+		n, begins := 0, block
 
 		for ; block <= end && n+size <= len(s.buf); block++ {
 			s.buf[n], s.buf[n+1] = 0, opData
@@ -196,18 +218,28 @@ func (s *sender) burst() error {
 
 			read, err := s.file.Content.ReadAt(s.buf[n+4:n+size], int64(block-1)*int64(s.terms.block))
 			if err != nil && !errors.Is(err, io.EOF) {
-				return fmt.Errorf("reading the file: %w", err)
+				return false, fmt.Errorf("reading the file: %w", err)
 			}
 
 			n += 4 + read
 		}
 
-		if err := s.writeAll(s.buf[:n], size); err != nil {
-			return err
+		if s.out = s.buf[:n]; block > end {
+			return begins == s.acked+1, nil
+		}
+
+		if err := s.flush(); err != nil {
+			return false, err
 		}
 	}
+}
 
-	return nil
+// flush sends what is still to be sent.
+func (s *sender) flush() error {
+	b := s.out
+	s.out = nil
+
+	return s.writeAll(b, 4+s.terms.block)
 }
 
 // writeAll sends packets of size bytes each, the last one shorter or not.
@@ -240,13 +272,22 @@ func (s *sender) writeAll(b []byte, size int) error {
 	return nil
 }
 
-// await reads acknowledgements until then. moved is false when the window must be
-// sent again: for a repeated acknowledgement, but once only. Answering each of them
-// doubles every packet that follows (112 498 instead of 3 194, seen with OVMF).
-func (s *sender) await(until time.Time) (moved bool, err error) {
+// await reads acknowledgements, at first as next has it. moved is false when the window must
+// be sent again: for a repeated acknowledgement, but once only, and not where one that goes
+// further is there already. Answering each of them doubles every packet that follows
+// (112 498 instead of 3 194, seen with OVMF).
+func (s *sender) await(next ask) (moved bool, err error) {
+	later, repeated := ask{until: next.until}, false
+
 	for {
-		block, err := s.ack(until)
-		if err != nil {
+		block, err := s.ack(next)
+
+		switch {
+		case errors.Is(err, errNothing):
+			s.nudged = s.acked
+
+			return false, nil
+		case err != nil:
 			return false, err
 		}
 
@@ -258,11 +299,22 @@ func (s *sender) await(until time.Time) (moved bool, err error) {
 
 			return true, nil
 		case ahead == 0 && s.terms.window > 1 && s.nudged != s.acked:
-			s.nudged = s.acked
+			repeated = true
+		}
 
-			return false, nil
+		if next = later; repeated {
+			next = ask{} // what is there
 		}
 	}
+}
+
+// awake is how long the client is waited for without sleeping.
+func (s *sender) awake() time.Duration {
+	if s.alone == nil || !s.alone() {
+		return 0
+	}
+
+	return s.pace.soon()
 }
 
 // What ends a transfer early.
@@ -271,31 +323,51 @@ var (
 	errRefused = errors.New("the client gave up")
 )
 
-// ack reads the next ACK, until then at most.
-func (s *sender) ack(until time.Time) (uint16, error) {
-	var b [256]byte
-
-	if err := s.conn.SetReadDeadline(until); err != nil {
-		return 0, fmt.Errorf("setting deadline: %w", err)
-	}
+// ack reads the next ACK.
+func (s *sender) ack(next ask) (uint16, error) {
+	next.into = s.heard
 
 	for {
-		n, err := s.conn.Read(b[:])
-		if err != nil {
+		n, err := s.ear.hear(next)
+
+		switch {
+		case errors.Is(err, errNothing):
+			return 0, errNothing
+		case err != nil:
 			return 0, fmt.Errorf("reading from client: %w", err)
 		}
+
+		next.send = nil
 
 		if n < 4 {
 			continue
 		}
 
-		switch binary.BigEndian.Uint16(b[:]) {
+		switch binary.BigEndian.Uint16(s.heard) {
 		case opAck:
-			return binary.BigEndian.Uint16(b[2:]), nil
+			return binary.BigEndian.Uint16(s.heard[2:]), s.prove()
 		case opError:
-			return 0, fmt.Errorf("%w: code %d", errRefused, binary.BigEndian.Uint16(b[2:]))
+			return 0, fmt.Errorf("%w: code %d", errRefused, binary.BigEndian.Uint16(s.heard[2:]))
 		}
 	}
+}
+
+// prove begins what the transfer brings with it. Where it cannot be, the client is told, and
+// the transfer ends.
+func (s *sender) prove() error {
+	if s.begin == nil {
+		return nil
+	}
+
+	if err := s.begin(); err != nil {
+		_, _ = s.conn.Write(refusal(errUndefined, "this file cannot be given now"))
+
+		return err
+	}
+
+	s.begin = nil
+
+	return nil
 }
 
 func (s *sender) write(b []byte) error {

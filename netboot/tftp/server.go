@@ -282,6 +282,14 @@ func (s *Server) leave(from netip.AddrPort) {
 	}
 }
 
+// alone reports whether there is one transfer only.
+func (s *Server) alone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return len(s.active) == 1
+}
+
 // transfer sends a file with our own sender.
 func (s *Server) transfer(ctx context.Context, j job) {
 	how, err := s.deliver(ctx, j)
@@ -303,12 +311,14 @@ func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
 		return "", fmt.Errorf("opening a socket for %s: %w", j.from, err)
 	}
 
-	if j.file.Begin != nil {
-		conn = &proven{Conn: conn, begin: func() error { return j.file.Begin(ctx) }}
-	}
-
 	sender := newSender(conn, j.file, agree(j.request.Options, int(j.file.Size), s.most(j.from.Addr())))
 	sender.stuck = func() { s.narrower(j.from.Addr(), sender.terms.block) }
+	sender.alone = s.alone
+
+	if j.file.Begin != nil {
+		sender.begin = func() error { return j.file.Begin(ctx) }
+	}
+
 	err = errors.Join(sender.run(ctx), ended(conn.Close()))
 
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -30,6 +31,7 @@ type world struct {
 	port  int
 	files map[string][]byte
 	begin func(ctx context.Context) error // of all files; nil: nothing
+	gate  func(at int64)                  // called before a file is read; nil: nothing
 	steps chan core.BootStep
 
 	mu  sync.Mutex // guards log
@@ -78,6 +80,7 @@ func serve(t *testing.T, files map[string][]byte) *world {
 			if file != nil {
 				w.mu.Lock()
 				file.Begin = w.begin
+				file.Content = gated{file.Content, w.gate}
 				w.mu.Unlock()
 			}
 
@@ -117,6 +120,21 @@ func TestServeEndsEvenBeforeItHasBegun(t *testing.T) {
 			t.Errorf("the server ended with %v", err)
 		}
 	}
+}
+
+// gated is a file that is read when the test wants it.
+type gated struct {
+	io.ReaderAt
+
+	gate func(at int64)
+}
+
+func (g gated) ReadAt(b []byte, at int64) (int, error) {
+	if g.gate != nil {
+		g.gate(at)
+	}
+
+	return g.ReaderAt.ReadAt(b, at)
 }
 
 // client is a TFTP client that does what the test tells it.

@@ -14,7 +14,9 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/net/ipv4"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 )
 
 // TFTP is a crowd of clients that fetch one file again and again and drop it.
@@ -62,10 +64,17 @@ func (f TFTP) Run(ctx context.Context) (FetchResult, error) {
 	return fetched(begin, sizes), nil
 }
 
+// What the kernel hands over at once, and how much of a packet: enough for the answer to
+// the options. The rest of it is dropped, so that the client costs next to nothing.
+const (
+	tftpBatch = 8
+	tftpHead  = 128
+)
+
 // transfer is one on its way (RFC 1350, RFC 2347, RFC 7440).
 type transfer struct {
 	conn          *net.UDPConn
-	peer          *net.UDPAddr // the server, then its end of the transfer
+	peer          *net.UDPAddr // the server; nil: conn is connected to its end of the transfer
 	last          []byte       // what is repeated after a silence
 	block, window int          // as agreed
 	next          uint16
@@ -91,14 +100,17 @@ func (f TFTP) fetch(ctx context.Context, client int, chance *rand.Rand) (int64, 
 		return 0, err
 	}
 
-	buffer := make([]byte, 65536)
+	reader, packets := ipv4.NewPacketConn(conn), make([]ipv4.Message, tftpBatch)
+	for i := range packets {
+		packets[i].Buffers = [][]byte{make([]byte, tftpHead)}
+	}
 
 	for ctx.Err() == nil {
 		if err := conn.SetReadDeadline(time.Now().Add(tftpPatience)); err != nil {
 			return 0, err
 		}
 
-		n, from, err := conn.ReadFromUDP(buffer)
+		n, err := reader.ReadBatch(packets, unix.MSG_TRUNC)
 
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -109,18 +121,44 @@ func (f TFTP) fetch(ctx context.Context, client int, chance *rand.Rand) (int64, 
 			continue
 		case err != nil:
 			return 0, fmt.Errorf("hearing the TFTP server: %w", err)
-		case n < 4 || buffer[1] == 3 && f.Loss > 0 && chance.Float64() < f.Loss:
-			continue
 		}
 
-		t.peer = from
+		for _, p := range packets[:n] {
+			if p.N < 4 || p.Buffers[0][1] == 3 && f.Loss > 0 && chance.Float64() < f.Loss {
+				continue
+			}
 
-		if done, err := t.hear(buffer[:n]); done || err != nil {
-			return t.size, err
+			if done, err := t.hear(p); done || err != nil {
+				return t.size, err
+			}
 		}
 	}
 
 	return 0, ctx.Err()
+}
+
+// connect has the socket hear the server's end of the transfer alone, once it is known.
+func (t *transfer) connect(peer net.Addr) error {
+	from, ok := peer.(*net.UDPAddr)
+	if !ok || t.peer == nil {
+		return nil
+	}
+
+	raw, err := t.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+
+	end := &unix.SockaddrInet4{Port: from.Port, Addr: from.AddrPort().Addr().Unmap().As4()}
+
+	var fault error
+	if err := raw.Control(func(fd uintptr) { fault = unix.Connect(int(fd), end) }); err != nil { //nolint:gosec // a descriptor fits an int
+		return err
+	}
+
+	t.peer = nil
+
+	return fault
 }
 
 func (f TFTP) request() []byte {
@@ -136,8 +174,14 @@ func (f TFTP) request() []byte {
 	return p
 }
 
-func (t *transfer) send() error {
-	if _, err := t.conn.WriteToUDP(t.last, t.peer); err != nil {
+func (t *transfer) send() (err error) {
+	if t.peer != nil {
+		_, err = t.conn.WriteToUDP(t.last, t.peer)
+	} else {
+		_, err = t.conn.Write(t.last)
+	}
+
+	if err != nil {
 		return fmt.Errorf("sending to the TFTP server: %w", err)
 	}
 
@@ -145,14 +189,21 @@ func (t *transfer) send() error {
 }
 
 func (t *transfer) ack(block uint16) error {
-	t.last = []byte{0, 4, byte(block >> 8), byte(block)} //nolint:gosec // taken apart
+	t.last = append(t.last[:0], 0, 4, byte(block>>8), byte(block)) //nolint:gosec // taken apart
 	t.got = 0
 
 	return t.send()
 }
 
-// hear takes a packet of the server and reports whether the transfer is done.
-func (t *transfer) hear(p []byte) (done bool, err error) {
+// hear takes a packet of the server, of which there is the head, and reports whether the
+// transfer is done.
+func (t *transfer) hear(m ipv4.Message) (done bool, err error) {
+	if err := t.connect(m.Addr); err != nil {
+		return false, err
+	}
+
+	p := m.Buffers[0][:min(m.N, tftpHead)]
+
 	switch p[1] {
 	case 6:
 		if t.next == 1 && t.size == 0 {
@@ -163,7 +214,7 @@ func (t *transfer) hear(p []byte) (done bool, err error) {
 	case 5:
 		return false, fmt.Errorf("the TFTP server refused: %q", p[4:])
 	case 3:
-		return t.data(binary.BigEndian.Uint16(p[2:]), len(p)-4)
+		return t.data(binary.BigEndian.Uint16(p[2:]), m.N-4)
 	default:
 		return false, nil
 	}
