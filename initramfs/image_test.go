@@ -100,7 +100,7 @@ func TestBuiltImageIsWhole(t *testing.T) {
 		}
 	}
 
-	want := []string{initramfs.GRUB, "ipxe.efi", "ipxe.pxe", initramfs.Shim, "snponly.efi", "undionly.kpxe"}
+	want := []string{initramfs.GRUB, "ipxe-arm64.efi", "ipxe.efi", "ipxe.pxe", initramfs.Shim, "snponly.efi", "undionly.kpxe"}
 	slices.Sort(want)
 
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(image.Loaders))); diff != "" {

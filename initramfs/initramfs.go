@@ -47,7 +47,7 @@ type Image struct {
 	// takes no memory.
 	HostAgent []byte
 	// Loaders are the boot programs by the names under which they are served:
-	// undionly.kpxe and ipxe.pxe for BIOS, snponly.efi and ipxe.efi for UEFI, and
+	// undionly.kpxe and ipxe.pxe for BIOS, snponly.efi and ipxe.efi for UEFI, ipxe-arm64.efi for UEFI on arm64, and
 	// shimx64.efi with grubx64.efi for UEFI with Secure Boot.
 	Loaders map[string][]byte
 	// Pieces are what boot media and other boot programs are made of: Stub, SignedMenu,

@@ -165,7 +165,7 @@ func (c *Config) fill() {
 func (c *Config) dhcp() *dhcp.Config {
 	return &dhcp.Config{
 		Mode: c.Mode, Interface: c.Interface, Prefix: c.Prefix, Pool: c.Pool, LeaseTime: c.LeaseTime,
-		Relayed: c.Relayed, Reserved: c.Reserved,
+		Relayed: c.Relayed, Reserved: c.Reserved, ARM64: len(c.Files[ladder.FileARM64]) > 0,
 		Booter: c.Booter, Leases: c.Leases, Witness: c.Witness, Log: c.Log,
 	}
 }

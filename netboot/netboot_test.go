@@ -84,7 +84,7 @@ func server(t testing.TB, actions map[core.MAC]core.BootAction) (*netboot.Server
 	w := &world{actions: actions}
 	files := map[string][]byte{}
 
-	for _, name := range []string{"vmlinuz", "base.cpio.zst", "modules.cpio", "undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi"} {
+	for _, name := range []string{"vmlinuz", "base.cpio.zst", "modules.cpio", "undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi", "ipxe-arm64.efi"} {
 		files[name] = bytes.Repeat([]byte(name+" "), 100)
 	}
 

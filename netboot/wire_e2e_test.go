@@ -111,7 +111,7 @@ func serve(spec string) int {
 func files(o order) map[string][]byte {
 	all := map[string][]byte{}
 
-	for _, name := range []string{"vmlinuz", "base.cpio.zst", "modules.cpio", "undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi"} {
+	for _, name := range []string{"vmlinuz", "base.cpio.zst", "modules.cpio", "undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi", "ipxe-arm64.efi"} {
 		all[name] = bytes.Repeat([]byte(name+" "), 20_000)
 
 		if o.Files != "" {

@@ -331,7 +331,7 @@ func TestWhatTheConsoleSetOfTheBootServicesNeverEndsTheAppliance(t *testing.T) {
 // fullImage has all that the boot services ask for, as one byte each.
 func fullImage() *initramfs.Image {
 	one, loaders := []byte{1}, map[string][]byte{}
-	for _, name := range []string{"undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi"} {
+	for _, name := range []string{"undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi", "ipxe-arm64.efi"} {
 		loaders[name] = one
 	}
 

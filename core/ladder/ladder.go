@@ -17,13 +17,14 @@ import (
 
 // Names of the boot programs as they are offered and served.
 const (
-	FileUNDI    = "undionly.kpxe" // BIOS: iPXE through the ROM's own driver
-	FilePXE     = "ipxe.pxe"      // BIOS: iPXE with drivers of its own
-	FileSNPOnly = "snponly.efi"   // UEFI: iPXE through the firmware's driver
-	FileIPXE    = "ipxe.efi"      // UEFI: iPXE with drivers of its own
-	FileUKI     = "vetting.efi"   // UEFI: the live image itself as one program, made for the machine
-	FileShim    = "shimx64.efi"   // UEFI: the shim, which loads FileGRUB; signed
-	FileGRUB    = "grubx64.efi"   // UEFI: what the shim asks for
+	FileUNDI    = "undionly.kpxe"  // BIOS: iPXE through the ROM's own driver
+	FilePXE     = "ipxe.pxe"       // BIOS: iPXE with drivers of its own
+	FileSNPOnly = "snponly.efi"    // UEFI: iPXE through the firmware's driver
+	FileIPXE    = "ipxe.efi"       // UEFI: iPXE with drivers of its own
+	FileARM64   = "ipxe-arm64.efi" // UEFI on arm64: iPXE with drivers of its own and the firmware's; on no rung
+	FileUKI     = "vetting.efi"    // UEFI: the live image itself as one program, made for the machine
+	FileShim    = "shimx64.efi"    // UEFI: the shim, which loads FileGRUB; signed
+	FileGRUB    = "grubx64.efi"    // UEFI: what the shim asks for
 )
 
 const (

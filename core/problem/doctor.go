@@ -42,7 +42,7 @@ func doctors() []Entry {
 		},
 		{
 			DoctorOtherProcessor, "The live image does not run on this machine's processor",
-			"Its firmware introduces itself with another kind of processor than x86-64. It is told at once that there is nothing to load, and goes on to its own disk.",
+			"Its firmware introduces itself with another kind of processor than x86-64. On arm64 a boot program says so on its screen; others are told at once that there is nothing to load. Both go on to their own disk.",
 			"Machines of this kind cannot be vetted. Where the processor is x86-64 after all, set its firmware to 64-bit UEFI or to BIOS.", core.Warning,
 		},
 		{

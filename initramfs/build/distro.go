@@ -42,6 +42,8 @@ func programs() map[string]bootProgram {
 		ipxe + "ipxe.pxe":       {"ipxe.pxe", manifest.RoleLoader},      // BIOS, with drivers of its own
 		ipxe + "snponly.efi":    {"snponly.efi", manifest.RoleLoader},   // UEFI, through the firmware's driver
 		ipxe + "ipxe-amd64.efi": {"ipxe.efi", manifest.RoleLoader},      // UEFI, with drivers of its own
+		// UEFI on arm64: it can tell the person there that the live image is for x86-64.
+		ipxe + "ipxe-arm64.efi": {"ipxe-arm64.efi", manifest.RoleLoader},
 
 		"usr/lib/shim/shimx64.efi.signed": {manifest.Shim, manifest.RoleLoader},
 		// The shim asks for its second stage by this name. This build of it has the

@@ -226,6 +226,12 @@ func (s *Server) loader(x *exchange) string {
 	switch iana.Arch(x.client.Arch) { //nolint:gosec,exhaustive // an architecture is 16 bits; the others have no loader
 	case iana.EFI_BC, iana.EFI_X86_64, iana.EFI_X86_64_HTTP, iana.EFI_BC_HTTP:
 		return ladder.File(rung, kind)
+	case iana.EFI_ARM64, iana.EFI_ARM64_HTTP: // of the live image there is none for it, but somebody may be watching
+		if s.cfg.ARM64 {
+			return ladder.FileARM64
+		}
+
+		return NoBoot
 	default:
 		return NoBoot
 	}

@@ -93,7 +93,7 @@ func server(t testing.TB, action core.BootAction, change ...func(*dhcp.Config, *
 	w := &world{actions: map[core.MAC]core.BootAction{"": action}}
 	prefix := netip.PrefixFrom(self, 24)
 	c := dhcp.Config{
-		Interface: "none", Prefix: prefix, Pool: dhcp.DefaultPool(prefix),
+		Interface: "none", Prefix: prefix, Pool: dhcp.DefaultPool(prefix), ARM64: true,
 		Booter: w, Leases: w, Witness: w, Prober: w, Log: slog.New(slog.DiscardHandler),
 	}
 
@@ -303,6 +303,16 @@ func TestOfferAndAckDifferInTheMessageTypeAlone(t *testing.T) {
 	}
 }
 
+// An image that was built before there was a program for arm64 is served all the same.
+func TestWithoutAProgramForARM64ThereIsNothingToLoad(t *testing.T) {
+	s, _ := server(t, core.BootVet, func(c *dhcp.Config, _ *world) { c.ARM64 = false })
+
+	m := read(t, s.Answer(ask(t, dhcpv4.MessageTypeDiscover, text(60, "PXEClient"), with(93, 0, 11)), nil, start))
+	if m.BootFileName != dhcp.NoBoot {
+		t.Errorf("it is offered %q", m.BootFileName)
+	}
+}
+
 func TestClientsAreToldApart(t *testing.T) {
 	uuid := []byte{0, 0x10, 0x7e, 0x3c, 0x5a, 0x2f, 0x1d, 0x60, 0x4b, 0x8c, 0x9a, 1, 0x23, 0x45, 0x67, 0x89, 0xab}
 
@@ -317,7 +327,10 @@ func TestClientsAreToldApart(t *testing.T) {
 		{"a ROM with an architecture of odd length, told by its class", []dhcpv4.Modifier{text(60, "PXEClient:Arch:00007:UNDI:003016"), with(93, 7)}, core.ClientUEFI, 7, "snponly.efi"},
 		{"a class whose architecture is no number", []dhcpv4.Modifier{text(60, "PXEClient:Arch:xx")}, core.ClientBIOS, -1, "undionly.kpxe"},
 		{"UEFI x64 by the number of the erratum", []dhcpv4.Modifier{text(60, "PXEClient"), with(93, 0, 9)}, core.ClientUEFI, 9, "snponly.efi"},
-		{"UEFI on a processor we have no loader for", []dhcpv4.Modifier{text(60, "PXEClient"), with(93, 0, 11)}, core.ClientUEFI, 11, "no-boot"},
+		{"UEFI on a processor we have no loader for", []dhcpv4.Modifier{text(60, "PXEClient"), with(93, 0, 27)}, core.ClientUEFI, 27, "no-boot"},
+		{"UEFI on arm64", []dhcpv4.Modifier{text(60, "PXEClient"), with(93, 0, 11)}, core.ClientUEFI, 11, "ipxe-arm64.efi"},
+		{"UEFI HTTP boot on arm64", []dhcpv4.Modifier{text(60, "HTTPClient"), with(93, 0, 19)}, core.ClientHTTP, 19, "http://10.77.0.1/boot/ipxe-arm64.efi"},
+		{"UEFI iPXE without HTTP on arm64", []dhcpv4.Modifier{text(77, "iPXE"), with(93, 0, 11)}, core.ClientIPXE, 11, "tftp://10.77.0.1/ipxe-arm64.efi"},
 		{"iPXE whose echoed class says PXEClient", []dhcpv4.Modifier{text(60, "PXEClient"), with(93, 0, 7), text(77, "iPXE"), with(175, 19, 1, 1)}, core.ClientIPXE, 7, "http://10.77.0.1/ipxe/52:54:00:00:00:01"},
 		{"iPXE with an RFC 3004 user class", []dhcpv4.Modifier{text(77, "\x04iPXE"), with(93, 0, 0), with(175, 19, 1, 1)}, core.ClientIPXE, 0, "http://10.77.0.1/ipxe/52:54:00:00:00:01"},
 		{"iPXE by its own option alone", []dhcpv4.Modifier{text(77, "custom"), with(93, 0, 0), with(175, 177, 1, 9, 0, 19, 1, 1, 255)}, core.ClientIPXE, 0, "http://10.77.0.1/ipxe/52:54:00:00:00:01"},

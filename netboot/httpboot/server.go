@@ -286,7 +286,7 @@ func Serves(decision core.BootDecision, name string) bool {
 	switch name {
 	case "autoexec.ipxe", ladder.FileUNDI, ladder.FilePXE:
 		return decision.Action != core.BootIgnore
-	case ladder.FileSNPOnly, ladder.FileIPXE:
+	case ladder.FileSNPOnly, ladder.FileIPXE, ladder.FileARM64:
 		return decision.Action == core.BootVet || decision.Action == core.BootLocal && decision.Chain != "" || ladder.LeadsHome(&decision)
 	case ladder.FileShim, ladder.FileGRUB:
 		return decision.Action == core.BootVet || ladder.LeadsHome(&decision)
@@ -409,7 +409,7 @@ func (s *Server) scriptFor(ctx context.Context, c *fasthttp.RequestCtx, mac core
 	case client.Processor() != "":
 		s.witness(client, "script", "local, since the live image does not run on "+client.Processor(), 0, 0)
 
-		return ipxe.Local("the live image is for x86-64 and does not run on this machine: "+client.Processor(), "")
+		return ipxe.Unfit("the live image is for x86-64 and does not run on this machine: " + client.Processor())
 	}
 
 	ctx, cancel := contextOf(ctx)

@@ -111,6 +111,23 @@ func Local(why string, home core.Home) []byte {
 	return []byte(s.String())
 }
 
+// Unfit is the script of a machine that cannot be vetted: why is shown long enough to be
+// read, and the machine goes to its own disk.
+func Unfit(why string) []byte {
+	var s strings.Builder
+
+	line := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
+
+	line("#!ipxe")
+	line("imgfree ||")
+	line("echo vetting: %s", shown(why))
+	line("echo vetting: this machine goes to its own disk in 15 seconds")
+	line("sleep 15")
+	local(line)
+
+	return []byte(s.String())
+}
+
 // Chain is the script that sends a machine on to another boot server, and to its own disk
 // where that does not answer. The address must be one word that iPXE takes as it is.
 func Chain(address string) []byte {

@@ -29,7 +29,8 @@ func boot() ipxe.Boot {
 func TestScripts(t *testing.T) {
 	for name, script := range map[string][]byte{
 		"boot": boot().Script(), "local": ipxe.Local("no vetting waits for this machine", ""),
-		"exit": ipxe.Local("no vetting waits for this machine", core.HomeExit), "disk": ipxe.Local("no vetting waits for this machine", core.HomeDisk), "autoexec": ipxe.Autoexec(boot().Server),
+		"unfit": ipxe.Unfit("the live image is for x86-64 and does not run on this machine: arm64"),
+		"exit":  ipxe.Local("no vetting waits for this machine", core.HomeExit), "disk": ipxe.Local("no vetting waits for this machine", core.HomeDisk), "autoexec": ipxe.Autoexec(boot().Server),
 	} {
 		path := filepath.Join("testdata", name+".ipxe")
 

@@ -68,7 +68,7 @@ func (r Recorder) sizes() error {
 	defer file.Close() //nolint:errcheck // every write is looked at
 
 	for _, name := range []string{
-		"base.cpio.zst", "grubx64.efi", "ipxe.efi", "ipxe.pxe", "modules.cpio", "shimx64.efi", "snponly.efi", "undionly.kpxe", "vmlinuz",
+		"base.cpio.zst", "grubx64.efi", "ipxe-arm64.efi", "ipxe.efi", "ipxe.pxe", "modules.cpio", "shimx64.efi", "snponly.efi", "undionly.kpxe", "vmlinuz",
 	} {
 		source := name
 		if name == "vmlinuz" {
