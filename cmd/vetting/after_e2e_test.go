@@ -5,6 +5,7 @@ package main_test
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,25 +27,17 @@ func TestStubbornFirmwareComesHome(t *testing.T) {
 	rack := openRack(t)
 
 	for i, c := range []struct {
-		name     string
 		firmware lab.Firmware
-		loader   core.Loader
-		secure   bool
 		ways     []core.Home
 	}{
-		{"BIOS", lab.BIOS, "", false, []core.Home{core.HomeDisk}},
-		{"UEFI", lab.UEFI, "", false, []core.Home{core.HomeMissing, core.HomeExit, core.HomeDisk}},
-		{"UEFI by what is signed", lab.UEFI, core.LoaderShim, false, []core.Home{core.HomeMissing, core.HomeExit, core.HomeDisk}},
+		{lab.BIOS, []core.Home{core.HomeDisk}},
+		{lab.UEFI, []core.Home{core.HomeMissing, core.HomeExit, core.HomeDisk}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(string(c.firmware), func(t *testing.T) {
 			machine := lab.Sample(c.firmware, byte(70+i))
-			machine.Stubborn, machine.Secure = true, c.secure
+			machine.Stubborn = true
 			s := plug(t, rack, machine)
 			s.register(core.PowerManual)
-
-			if err := rack.API.SetLoader(s.ctx, s.MAC, c.loader); err != nil {
-				t.Fatal(err)
-			}
 
 			began := time.Now()
 			process := s.powerOn()
@@ -73,6 +66,36 @@ func TestStubbornFirmwareComesHome(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGRUBStartsTheDisk of a machine that starts what is signed alone, for which an operator
+// has chosen so. The firmware, which would go on to the disk itself, is not asked. It is part
+// of the same campaign.
+func TestGRUBStartsTheDisk(t *testing.T) {
+	if os.Getenv("WAYS_HOME") == "" {
+		return
+	}
+
+	rack := openRack(t)
+	s := plug(t, rack, lab.Sample(lab.UEFI, 73))
+	s.register(core.PowerManual)
+
+	if err := rack.API.SetLoader(s.ctx, s.MAC, core.LoaderShim); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := rack.API.SetHome(s.ctx, s.MAC, core.HomeDisk); err != nil {
+		t.Fatal(err)
+	}
+
+	process := s.powerOn()
+	if _, err := process.Output.Await(s.ctx, lab.LocalDiskBanner); err != nil {
+		t.Fatal(err)
+	}
+
+	if said := process.Output.String(); strings.Count(said, "BdsDxe: loading") != 1 || !strings.Contains(said, "vetting: no vetting waits for this machine") {
+		t.Errorf("its firmware went there:\n%s", said)
 	}
 }
 

@@ -210,6 +210,7 @@ func (c *checkup) network(ctx context.Context, config *Config) {
 
 	c.address(card.Name, prefix)
 	c.walls(ctx, card.Name, mode)
+	c.olderWalls(ctx, card.Name, mode)
 
 	if runsOn(ctx, config.DataDir) {
 		c.add("ports", "ok", "the appliance runs and has them")

@@ -52,6 +52,26 @@ func TestDoctorSaysWhichRuleShutsMachinesOut(t *testing.T) {
 	}
 }
 
+func TestDoctorSaysWhichOlderRuleShutsMachinesOut(t *testing.T) {
+	const rules = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i eth2 -j ACCEPT\n"
+
+	found := &checkup{}
+	found.olderWall("eth1", netboot.ModeDHCP, "iptables-legacy-save", false, []byte(rules), nil)
+	found.olderWall("eth2", netboot.ModeDHCP, "iptables-legacy-save", false, []byte(rules), nil)
+	found.olderWall("eth1", netboot.ModeDHCP, "iptables-legacy-save", false, nil, errors.New("exec: not found"))
+
+	for i, want := range []symptom{
+		{"", "fail", "udp 67, udp 69, tcp 80, tcp 443, udp 4011 by iptables-legacy, table ip filter, chain INPUT: its policy is drop, and no rule lets it in. " +
+			"Let them in there, for example: iptables-legacy -I INPUT -i eth1 -j ACCEPT"},
+		{"", "ok", "no rule that iptables-legacy-save lists"},
+		{"", "warn", "not found"},
+	} {
+		if got := found.Checks[i]; got.Result != want.Result || os.Geteuid() == 0 && !strings.Contains(got.Detail, want.Detail) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
 func TestDoctorSaysHowVirtualMachinesArePlayed(t *testing.T) {
 	found := &checkup{}
 	found.machines(nil, "kvm")

@@ -166,6 +166,11 @@ func (a *API) SetLoader(ctx context.Context, mac string, loader core.Loader) err
 	return a.call(ctx, "hosts.update", mac, route.HostPatch{Loader: &loader}, nil)
 }
 
+// SetHome sets how a host is sent to its own disk.
+func (a *API) SetHome(ctx context.Context, mac string, home core.Home) error {
+	return a.call(ctx, "hosts.update", mac, route.HostPatch{Home: &home}, nil)
+}
+
 // SetPower says how a host is switched.
 func (a *API) SetPower(ctx context.Context, mac string, method core.PowerMethod) error {
 	return a.call(ctx, "hosts.update", mac, map[string]core.Power{"power": {Method: method}}, nil)
