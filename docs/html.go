@@ -40,8 +40,12 @@ func (p *Page) HTML(base string) (string, error) {
 		return "", fmt.Errorf("writing the page %s: %w", p.Topic, err)
 	}
 
-	return out.String(), nil
+	return reachable.Replace(out.String()), nil
 }
+
+// reachable lets people without a mouse scroll what is wider than their screen. What a page
+// says is no tag: it is escaped.
+var reachable = strings.NewReplacer("<pre>", `<pre tabindex="0">`, "<table>", `<table tabindex="0">`) //nolint:gochecknoglobals // never changes
 
 // leading has links lead to where the pages are served.
 type leading struct {

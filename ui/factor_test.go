@@ -19,6 +19,7 @@ import (
 
 	"vetting/core/route"
 	"vetting/ui"
+	"vetting/ui/browser"
 	"vetting/ui/canned"
 )
 
@@ -148,47 +149,47 @@ func TestASecondFactorInTheBrowser(t *testing.T) {
 	b.signIn()
 	name, value, _ := strings.Cut(b.member("otto", route.Viewer), "=")
 	base, _ := b.listen()
-	tab := surf(t, "")
+	tab := browser.Open(t, "")
 
 	fits := func(page string) {
 		t.Helper()
 
 		for _, scheme := range []string{"light", "dark"} {
-			do(t, tab, dressed(scheme))
-			look(t, tab, page+" in "+scheme, `{resultTypes: ["violations"], preload: false}`)
+			browser.Do(t, tab, dressed(scheme))
+			browser.Look(t, tab, page+" in "+scheme, `{resultTypes: ["violations"], preload: false}`)
 		}
 
-		if wide := told[int](t, tab, "document.documentElement.scrollWidth"); wide > 360 {
-			t.Errorf("%s is %d pixels wide: %s", page, wide, told[string](t, tab, widest))
+		if wide := browser.Told[int](t, tab, "document.documentElement.scrollWidth"); wide > 360 {
+			t.Errorf("%s is %d pixels wide: %s", page, wide, browser.Told[string](t, tab, widest))
 		}
 
-		if all := told[[]string](t, tab, "window.__noted"); len(all) > 0 {
+		if all := browser.Told[[]string](t, tab, "window.__noted"); len(all) > 0 {
 			t.Errorf("%s: %v", page, all)
 		}
 	}
 
-	do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), network.SetCookie(name, value).WithURL(base), emulation.SetDeviceMetricsOverride(360, 740, 2, true),
+	browser.Do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), network.SetCookie(name, value).WithURL(base), emulation.SetDeviceMetricsOverride(360, 740, 2, true),
 		chromedp.Navigate(base+"/settings"), chromedp.Click("#factor button.pri"))
-	become(t, tab, "the QR code", `document.querySelector("svg.qr")`)
+	browser.Become(t, tab, "the QR code", `document.querySelector("svg.qr")`)
 	fits("the enrolment")
 
-	secret := strings.ReplaceAll(told[string](t, tab, `document.querySelector("#factor .mut .mono").textContent`), " ", "")
+	secret := strings.ReplaceAll(browser.Told[string](t, tab, `document.querySelector("#factor .mut .mono").textContent`), " ", "")
 
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	do(t, tab, chromedp.SendKeys("#totp-code", authenticator(key).at(time.Now())), chromedp.Click("#factor button.pri"))
-	become(t, tab, "the recovery codes", `document.querySelector("#factor .secret")`)
+	browser.Do(t, tab, chromedp.SendKeys("#totp-code", authenticator(key).at(time.Now())), chromedp.Click("#factor button.pri"))
+	browser.Become(t, tab, "the recovery codes", `document.querySelector("#factor .secret")`)
 	fits("the recovery codes")
 
-	do(t, tab, network.ClearBrowserCookies(), chromedp.Navigate(base+"/login"), chromedp.SendKeys("#name", "otto"), chromedp.SendKeys("#password", password), chromedp.Click("button.pri"))
-	become(t, tab, "the question for a code", `document.activeElement.id === "code"`)
+	browser.Do(t, tab, network.ClearBrowserCookies(), chromedp.Navigate(base+"/login"), chromedp.SendKeys("#name", "otto"), chromedp.SendKeys("#password", password), chromedp.Click("button.pri"))
+	browser.Become(t, tab, "the question for a code", `document.activeElement.id === "code"`)
 	fits("the question for a code")
 
-	do(t, tab, chromedp.SendKeys("#code", authenticator(key).at(time.Now().Add(30*time.Second))), chromedp.Click("button.pri"))
-	become(t, tab, "the rack", `location.pathname === "/" && document.querySelector("header.top")`)
+	browser.Do(t, tab, chromedp.SendKeys("#code", authenticator(key).at(time.Now().Add(30*time.Second))), chromedp.Click("button.pri"))
+	browser.Become(t, tab, "the rack", `location.pathname === "/" && document.querySelector("header.top")`)
 }
 
 // An open session and the password do not change a second factor: that takes a code.

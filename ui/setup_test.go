@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"vetting/ui"
+	"vetting/ui/browser"
 	"vetting/ui/canned"
 )
 
@@ -190,7 +191,7 @@ func TestTheFirstStepsInTheBrowser(t *testing.T) {
 	s := &canned.Steering{}
 	b := open(t, canned.Empty, func(cfg *ui.Config) { random(cfg); cfg.Steering, cfg.Notifier = s, canned.Notifier{} })
 	base, _ := b.listen()
-	tab := surf(t, "")
+	tab := browser.Open(t, "")
 
 	link, err := b.SetupLink(t.Context())
 	if err != nil {
@@ -201,76 +202,76 @@ func TestTheFirstStepsInTheBrowser(t *testing.T) {
 		t.Helper()
 
 		for _, scheme := range []string{"light", "dark"} {
-			do(t, tab, dressed(scheme))
-			look(t, tab, page+" in "+scheme, `{resultTypes: ["violations"], preload: false}`)
+			browser.Do(t, tab, dressed(scheme))
+			browser.Look(t, tab, page+" in "+scheme, `{resultTypes: ["violations"], preload: false}`)
 		}
 
-		if wide := told[int](t, tab, "document.documentElement.scrollWidth"); wide > 360 {
-			t.Errorf("%s is %d pixels wide: %s", page, wide, told[string](t, tab, widest))
+		if wide := browser.Told[int](t, tab, "document.documentElement.scrollWidth"); wide > 360 {
+			t.Errorf("%s is %d pixels wide: %s", page, wide, browser.Told[string](t, tab, widest))
 		}
 
-		if all := told[[]string](t, tab, "window.__noted"); len(all) > 0 {
+		if all := browser.Told[[]string](t, tab, "window.__noted"); len(all) > 0 {
 			t.Errorf("%s: %v", page, all)
 		}
 	}
 
 	at := func(path string) {
 		t.Helper()
-		become(t, tab, path, `location.pathname === "`+path+`"`)
+		browser.Become(t, tab, path, `location.pathname === "`+path+`"`)
 		fits(path)
 	}
 
-	do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), emulation.SetDeviceMetricsOverride(360, 740, 2, true), chromedp.Navigate(link))
+	browser.Do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), emulation.SetDeviceMetricsOverride(360, 740, 2, true), chromedp.Navigate(link))
 	fits("the one-time link")
 
-	do(t, tab, chromedp.SendKeys("#password", password), chromedp.SendKeys("#again", password), chromedp.Click("button.pri"))
+	browser.Do(t, tab, chromedp.SendKeys("#password", password), chromedp.SendKeys("#again", password), chromedp.Click("button.pri"))
 	at("/setup/you")
 
-	do(t, tab, chromedp.Click("#factor button.pri"))
-	become(t, tab, "the QR code", `document.querySelector("svg.qr")`)
+	browser.Do(t, tab, chromedp.Click("#factor button.pri"))
+	browser.Become(t, tab, "the QR code", `document.querySelector("svg.qr")`)
 	fits("the second factor")
 
-	do(t, tab, chromedp.Navigate(base+"/setup/nic"), chromedp.Click(`input[value="eno1"]`), chromedp.Click("form.card button.pri"))
-	become(t, tab, "the refusal", `document.body.textContent.includes("holds the default route: it is")`)
+	browser.Do(t, tab, chromedp.Navigate(base+"/setup/nic"), chromedp.Click(`input[value="eno1"]`), chromedp.Click("form.card button.pri"))
+	browser.Become(t, tab, "the refusal", `document.body.textContent.includes("holds the default route: it is")`)
 	fits("a card with the default route")
 
-	do(t, tab, chromedp.Click(`input[value="enp6s0"]`), chromedp.Click("form.card button.pri"))
-	become(t, tab, "the other server", `document.querySelector("#heard")?.textContent.includes("A DHCP server answers")`)
+	browser.Do(t, tab, chromedp.Click(`input[value="enp6s0"]`), chromedp.Click("form.card button.pri"))
+	browser.Become(t, tab, "the other server", `document.querySelector("#heard")?.textContent.includes("A DHCP server answers")`)
 	fits("another server")
 
-	do(t, tab, chromedp.Click(`input[value="enp5s0f1"]`), chromedp.Click("form.card button.pri"))
-	become(t, tab, "a quiet network", `document.querySelector("#heard .pri")`)
+	browser.Do(t, tab, chromedp.Click(`input[value="enp5s0f1"]`), chromedp.Click("form.card button.pri"))
+	browser.Become(t, tab, "a quiet network", `document.querySelector("#heard .pri")`)
 	fits("a quiet network")
 
-	do(t, tab, chromedp.Click("#heard .pri"))
+	browser.Do(t, tab, chromedp.Click("#heard .pri"))
 	at("/setup/network")
 
-	do(t, tab, chromedp.SetValue("#f-netboot-subnet", "192.168.1.1/24"), chromedp.Click("button.pri"))
-	become(t, tab, "the refusal", `document.body.textContent.includes("overlaps with") && document.querySelector("#f-netboot-subnet").value === "192.168.1.1/24"`)
+	browser.Do(t, tab, chromedp.SetValue("#f-netboot-subnet", "192.168.1.1/24"), chromedp.Click("button.pri"))
+	browser.Become(t, tab, "the refusal", `document.body.textContent.includes("overlaps with") && document.querySelector("#f-netboot-subnet").value === "192.168.1.1/24"`)
 	fits("a network that overlaps")
 
-	do(t, tab, chromedp.SetValue("#f-netboot-subnet", "10.80.0.1/24"), chromedp.Click("button.pri"))
+	browser.Do(t, tab, chromedp.SetValue("#f-netboot-subnet", "10.80.0.1/24"), chromedp.Click("button.pri"))
 	at("/setup/messages")
 
-	do(t, tab, chromedp.Navigate(base+"/setup/messages?kind=ntfy"), chromedp.SendKeys("#n-name", "mine"), chromedp.SendKeys("#n-url", "https://ntfy.example"), chromedp.SendKeys("#n-topic", "t"), chromedp.Click("button.pri"))
-	become(t, tab, "the notifier", `document.body.textContent.includes("Send it a test")`)
+	browser.Do(t, tab, chromedp.Navigate(base+"/setup/messages?kind=ntfy"), chromedp.SendKeys("#n-name", "mine"), chromedp.SendKeys("#n-url", "https://ntfy.example"), chromedp.SendKeys("#n-topic", "t"), chromedp.Click("button.pri"))
+	browser.Become(t, tab, "the notifier", `document.body.textContent.includes("Send it a test")`)
 	fits("a notifier that is set up")
 
-	do(t, tab, chromedp.Click(`button[aria-label="Test ops-mail"]`))
-	become(t, tab, "what came of the test", `document.querySelector("#tested")?.textContent.includes("connection refused")`)
+	browser.Do(t, tab, chromedp.Click(`button[aria-label="Test ops-mail"]`))
+	browser.Become(t, tab, "what came of the test", `document.querySelector("#tested")?.textContent.includes("connection refused")`)
 	fits("a test that did not arrive")
 
-	do(t, tab, chromedp.Navigate(base+"/setup/profile"))
+	browser.Do(t, tab, chromedp.Navigate(base+"/setup/profile"))
 	fits("the usual profile")
-	do(t, tab, chromedp.Click(`input[value="ci"]`), chromedp.Click("button.pri"))
+	browser.Do(t, tab, chromedp.Click(`input[value="ci"]`), chromedp.Click("button.pri"))
 	at("/setup/start")
 
-	if shown := told[string](t, tab, `document.querySelector("main").textContent`); !strings.Contains(shown, "enp5s0f1") || !strings.Contains(shown, "10.80.0.1/24") || !strings.Contains(shown, "Usual profileci") {
+	if shown := browser.Told[string](t, tab, `document.querySelector("main").textContent`); !strings.Contains(shown, "enp5s0f1") || !strings.Contains(shown, "10.80.0.1/24") || !strings.Contains(shown, "Usual profileci") {
 		t.Errorf("the last step shows %s", shown)
 	}
 
-	do(t, tab, chromedp.Click("#restart button.pri"))
-	become(t, tab, "the restart", `document.body.textContent.includes("starting anew")`)
+	browser.Do(t, tab, chromedp.Click("#restart button.pri"))
+	browser.Become(t, tab, "the restart", `document.body.textContent.includes("starting anew")`)
 	fits("the restart")
 
 	if s.Restarts() != 1 {
@@ -278,7 +279,7 @@ func TestTheFirstStepsInTheBrowser(t *testing.T) {
 	}
 
 	for _, path := range []string{"/settings/general", "/settings/tls", "/settings/about", "/settings/backup", "/settings/restart", "/notifications?kind=smtp"} {
-		do(t, tab, chromedp.Navigate(base+path))
+		browser.Do(t, tab, chromedp.Navigate(base+path))
 		fits(path)
 	}
 }

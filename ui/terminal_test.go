@@ -27,6 +27,7 @@ import (
 	"vetting/core/route"
 	"vetting/core/sshkey"
 	"vetting/ui"
+	"vetting/ui/browser"
 	"vetting/ui/canned"
 )
 
@@ -439,27 +440,27 @@ func TestATerminalInTheBrowser(t *testing.T) {
 	t.Parallel()
 
 	c := openCell(t, nil)
-	tab := surf(t, "")
+	tab := browser.Open(t, "")
 	name, value, _ := strings.Cut(c.cookie, "=")
 
-	do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), network.SetCookie(name, value).WithURL(c.base),
+	browser.Do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), network.SetCookie(name, value).WithURL(c.base),
 		emulation.SetDeviceMetricsOverride(1200, 900, 1, false), chromedp.Navigate(c.base+"/runs/"+string(held)), chromedp.Click("#open-terminal"))
-	become(t, tab, "the terminal", `document.querySelector("#terminal-state")?.textContent.startsWith("connected: what you type") && !document.querySelector("#terminal-again").checkVisibility()`)
-	do(t, tab, strokes("echo seen$((40+2))\r"))
-	become(t, tab, "the answer of the host", `document.querySelector(".xterm-rows").textContent.includes("seen42")`)
-	look(t, tab, "terminal", `{resultTypes: ["violations"], preload: false}`)
+	browser.Become(t, tab, "the terminal", `document.querySelector("#terminal-state")?.textContent.startsWith("connected: what you type") && !document.querySelector("#terminal-again").checkVisibility()`)
+	browser.Do(t, tab, strokes("echo seen$((40+2))\r"))
+	browser.Become(t, tab, "the answer of the host", `document.querySelector(".xterm-rows").textContent.includes("seen42")`)
+	browser.Look(t, tab, "terminal", `{resultTypes: ["violations"], preload: false}`)
 
-	do(t, tab, emulation.SetDeviceMetricsOverride(360, 740, 2, true), strokes("stty size\r"))
-	become(t, tab, "the size of a phone", `/[0-9]+ [34][0-9]held/.test(document.querySelector(".xterm-rows").textContent)`)
+	browser.Do(t, tab, emulation.SetDeviceMetricsOverride(360, 740, 2, true), strokes("stty size\r"))
+	browser.Become(t, tab, "the size of a phone", `/[0-9]+ [34][0-9]held/.test(document.querySelector(".xterm-rows").textContent)`)
 
-	if wide := told[int](t, tab, "document.documentElement.scrollWidth"); wide > 360 {
-		t.Errorf("the terminal is %d pixels wide: %s", wide, told[string](t, tab, widest))
+	if wide := browser.Told[int](t, tab, "document.documentElement.scrollWidth"); wide > 360 {
+		t.Errorf("the terminal is %d pixels wide: %s", wide, browser.Told[string](t, tab, widest))
 	}
 
-	if all := told[[]string](t, tab, "window.__noted"); len(all) > 0 {
+	if all := browser.Told[[]string](t, tab, "window.__noted"); len(all) > 0 {
 		t.Errorf("%s", strings.Join(all, "; "))
 	}
 
 	c.alter(func(run *core.Run) { run.State = core.StateReleased })
-	become(t, tab, "the end of the hold", `document.querySelector("#terminal-state").textContent === "closed: the run is in Released" && document.querySelector("#terminal-again").checkVisibility()`)
+	browser.Become(t, tab, "the end of the hold", `document.querySelector("#terminal-state").textContent === "closed: the run is in Released" && document.querySelector("#terminal-again").checkVisibility()`)
 }

@@ -61,6 +61,8 @@ var rooms = map[string][]string{
 		"core", "core/signal", "github.com/gofiber/fiber/v2", "github.com/valyala/fasthttp", "github.com/fasthttp/websocket", "github.com/a-h/templ", "github.com/nicholas-fedor/shoutrrr",
 		"golang.org/x/crypto", "golang.org/x/sync", "github.com/boombuler/barcode",
 	},
+	// A real browser, for tests of pages; no program links it.
+	"ui/browser": {"github.com/chromedp/chromedp", "github.com/chromedp/cdproto"},
 	"cmd/vetting": {
 		"core", "core/engine", "core/signal", "netboot", "netboot/trial", "initramfs", "initramfs/overlay", "initramfs/stick", "agent/blockdev", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
 		"cmd/client", "firmware", "docs",
