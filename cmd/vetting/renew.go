@@ -253,9 +253,10 @@ func (a *appliance) tellOfCertificate(subject string, have *tls.Certificate, fau
 	}
 }
 
-// age says how old a certificate is, and how long it is good for.
-func age(pair *tls.Certificate, now time.Time) string {
-	return fmt.Sprintf("made %d days ago, good until %s", max(0, int(now.Sub(pair.Leaf.NotBefore).Hours()/24)), pair.Leaf.NotAfter.UTC().Format(time.DateOnly))
+// span says since when and until when a certificate is good. Our own are good since the
+// day before they were made, for clocks that are behind.
+func span(pair *tls.Certificate) string {
+	return "good since " + pair.Leaf.NotBefore.UTC().Format(time.DateOnly) + ", until " + pair.Leaf.NotAfter.UTC().Format(time.DateOnly)
 }
 
 // certificates looks at the certificates as doctor does. What is not there is made at the
@@ -306,8 +307,8 @@ func (c *checkup) certificate(subject string, of *certificate, now time.Time) {
 	case now.Before(pair.Leaf.NotBefore):
 		c.add(subject, "warn", "not valid before "+pair.Leaf.NotBefore.UTC().Format(time.DateOnly)+": look at the clock; "+by)
 	case due(pair, now):
-		c.add(subject, "warn", age(pair, now)+"; "+by)
+		c.add(subject, "warn", span(pair)+"; "+by)
 	default:
-		c.add(subject, "ok", age(pair, now))
+		c.add(subject, "ok", span(pair))
 	}
 }
