@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,9 +18,12 @@ import (
 	"vetting/agent/wire"
 )
 
-// mostLog is how large the appliance's log may grow on the stick, in bytes, before it
-// begins anew.
-const mostLog = 4 << 20
+// How large the appliance's log may grow on the stick, in bytes, before it begins anew: so
+// much, and no more than a share of the room there.
+const (
+	mostLog  = 4 << 20
+	logShare = 32
+)
 
 // Program is the appliance's program under way.
 type Program struct {
@@ -141,18 +145,46 @@ func tell(ctx context.Context, in io.Writer, orders <-chan wire.KitOrder) {
 	}
 }
 
-func applianceLog() (*os.File, error) {
-	name := filepath.Join(DataDir, "appliance.log")
-	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+// journal is a file that begins anew before it has grown beyond most.
+type journal struct {
+	file *os.File
+	size int64
+	most int64
+}
 
-	if info, err := os.Stat(name); err == nil && info.Size() > mostLog {
-		flags |= os.O_TRUNC
-	}
+// applianceLog opens the appliance's log on the stick.
+func applianceLog() (*journal, error) {
+	_, all := Free()
 
-	file, err := os.OpenFile(name, flags, 0o600)
+	return openJournal(filepath.Join(DataDir, "appliance.log"), min(mostLog, all/logShare))
+}
+
+func openJournal(name string, most int64) (*journal, error) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // on the stick
 	if err != nil {
 		return nil, fmt.Errorf("opening the appliance's log: %w", err)
 	}
 
-	return file, nil
+	at, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the appliance's log: %w", err), file.Close())
+	}
+
+	return &journal{file: file, size: at.Size(), most: most}, nil
 }
+
+// Write adds lines. Where they cannot be written, as on a stick that was pulled, the
+// appliance goes on all the same.
+func (j *journal) Write(lines []byte) (int, error) {
+	if j.size+int64(len(lines)) > j.most && j.file.Truncate(0) == nil {
+		j.size = 0
+	}
+
+	n, _ := j.file.Write(lines)
+	j.size += int64(n)
+
+	return len(lines), nil
+}
+
+// Close closes it.
+func (j *journal) Close() error { return j.file.Close() }

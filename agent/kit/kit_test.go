@@ -293,3 +293,36 @@ func TestDesk(t *testing.T) {
 		t.Error("a shell where somebody listens")
 	}
 }
+
+// However long a stick serves, the appliance's log does not fill it; and a stick that was
+// pulled ends nothing.
+func TestTheLogOfTheApplianceStaysSmall(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "appliance.log")
+	if err := os.WriteFile(name, []byte(strings.Repeat("of an earlier start\n", 4)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	log, err := kit.OpenJournal(name, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for i, want := range []int64{90, 100, 10, 20} {
+		if n, err := log.Write([]byte("one line.\n")); n != 10 || err != nil {
+			t.Fatal(n, err)
+		}
+
+		if at, err := os.Stat(name); err != nil || at.Size() != want {
+			t.Errorf("after line %d: %d bytes, not %d; %v", i+1, at.Size(), want, err)
+		}
+
+	}
+
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	if n, err := log.Write([]byte("a stick is gone\n")); n != 16 || err != nil {
+		t.Error(n, err)
+	}
+}
