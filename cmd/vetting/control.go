@@ -35,6 +35,8 @@ type keysmith interface {
 	ImportReport(ctx context.Context, text []byte, trust bool) (string, error)
 	// Reload reads the configuration again and says what came of it.
 	Reload(ctx context.Context) (string, error)
+	// Controllers asks the hosts' management controllers whether their machines are on; JSON.
+	Controllers(ctx context.Context) (string, error)
 	// Settings tells what was set in the console, as JSON and without secrets.
 	Settings(ctx context.Context) (string, error)
 }
@@ -48,6 +50,8 @@ type controlRequest struct {
 	Reload bool   `json:"reload,omitempty"`
 
 	Settings bool `json:"settings,omitempty"` // what was set in the console
+
+	Controllers bool `json:"controllers,omitempty"` // what the hosts' management controllers say
 
 	Report []byte `json:"report,omitempty"` // to be taken over, as it lies in its file
 	Trust  bool   `json:"trust,omitempty"`  // its key, too
@@ -68,6 +72,8 @@ func obey(ctx context.Context, smith keysmith, ask controlRequest) (string, erro
 	switch {
 	case ask.Settings:
 		return smith.Settings(ctx)
+	case ask.Controllers:
+		return smith.Controllers(ctx)
 	case ask.Reload:
 		return smith.Reload(ctx)
 	case len(ask.Report) > 0:
@@ -156,7 +162,13 @@ func askControl(ctx context.Context, dir string, ask controlRequest) (string, er
 	}
 
 	path := filepath.Join(dir, controlSocket)
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+	patience := 20 * time.Second
+
+	if ask.Controllers {
+		patience = controllersPatience
+	}
+
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		},

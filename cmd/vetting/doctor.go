@@ -60,15 +60,17 @@ func (c *cli) doctorCommand() *cobra.Command {
 		Long: "Looks at the configuration and its secrets, the boot image, the rights of this program, the data directory and its disk,\n" +
 			"the clock, the test NIC, its address, ports and firewall, and the console's address and certificate. Where no appliance runs, it asks the test\n" +
 			"network for 4 s whether there are other DHCP servers, other appliances, another user of our address, or spanning tree, as serve does.\n" +
+			"With --deep also at the ledger, the notifiers and the hosts' management controllers, which may take minutes.\n" +
 			"Give it the same flags and the same user as serve.",
 	}
 	fix := cmd.Flags().Bool("fix", false, "mend what can be mended without asking: owners and modes of files in the data directory; takes root")
+	deep := cmd.Flags().Bool("deep", false, "also look at what takes its time: the ledger, the notifiers (nothing is sent), the hosts' management controllers (logs in, switches nothing)")
 	show := operator.Lister(cmd, c.out, "checks", "check result detail", "check")
 
 	settingFlags(cmd)
 
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found := c.examineMachine(cmd, *fix)
+		found := c.examineMachine(cmd, *fix, *deep)
 		if err := show(found); err != nil {
 			return err
 		}
@@ -85,7 +87,7 @@ func (c *cli) doctorCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) examineMachine(cmd *cobra.Command, fix bool) *checkup {
+func (c *cli) examineMachine(cmd *cobra.Command, fix, deep bool) *checkup {
 	found := &checkup{}
 
 	config, source, err := c.load(cmd)
@@ -115,6 +117,11 @@ func (c *cli) examineMachine(cmd *cobra.Command, fix bool) *checkup {
 	found.card(config.Netboot)
 	found.network(cmd.Context(), &config)
 	found.console(cmd.Context(), &config)
+
+	if deep {
+		found.deep(cmd.Context(), &config)
+	}
+
 	found.machines(trial.BIOS.Missing(), trial.Accelerator())
 
 	return found

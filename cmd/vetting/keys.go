@@ -65,6 +65,11 @@ func (offline) Settings(context.Context) (string, error) {
 	return "", errors.New("reading what was set in the console: no appliance runs on this data directory")
 }
 
+// Controllers are asked by an appliance that runs alone; see checkup.controllers.
+func (offline) Controllers(context.Context) (string, error) {
+	return "", errors.New("asking management controllers: no appliance runs on this data directory")
+}
+
 // Reload has nobody to tell.
 func (offline) Reload(context.Context) (string, error) {
 	return "", errors.New("reloading the configuration: no appliance runs on this data directory")

@@ -62,7 +62,7 @@ func (c *cli) bundle(cmd *cobra.Command, now time.Time) ([]byte, error) {
 	}{
 		{"version.txt", func() (string, error) { return "vetting " + version() + "\n", nil }},
 		{"doctor.json", func() (string, error) {
-			text, err := json.MarshalIndent(c.examineMachine(cmd, false), "", "  ")
+			text, err := json.MarshalIndent(c.examineMachine(cmd, false, false), "", "  ")
 
 			return string(text), err
 		}},

@@ -53,7 +53,12 @@ func (t *Target) server() (host string, port int, err error) {
 	return host, port, nil
 }
 
-func (s mailer) send(ctx context.Context, m message) (err error) {
+func (s mailer) send(ctx context.Context, m message) error {
+	return s.with(ctx, func(client *smtp.Client) error { return s.talk(client, m) })
+}
+
+// with signs in at the server, talks, and takes its leave.
+func (s mailer) with(ctx context.Context, talk func(client *smtp.Client) error) (err error) {
 	host, port, err := s.target.server()
 	if err != nil {
 		return err
@@ -80,7 +85,11 @@ func (s mailer) send(ctx context.Context, m message) (err error) {
 		return errors.Join(fmt.Errorf("greeting the server: %w", err), conn.Close())
 	}
 
-	if err := s.talk(client, host, m); err != nil {
+	if err := s.enter(client, host); err != nil {
+		return errors.Join(err, client.Close())
+	}
+
+	if err := talk(client); err != nil {
 		return errors.Join(err, client.Close())
 	}
 
@@ -97,7 +106,8 @@ func (s mailer) dial(ctx context.Context, host string, port int) (net.Conn, erro
 	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 }
 
-func (s mailer) talk(client *smtp.Client, host string, m message) error {
+// enter has the connection encrypted, and signs in.
+func (s mailer) enter(client *smtp.Client, host string) error {
 	if s.target.TLS == "" || s.target.TLS == "starttls" {
 		if err := client.StartTLS(&tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}); err != nil {
 			return fmt.Errorf("starting TLS: %w", err)
@@ -110,6 +120,10 @@ func (s mailer) talk(client *smtp.Client, host string, m message) error {
 		}
 	}
 
+	return nil
+}
+
+func (s mailer) talk(client *smtp.Client, m message) error {
 	from, to, err := s.people()
 	if err != nil {
 		return err
