@@ -118,3 +118,49 @@ func TestOfTwoServingAppliancesWhoseNetworksAreJoinedOneAtMostIsHeard(t *testing
 		t.Error("neither says so")
 	}
 }
+
+// The same, of two that look for others as in use: after the first machine that both know has
+// asked, the one whose card has the lower MAC goes on, and the other is silent for as long.
+func TestOfTwoServingAppliancesThatMeetTheLowerGoesOn(t *testing.T) {
+	w := newWire(t)
+	w.must("ip", "-n", w.hub, "link", "add", "br1", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
+	w.must("ip", "-n", w.hub, "link", "set", "br1", "up")
+	w.must("ip", "-n", w.hub, "link", "set", "port-r0", "master", "br1")
+
+	higher := w.start(order{Hosts: vet, Search: peek})
+	lower := w.startAt(w.rival, "r0", order{Hosts: vet, Self: secondAddr, Search: peek, Leases: w.scratch + "/second.json"})
+
+	higher.await(t, "ready", soon)
+	lower.await(t, "ready", soon)
+
+	w.must("ip", "-n", w.hub, "link", "set", "port-r0", "master", "br0")
+	w.leaseWithin(soon, "-B")
+
+	if step := higher.await(t, "rogue", 3*soon); !strings.Contains(step.Detail, secondAddr) || step.Code != "netboot/rogue-dhcp" {
+		t.Errorf("the higher says %+v", step)
+	}
+
+	silent, serving := w.spyOn("nb0", applianceMAC), w.spyOn("r0", rivalMAC)
+
+	for range 3 {
+		if addr := w.leaseWithin(2*soon, "-B"); addr == "" {
+			t.Fatal("the lower gives no lease any more")
+		}
+	}
+
+	if told := silent.about(knownMAC); len(told) > 0 {
+		t.Errorf("the higher answers on: %q", told)
+	}
+
+	if told := serving.about(knownMAC); len(told) == 0 {
+		t.Error("the lower was not heard")
+	}
+
+	select {
+	case err := <-lower.done:
+		t.Errorf("the lower ended: %v", err)
+	case err := <-higher.done:
+		t.Errorf("the higher ended: %v", err)
+	default:
+	}
+}
