@@ -155,6 +155,116 @@ func bootOfDnsmasq(ctx context.Context, t *testing.T, set taken) *lab.Segment {
 	return segment
 }
 
+// The paths on which no rival can follow, since each machine gets a program or a
+// configuration of its own: by Secure Boot from the shim on, and without iPXE, the image as
+// one program. That has no script.
+func TestBenchBootAlone(t *testing.T) {
+	signed := lab.Sample(lab.UEFI, 104)
+	signed.Secure = true
+
+	for _, path := range []struct {
+		name    string
+		machine lab.Machine
+		loader  core.Loader
+	}{
+		{"secure", signed, core.LoaderShim},
+		{"uki", lab.Sample(lab.UEFI, 105), core.LoaderUKI},
+	} {
+		t.Run(path.name, func(t *testing.T) {
+			script, hello := fmt.Sprintf("boot/%s-script", path.name), fmt.Sprintf("boot/%s-hello", path.name)
+
+			wanted(t, script, hello)
+
+			ctx := limited(t, 10*time.Minute)
+			rack := openRack(ctx, t, lab.ApplianceOptions{})
+
+			if _, err := rack.API.Register(ctx, path.machine.Name, path.machine.MAC, core.PowerManual); err != nil {
+				t.Fatal(err)
+			}
+
+			if err := rack.API.SetLoader(ctx, path.machine.MAC, path.loader); err != nil {
+				t.Fatal(err)
+			}
+
+			var scripts, hellos []float64
+
+			for range boots {
+				at := bootOurs(ctx, t, rack, bootPath{machine: path.machine})
+				scripts, hellos = append(scripts, at.Script.Seconds()), append(hellos, at.Hello.Seconds())
+
+				t.Logf("script %.2f s, hello %.2f s", at.Script.Seconds(), at.Hello.Seconds())
+			}
+
+			if median(scripts) > 0 {
+				printed(script, "s", scripts)
+			}
+
+			printed(hello, "s", hellos)
+		})
+	}
+}
+
+// From the first question for an address until the firmware goes on with its boot order, and
+// until what is on the machine's own disk speaks, where no run waits for the machine. Between
+// the two the firmware here has one more network entry, HTTP boot. Each machine is a new one: the
+// appliance remembers who did not get home. The peer is the goal; where dnsmasq knows no such
+// machine it keeps silent, and firmware waits for a minute.
+func TestBenchHome(t *testing.T) {
+	const goal = 6 // seconds
+
+	for i, firmware := range []lab.Firmware{lab.UEFI, lab.BIOS} {
+		t.Run(string(firmware), func(t *testing.T) {
+			back, home := fmt.Sprintf("boot/%s-back-to-firmware", firmware), fmt.Sprintf("boot/%s-home", firmware)
+
+			wanted(t, back, home)
+
+			ctx := limited(t, 10*time.Minute)
+			rack := openRack(ctx, t, lab.ApplianceOptions{})
+
+			var backs, enough, homes []float64
+
+			for round := range boots {
+				at := goHome(ctx, t, rack, lab.Sample(firmware, byte(110+boots*i+round))) //nolint:gosec // a few
+
+				backs, enough, homes = append(backs, at.Back.Seconds()), append(enough, goal), append(homes, at.Home.Seconds())
+
+				t.Logf("back %.2f s, home %.2f s", at.Back.Seconds(), at.Home.Seconds())
+			}
+
+			took(back, backs, enough, "")
+			printed(home, "s", homes)
+		})
+	}
+}
+
+// goHome has a machine that no run waits for go to its own disk.
+func goHome(ctx context.Context, t *testing.T, rack *lab.Rack, machine lab.Machine) lab.Homecoming {
+	t.Helper()
+
+	if _, err := rack.API.Register(ctx, machine.Name, machine.MAC, core.PowerManual); err != nil {
+		t.Fatal(err)
+	}
+
+	guest, err := rack.Guest(machine)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+
+	at, err := guest.GoHome(ctx, netip.MustParsePrefix(lab.Address).Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := guest.Remove(); err != nil {
+		t.Fatal(err)
+	}
+
+	return at
+}
+
 // blobs is where make image leaves what it embeds.
 const blobs = "../../../initramfs/blobs"
 

@@ -78,6 +78,11 @@ func figure(name, unit string, ours, peer []float64, more bool, note string) {
 	fmt.Println(line)
 }
 
+// printed prints a figure that has no peer.
+func printed(name, unit string, ours []float64) {
+	fmt.Printf("bench %s ours=%.4g unit=%s\n", name, median(ours), unit)
+}
+
 // cores are where servers and load run: a core each.
 func cores(t *testing.T) (server, load []int) {
 	t.Helper()
