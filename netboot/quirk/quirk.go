@@ -39,7 +39,7 @@ func firmware() []Quirk {
 		{"Q17", "iPXE with the driver of some cards: Supermicro AS-3015MR, E810, CX-6 Lx", "freezes at \"initialising devices\"", "UEFI machines get the program that uses the firmware's driver; the diagnosis tells a freeze", "ipxe #1479, #937; ipxedust #208"},
 		{"Q18", "iPXE with Intel's driver", "leaves the card's frame size low: no jumbo frames in the system", "likewise: the firmware's driver by default", "metal-stack pixie 635e5f9"},
 		{"Q19", "PowerEdge, ThinkSystem", "`exit` drops into the set-up menu", "every script ends `exit 1`, or `sanboot` on BIOS", "netboot.xyz #1276, tinkerbell PR #984"},
-		{"Q20", "EFI iPXE", "`sanboot --drive` is of BIOS machines only", "behind a question for the platform", "ipxe #447, #1334"},
+		{"Q20", "EFI iPXE", "`sanboot --drive` is of BIOS machines only", "behind a question for the platform; without a drive of BIOS on UEFI, and only once firmware did not go home otherwise", "ipxe #447, #1334"},
 		{"Q24", "Raspberry Pi", "calls itself a BIOS PC and looks for files of its own", "\"file not found\" at once", "smee dhcp.go"},
 		{"Q25", "ROMs with option 97 missing, short or filled with a placeholder", "ignored by other servers", "accepted; placeholders are no identity", "pixiecore #21"},
 		{"Q26", "clients with ciaddr in DISCOVER", "an address of an earlier life", "ignored there, and beside option 50", "dnsmasq"},
@@ -58,7 +58,7 @@ func surroundings() []Quirk {
 		{"Q29", "other boot servers", "refuse a stranger at the script only: the boot program is served", "one decision, asked at every step", "tinkerbell #223"},
 		{"Q30", "clients without an address; servers with several cards", "answers to 0.0.0.0 or out of the wrong card are lost", "255.255.255.255, from a socket bound to the card", "PyPXE PR #190"},
 		{"Q32", "UEFI boot orders", "changed by installers; efibootmgr ignored on Supermicro X10, X11", "one boot from the network is asked of the BMC", "efibootmgr #19, maas #1642298"},
-		{"Q33", "installed systems started by a network GRUB", "fail where \\EFI\\BOOT\\grubx64.efi is missing", "never: the machine goes back to its firmware", "maas #1853906"},
+		{"Q33", "installed systems started by a network GRUB", "fail where \\EFI\\BOOT\\grubx64.efi is missing", "the machine goes back to its firmware; only where that has failed is its disk started, the installed system's own program first", "maas #1853906"},
 		{"Q34", "BMCs", "forget a boot device after 60 s, or the kind of boot", "set before power, and the kind kept", "racker PR #36, bmclib PR #209"},
 		{"Q35", "switches with DHCP snooping", "drop our offers", "the diagnosis of a machine that takes none names it", "MAAS discourse 14975"},
 	}
