@@ -71,6 +71,7 @@ func TestAMachineComesToItsHelloUnderAFlood(t *testing.T) {
 	sent := hostiletest.New(1, packets, to).Flood(ctx, conn, rate)
 
 	s := plug(t, rack, lab.Sample(lab.BIOS, 77))
+	s.ctx = ctx // the flood takes a processor
 	s.register(core.PowerManual)
 	id := s.vetShort("the flood is what is tested")
 

@@ -155,7 +155,7 @@ func (r *row) write(txn core.Txn) error {
 				steps = stuck(r.host.MAC)
 			}
 
-			return txn.Put(core.TableBoot, string(r.host.MAC), core.BootTrace{Steps: steps, Ladder: core.Ladder{Rung: core.LoaderSNPOnly, Worked: core.LoaderSNPOnly}})
+			return txn.Put(core.TableBoot, string(r.host.MAC), core.BootTrace{Steps: steps, Ladder: core.Ladder{Rung: core.LoaderSNPOnly, Worked: core.LoaderSNPOnly}, Homeward: core.Homeward{Way: core.HomeExit, Worked: core.HomeMissing}})
 		},
 		func() error {
 			return txn.Put(core.TableArtifact, string(r.run.ID)+"/1", core.Artifact{
