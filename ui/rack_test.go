@@ -148,6 +148,11 @@ func TestTheRackOfFiveHundredHostsIsSmall(t *testing.T) {
 		t.Errorf("%d tiles", n)
 	}
 
+	// Those that wait for a person do not push the tiles out of sight.
+	if above, _, folded := strings.Cut(plain.body, `<details class="more" id="decide-more"><summary>51 more</summary>`); !folded || strings.Count(above, `aria-label="Open `) != 5 {
+		t.Errorf("%d hosts that wait for a decision stand unfolded", strings.Count(above, `aria-label="Open `))
+	}
+
 	for _, part := range strings.Split(plain.body, `"`) {
 		if strings.HasPrefix(part, "/static/") {
 			total += len(b.ask("GET", part, "", "Accept-Encoding", "gzip").body)

@@ -335,6 +335,10 @@ type decision struct {
 	Text string
 }
 
+// decisionsShown is how many hosts that wait for a person stand above the rack; the others
+// are folded, so that the rack stays in sight.
+const decisionsShown = 5
+
 // decisions are the hosts that wait for a person.
 func (r Rack) decisions() []decision {
 	var list []decision
