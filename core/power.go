@@ -98,6 +98,7 @@ type PowerOrder struct {
 type PowerAnswer struct {
 	Attempts []PowerAttempt
 	State    PowerState // with status; PowerUnknown where it was not asked
+	Panel    *Panel     // with look; nil where it was not asked or not answered
 }
 
 // Worked reports whether the order was carried out.
@@ -107,10 +108,10 @@ func (a PowerAnswer) Worked() bool {
 
 // PowerAttempt is one call to a controller, a NIC or a service.
 type PowerAttempt struct {
-	Way     PowerMethod
-	Action  string // "pxe", "on", "cycle", "state", "packets"
-	Address string // whom was called; may be empty
-	Code    string // problem code; empty: it worked
-	Detail  string // a few words, without secrets
-	Took    time.Duration
+	Way     PowerMethod   `json:"way"`
+	Action  string        `json:"action"`            // "pxe", "on", "cycle", "state", "packets", "look", "locate", "locate-off"
+	Address string        `json:"address,omitempty"` // whom was called; may be empty
+	Code    string        `json:"code,omitempty"`    // problem code; empty: it worked
+	Detail  string        `json:"detail,omitempty"`  // a few words, without secrets
+	Took    time.Duration `json:"-"`
 }

@@ -100,7 +100,7 @@ func (u *UI) orderPages(operate fiber.Handler) {
 	for path, handler := range map[string]fiber.Handler{
 		"/hosts/:mac/undelete": u.returnHost, "/hosts/:mac/spec/learn": u.teachSpec,
 		"/firmware/baseline": u.saveBaseline, "/classes": u.saveClass, "/classes/:name/delete": u.removeClass,
-		"/hosts/:mac/power": u.switchHost, "/host-keys/:id/approve": u.letKey, "/host-keys/:id/revoke": u.dropKey,
+		"/hosts/:mac/power": u.switchHost, "/hosts/:mac/controller": u.showController, "/host-keys/:id/approve": u.letKey, "/host-keys/:id/revoke": u.dropKey,
 		"/runs/:id/override-wipe": u.passProbe, "/runs/:id/hold-key": u.showHoldKey,
 		"/runs/:id/waivers": u.waiveOnPage, "/runs/:id/waivers/:waiver/withdraw": u.withdrawOnPage,
 	} {
@@ -209,6 +209,7 @@ func done(word string) string {
 		"overrides":    "What differs from the profile is saved; it counts from the next run on.",
 		"key-approved": "The key is approved: this host can be told to reboot for vetting.", "key-revoked": "The key is revoked.",
 		"power-on": "The host was told to switch on.", "power-off": "The host was switched off.", "power-cycle": "The host was cycled.",
+		"power-locate": "The light is on: look for the machine that blinks.", "power-locate-off": "The light is off.",
 		"power-boot": "The host was told to boot from the network.", "power-is-on": "The host is on, says its controller.",
 		"power-is-off": "The host is off, says its controller.", "power-is-unknown": "Nobody can say whether the host is on.",
 		"trusted": "The quarantine is lifted. The next boot records the machine's identity anew.", "started": "The run is on its way.",

@@ -87,6 +87,11 @@ type Orders interface {
 	// PowerHost switches a host, or asks whether it is on. The state is unknown
 	// where it was not asked for.
 	PowerHost(ctx context.Context, who string, mac core.MAC, op core.PowerOp) (core.PowerState, error)
+	// LookAtController asks a host's management controller for sensors and events, and
+	// LocateHost switches the light by which the host is found; ErrConflict where a run
+	// needs the controller, and where it does not answer.
+	LookAtController(ctx context.Context, who string, mac core.MAC) (core.Panel, error)
+	LocateHost(ctx context.Context, who string, mac core.MAC, on bool) error
 	// ApproveHostKey lets an installed host be told to reboot; RevokeHostKey makes
 	// its key worthless. ErrNotFound when there is no such key.
 	ApproveHostKey(ctx context.Context, who, id string) (core.HostKey, error)

@@ -115,6 +115,7 @@ type Engine struct {
 	passes    *passes
 	presences *presences
 	ladders   *ladders
+	panels    *panels
 
 	kick    chan struct{}      // the dispatcher has reason to look
 	errands chan errand        // orders for hosts' power
@@ -176,7 +177,7 @@ func New(config Config) (*Engine, error) {
 		Config: config,
 		index:  newIndex(),
 		ids:    &ids{random: config.Rand},
-		judges: newJudges(), passes: newPasses(), presences: newPresences(), ladders: newLadders(),
+		judges: newJudges(), passes: newPasses(), presences: newPresences(), ladders: newLadders(), panels: &panels{told: map[core.MAC]core.Panel{}, asked: map[core.MAC]bool{}},
 		kick:    make(chan struct{}, 1),
 		errands: make(chan errand, maxErrands),
 		steps:   make(chan core.BootStep, 2048),

@@ -67,9 +67,15 @@ func installedRoutes() []Route {
 	return []Route{
 		{
 			Name: "hosts.power", Tag: "hosts", Method: "POST", Path: "/api/v1/hosts/{mac}/power", Scope: Operate,
-			Summary: "Switch a host on or off, cycle it, boot it from the network, or ask whether it is on, by the first of its " +
-				"power methods that can; refused while a stage works on the host",
+			Summary: "Switch a host on or off, cycle it, boot it from the network, ask whether it is on, by the first of its " +
+				"power methods that can, or switch the light by which it is found (locate, locate-off); refused while a stage works on the host",
 			ReqType: JSON, Req: PowerOrder{}, OK: ok(PowerDone{}, "done"), Errors: []int{400, 404, 409, 422, 507},
+		},
+		{
+			Name: "hosts.controller", Tag: "hosts", Method: "POST", Path: "/api/v1/hosts/{mac}/controller", Scope: Operate,
+			Summary: "Ask a host's management controller for its sensors and the end of its event log, by Redfish or else by IPMI; refused while a run needs " +
+				"the controller, and good for 15 seconds",
+			OK: ok(core.Panel{}, "what it tells"), Errors: []int{404, 409, 422, 507},
 		},
 		{
 			Name: "presence.list", Tag: "hosts", Method: "GET", Path: "/api/v1/presence", Scope: Read,

@@ -30,6 +30,24 @@ type chassis struct {
 	forgets  bool // the flags it is given
 	hasFlags bool
 	change   func(on bool)
+	seconds  uint8 // of the light
+}
+
+// Identify switches the light.
+func (c *chassis) Identify(_ context.Context, seconds uint8) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.seconds = seconds
+
+	return nil
+}
+
+func (c *chassis) light() uint8 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	return c.seconds
 }
 
 func (c *chassis) PowerState(context.Context) (bool, error) {
@@ -110,7 +128,7 @@ func (m machine) Chassis() hal.ChassisHAL { return m.chassis }
 
 // startBMC serves RMCP+ on loopback for c, to a user with a role, and returns
 // its address.
-func startBMC(t *testing.T, c *chassis, role bmc.PrivilegeLevel) string {
+func startBMC(t *testing.T, c *chassis, role bmc.PrivilegeLevel, more ...server.ServerOption) string {
 	t.Helper()
 
 	c.ChassisHAL = mock.New().Chassis()
@@ -130,7 +148,7 @@ func startBMC(t *testing.T, c *chassis, role bmc.PrivilegeLevel) string {
 		t.Fatal(err)
 	}
 
-	serve := server.NewServer(b, udp.Wrap(conn, udp.WithReadTimeout(time.Second)))
+	serve := server.NewServer(b, udp.Wrap(conn, udp.WithReadTimeout(time.Second)), more...)
 	ended := make(chan struct{})
 
 	go func() {

@@ -29,6 +29,8 @@ func (s Switch) Do(ctx context.Context, order core.PowerOrder) core.PowerAnswer 
 	)
 
 	switch order.Op {
+	case core.PowerLook, core.PowerLocate, core.PowerLocateOff:
+		return s.look(ctx, way, order.Op)
 	case core.PowerBoot:
 		all = boot(ctx, way)
 	case core.PowerOn:
@@ -46,6 +48,34 @@ func (s Switch) Do(ctx context.Context, order core.PowerOrder) core.PowerAnswer 
 	}
 
 	return answer(all, state)
+}
+
+// look asks a controller what it tells, or for its light.
+func (s Switch) look(ctx context.Context, way Way, op core.PowerOp) core.PowerAnswer {
+	var panel *core.Panel
+
+	near, able := way.(bounded)
+	one := try(ctx, way, string(op), func(ctx context.Context) error {
+		if !able {
+			return outcome(Unsupported, "")
+		}
+
+		if op != core.PowerLook {
+			return near.locate(ctx, op == core.PowerLocate)
+		}
+
+		found, err := near.look(ctx)
+		if err == nil {
+			panel = &found
+		}
+
+		return err
+	})
+
+	told := answer([]Attempt{one}, Unknown)
+	told.Panel = panel
+
+	return told
 }
 
 func answer(all []Attempt, state State) core.PowerAnswer {

@@ -30,6 +30,7 @@ type service struct {
 	powered  bool
 	target   string
 	enabled  string
+	led      string // as it was last set
 	resetLog []string
 	sessions int
 	opened   int
@@ -131,10 +132,20 @@ func (s *service) reset(w http.ResponseWriter, r *http.Request) {
 
 func (s *service) patch(w http.ResponseWriter, r *http.Request) {
 	var wish struct {
-		Boot struct{ BootSourceOverrideTarget, BootSourceOverrideEnabled string }
+		Boot         struct{ BootSourceOverrideTarget, BootSourceOverrideEnabled string }
+		IndicatorLED string
 	}
 
-	if err := json.NewDecoder(r.Body).Decode(&wish); err != nil || wish.Boot.BootSourceOverrideTarget == "" {
+	err := json.NewDecoder(r.Body).Decode(&wish)
+	if err == nil && wish.IndicatorLED != "" {
+		s.led = wish.IndicatorLED
+
+		fmt.Fprint(w, `{}`)
+
+		return
+	}
+
+	if err != nil || wish.Boot.BootSourceOverrideTarget == "" {
 		fail(w, http.StatusBadRequest, "Base.1.0.MalformedJSON", "what?")
 
 		return

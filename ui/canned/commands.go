@@ -20,6 +20,7 @@ type Commands struct {
 	OnImport   func(rows []core.ImportRow, dry bool) ([]core.Imported, error)
 	OnClass    func(core.Class) (core.Class, error)
 	OnPower    func(core.MAC, core.PowerOp) (core.PowerState, error)
+	OnLook     func(core.MAC) (core.Panel, error)
 	OnKey      func(word, id string) (core.HostKey, error)
 	OnBaseline func(text string) (core.FirmwareBaseline, error)
 	OnRun      func(order string, run core.RunID) (core.Run, error)

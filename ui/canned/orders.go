@@ -136,6 +136,29 @@ func (c *Commands) PowerHost(_ context.Context, who string, mac core.MAC, op cor
 	return c.OnPower(mac, op)
 }
 
+// LookAtController is of ui.Commands.
+func (c *Commands) LookAtController(_ context.Context, who string, mac core.MAC) (core.Panel, error) {
+	c.asked(who)
+
+	if c.OnLook == nil {
+		return Panel(), nil
+	}
+
+	return c.OnLook(mac)
+}
+
+// LocateHost is of ui.Commands.
+func (c *Commands) LocateHost(ctx context.Context, who string, mac core.MAC, on bool) error {
+	op := core.PowerLocateOff
+	if on {
+		op = core.PowerLocate
+	}
+
+	_, err := c.PowerHost(ctx, who, mac, op)
+
+	return err
+}
+
 // ApproveHostKey is of ui.Commands.
 func (c *Commands) ApproveHostKey(_ context.Context, who, id string) (core.HostKey, error) {
 	return c.key(who, "approve", id)

@@ -62,6 +62,7 @@ type Host struct {
 	Keys      []core.HostKey
 	Notes     []core.Note // the oldest first
 	NoteText  string      // as it was typed and refused
+	Panel     *core.Panel // that the controller told just now; nil: it was not asked
 }
 
 func (h *Host) book() *noteBook {
