@@ -47,6 +47,11 @@ agent: ## development loop: only the agent, as a last initramfs segment, then th
 	mkdir -p build
 	$(STATIC) -o build/vetting ./cmd/vetting
 
+.PHONY: screenshots
+screenshots: ## build/screenshots: every page in every scene, phone and desk, light and dark, by a browser
+	mkdir -p build/screenshots
+	VETTING_PICTURES=$(CURDIR)/build/screenshots go test ./ui -count=1 -timeout 30m -run '^TestPictures$$'
+
 .PHONY: toolpack
 toolpack: ## build/toolpack: smartctl of this Debian's packages, as an overlay for disks behind RAID controllers
 	initramfs/toolpack build/toolpack

@@ -38,6 +38,7 @@
 	// scrolled boxes stay as they are, and five hundred tiles cost what one costs.
 	const keyOf = n => n.nodeType === 1 ? n.dataset.key || n.id : "";
 	const morph = (el, fresh) => {
+		if (el.classList.contains("at")) fresh.classList.add("at"); // where keys have led
 		if (el.isEqualNode(fresh)) return;
 		for (const a of [...el.attributes]) if (!fresh.hasAttribute(a.name) && !(a.name === "open" && el.id)) el.removeAttribute(a.name);
 		for (const a of fresh.attributes) if (el.getAttribute(a.name) !== a.value) el.setAttribute(a.name, a.value);
