@@ -89,6 +89,19 @@ const patience = 10 * time.Second
 // look is how often the state for people is told anew.
 const look = 15 * time.Second
 
+// longestStart is how long who comes after us in the same process may take until it is
+// ready, as the unit has it for every other start: a large ledger is read from end to end.
+const longestStart = 15 * time.Minute
+
+// within has the service manager wait so long for signs of life from now on.
+func (r *reporter) within(d time.Duration) string {
+	if r.every <= 0 {
+		return ""
+	}
+
+	return "\nWATCHDOG_USEC=" + strconv.FormatInt(d.Microseconds(), 10)
+}
+
 // run reports until ctx ends.
 func (r *reporter) run(ctx context.Context) error {
 	if r.to.socket == "" {
@@ -107,7 +120,7 @@ func (r *reporter) run(ctx context.Context) error {
 
 	// A manager that cannot be reached, such as one outside of a container, is no reason
 	// to serve nobody; one that waits for this word ends us by itself.
-	if err := r.to.tell(ctx, "READY=1\nSTATUS="+r.state()); err != nil {
+	if err := r.to.tell(ctx, "READY=1\nSTATUS="+r.state()+r.within(2*r.every)); err != nil {
 		r.log.Warn("the service manager cannot be told that the appliance serves", slog.String("error", err.Error()))
 	}
 
@@ -115,7 +128,7 @@ func (r *reporter) run(ctx context.Context) error {
 
 	last := "STOPPING=1\nSTATUS=closing the ledger"
 	if r.again != nil && r.again() {
-		last = "STATUS=restarting\nWATCHDOG=1" // told that we stop, it would put an end to who comes after us
+		last = "STATUS=restarting\nWATCHDOG=1" + r.within(longestStart) // told that we stop, it would put an end to who comes after us
 	}
 
 	if err := r.to.tell(context.WithoutCancel(ctx), last); err != nil {

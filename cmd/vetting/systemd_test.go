@@ -68,7 +68,7 @@ func TestTheServiceManagerHearsThatWeLiveOnlyWhileWeDo(t *testing.T) {
 
 	close(ready)
 
-	if got := next(); got != "READY=1\nSTATUS=serving" {
+	if got := next(); got != "READY=1\nSTATUS=serving\nWATCHDOG_USEC=2000" {
 		t.Errorf("first: %q", got)
 	}
 
@@ -107,16 +107,28 @@ func TestTheServiceManagerHearsThatWeLiveOnlyWhileWeDo(t *testing.T) {
 }
 
 // Told that we stop, the service manager would put an end to who comes after us in the
-// same process.
+// same process; that one may take as long as any other start until it gives signs of life.
 func TestTheServiceManagerIsNotToldThatARestartIsAnEnd(t *testing.T) {
 	t.Parallel()
+
+	for every, want := range map[time.Duration][2]string{
+		0:         {"READY=1\nSTATUS=serving", "STATUS=restarting\nWATCHDOG=1"},
+		time.Hour: {"READY=1\nSTATUS=serving\nWATCHDOG_USEC=7200000000", "STATUS=restarting\nWATCHDOG=1\nWATCHDOG_USEC=900000000"},
+	} {
+		restarted(t, every, want)
+	}
+}
+
+// restarted wants what a service manager hears of an appliance that is started anew.
+func restarted(t *testing.T, every time.Duration, want [2]string) {
+	t.Helper()
 
 	socket, next := listening(t)
 	ready := make(chan struct{})
 	close(ready)
 
 	r := &reporter{
-		to: supervisor{socket: socket}, log: slog.New(slog.DiscardHandler), ready: ready, state: func() string { return "serving" },
+		to: supervisor{socket: socket}, every: every, log: slog.New(slog.DiscardHandler), ready: ready, state: func() string { return "serving" },
 		alive: func(context.Context) error { return nil }, again: func() bool { return true },
 	}
 
@@ -125,13 +137,13 @@ func TestTheServiceManagerIsNotToldThatARestartIsAnEnd(t *testing.T) {
 
 	go func() { ended <- r.run(ctx) }()
 
-	if got := next(); got != "READY=1\nSTATUS=serving" {
+	if got := next(); got != want[0] {
 		t.Errorf("first: %q", got)
 	}
 
 	cancel()
 
-	if got := next(); got != "STATUS=restarting\nWATCHDOG=1" {
+	if got := next(); got != want[1] {
 		t.Errorf("at the end: %q", got)
 	}
 
