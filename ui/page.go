@@ -220,7 +220,7 @@ func done(word string) string {
 		"cancelled": "The run is cancelled.", "released": "The host is released.", "retried": "The stage runs again.",
 		"totp-off": "The second factor is gone: the password alone opens.", "reset": "The password is set. Sign in with it and a code.",
 		"notifier": "The notifier is set up. Send it a test.", "notifier-gone": "The notifier is removed, and its secrets with it.",
-		"certificate": "The certificate is kept. It counts after a restart.",
+		"certificate": "The certificate is kept. One that takes the place of another of its kind counts within minutes, any other after a restart.",
 		"revoked":     "The token is revoked.", "unlocked": "Unlocked for five minutes.", "person-removed": "The user is removed; every session of theirs has ended.", "password": "The password is changed. Every other session has ended.",
 	}[word]
 }

@@ -203,7 +203,7 @@ func TestNoPageIsLeftOutOfTheGallery(t *testing.T) {
 
 	leftOut := map[string]string{
 		"/events": "a stream", "/palette": "JSON", "/h/:any": "leads to a host, or to the inbox", "/healthz": "JSON", "/hosts/:mac/notes/:id/photos/:sha256": "a picture: note_test.go looks at it", "/readyz": "JSON", "/metrics": "text",
-		"/ca.crt": "a certificate", "/settings/users": "leads to /people", "/settings/tokens": "leads to /settings", "/settings/notifiers": "leads to /notifications",
+		"/ca.crt": "a certificate", "/settings/licences": "text", "/settings/users": "leads to /people", "/settings/tokens": "leads to /settings", "/settings/notifiers": "leads to /notifications",
 		"/settings/retention": "leads to /retention", "/settings/integrations": "leads to /api/docs",
 		"/docs": "manual_test.go looks at it", "/docs/:topic": "manual_test.go looks at it",
 		"/runs/:id/terminal": "opens a shell: terminal_test.go looks at it", "/wall": "is opened by a token of its own: wall_test.go looks at it",

@@ -69,6 +69,7 @@ func pagesFor(scope route.Scope) []jump {
 		{Word: "Model classes", Kind: "page", Path: "/classes"},
 		{Word: "Notifications", Kind: "page", Path: "/notifications"},
 		{Word: "Retention", Kind: "page", Path: "/retention"},
+		{Word: "Parts by serial number", Kind: "page", Path: "/parts", Find: "component history memory disk"},
 		{Word: "Settings", Kind: "page", Path: "/settings", Find: "password tokens dark light"},
 		{Word: "API", Kind: "page", Path: "/api/docs"},
 		{Word: "Documentation", Kind: "page", Path: "/docs", Find: "help manual handbook"},

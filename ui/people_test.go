@@ -93,3 +93,19 @@ func TestNobodyIsLetInFromAnOpenSession(t *testing.T) {
 		t.Errorf("the API with the password: %d %s", got.status, got.body)
 	}
 }
+
+// The notices of what is in the program are for administrators to read, as text.
+func TestTheLicencesCanBeRead(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, func(cfg *ui.Config) { random(cfg); steered(&canned.Steering{})(cfg) })
+
+	got := b.ask("GET", "/settings/licences", "", "Authorization", "Bearer "+b.token("admin"))
+	if got.status != http.StatusOK || got.header.Get("Content-Type") != "text/plain; charset=utf-8" || !strings.Contains(got.body, "licence: Apache-2.0") {
+		t.Errorf("%d %q %.80s", got.status, got.header.Get("Content-Type"), got.body)
+	}
+
+	if page := b.ask("GET", "/settings/about", "", "Authorization", "Bearer "+b.token("admin")).body; !strings.Contains(page, `href="/settings/licences"`) {
+		t.Error("nothing leads there")
+	}
+}

@@ -63,6 +63,8 @@ type Steering interface {
 	OwnNotifiers(ctx context.Context) ([]string, error)
 	// Facts are what this appliance is, by name and value.
 	Facts() [][2]string
+	// Licences is every notice of what is in this program and its boot image.
+	Licences() (string, error)
 	// Support makes a bundle for those who help, without secrets.
 	Support(ctx context.Context, who string) ([]byte, error)
 }

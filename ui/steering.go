@@ -16,7 +16,7 @@ import (
 // steeringPages registers the pages on which the appliance itself is changed.
 func (u *UI) steeringPages(admin fiber.Handler) {
 	for path, handler := range map[string]fiber.Handler{
-		"/settings/general": u.generalPage, "/settings/tls": u.certificatePage, "/settings/about": u.aboutPage, "/settings/restart": u.restartPage,
+		"/settings/general": u.generalPage, "/settings/tls": u.certificatePage, "/settings/about": u.aboutPage, "/settings/restart": u.restartPage, "/settings/licences": u.licences,
 		"/settings/users": leads("/people"), "/settings/tokens": leads("/settings#tokens"), "/settings/notifiers": leads("/notifications"),
 		"/settings/retention": leads("/retention"), "/settings/integrations": leads("/api/docs"),
 	} {
@@ -196,6 +196,23 @@ func (u *UI) showAbout(c *fiber.Ctx, why error) error {
 	}
 
 	return draw(c, view.ShowAbout(page))
+}
+
+// licences sends every notice as text.
+func (u *UI) licences(c *fiber.Ctx) error {
+	steering, err := u.steering()
+	if err != nil {
+		return err
+	}
+
+	text, err := steering.Licences()
+	if err != nil {
+		return err
+	}
+
+	c.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
+
+	return c.SendString(text)
 }
 
 func (u *UI) support(c *fiber.Ctx) error {

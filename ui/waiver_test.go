@@ -2,6 +2,7 @@ package ui_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,7 +12,9 @@ import (
 	"vetting/core"
 	"vetting/core/report"
 	"vetting/core/route"
+	"vetting/ui"
 	"vetting/ui/canned"
+	"vetting/ui/lookup"
 )
 
 // waiver is one of the held run's first finding.
@@ -147,5 +150,61 @@ func TestAWaiverIsInEveryFormOfTheReportAndChangesNoVerdict(t *testing.T) {
 
 	if got := b.ask("DELETE", "/api/v1/hosts/"+string(w.Host)+"/waivers/"+w.ID, "", reader...); got.status != http.StatusNoContent || order != "withdraw "+w.ID+" of "+string(w.Host) {
 		t.Errorf("withdrawing: %d %q", got.status, order)
+	}
+}
+
+// A waiver that has run out stands on the report of a held run no more, though nothing was
+// written since.
+func TestAWaiverThatHasRunOutIsNotOnTheReportOfAHeldRun(t *testing.T) {
+	t.Parallel()
+
+	now := canned.Now()
+	b := open(t, canned.Failed, func(cfg *ui.Config) { random(cfg); cfg.Now = func() time.Time { return now } })
+	auth := "Bearer " + b.token("read")
+
+	var held core.RunID
+
+	if err := b.ledger.View(t.Context(), func(r core.Reader) error {
+		return r.Scan(core.TableWaiver, core.Query{}, func(_ string, decode func(any) error) error {
+			var w core.Waiver
+
+			err := decode(&w)
+			held = w.Run
+
+			return err
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	read := func() string { return b.ask("GET", "/api/v1/runs/"+string(held)+"/report.json", "", "Authorization", auth).body }
+
+	// As the engine wrote it while the waiver counted.
+	if _, err := b.ledger.Update(t.Context(), func(txn core.Txn) error {
+		var run core.Run
+
+		err := txn.Get(core.TableRun, string(held), &run)
+		if err != nil || run.State != core.StateFailedHolding {
+			return fmt.Errorf("the run is in %s: %w", run.State, err)
+		}
+
+		written, err := lookup.Report(txn, &run, canned.Appliance(), now)
+		if err != nil {
+			return err
+		}
+
+		return txn.Put(core.TableReport, string(held), written)
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	if !strings.Contains(read(), "comes on Monday") {
+		t.Fatal("the waiver is not on the report while it counts")
+	}
+
+	now = now.Add(10 * 24 * time.Hour)
+
+	if got := read(); strings.Contains(got, "comes on Monday") || !strings.Contains(got, `"generated_at": "2026-12-03`) {
+		t.Errorf("it still is: %.200s", got)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -16,33 +17,38 @@ func (c *cli) licensesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "licenses", Short: "Print every notice of the embedded software, with where its source is", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			image, err := initramfs.Open()
-			if err != nil {
-				return err
-			}
-
-			all, err := image.Licences()
-			if err != nil {
-				return err
-			}
-
-			for _, name := range slices.Sorted(maps.Keys(static.Licences())) {
-				text := static.Licences()[name]
-				if _, err := fmt.Fprintf(c.out, "== %s\nin: the console\nlicence: %s\n%s\n\n", name, licenceName(text), text); err != nil {
-					return err
-				}
-			}
-
-			for _, l := range all {
-				if _, err := fmt.Fprintf(c.out, "== %s %s\nin: %s\nlicence: %s\nsource: %s\n%s\n%s\n",
-					l.Name, l.Version, strings.Join(l.Blobs, ", "), licenceName(l.Text), l.Source, shaLine(l.SHA256), l.Text); err != nil {
-					return err
-				}
-			}
-
-			return nil
+			return writeLicences(c.out)
 		},
 	}
+}
+
+// writeLicences writes every notice of the console and of the boot image.
+func writeLicences(out io.Writer) error {
+	image, err := initramfs.Open()
+	if err != nil {
+		return err
+	}
+
+	all, err := image.Licences()
+	if err != nil {
+		return err
+	}
+
+	for _, name := range slices.Sorted(maps.Keys(static.Licences())) {
+		text := static.Licences()[name]
+		if _, err := fmt.Fprintf(out, "== %s\nin: the console\nlicence: %s\n%s\n\n", name, licenceName(text), text); err != nil {
+			return err
+		}
+	}
+
+	for _, l := range all {
+		if _, err := fmt.Fprintf(out, "== %s %s\nin: %s\nlicence: %s\nsource: %s\n%s\n%s\n",
+			l.Name, l.Version, strings.Join(l.Blobs, ", "), licenceName(l.Text), l.Source, shaLine(l.SHA256), l.Text); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 func shaLine(sum string) string {

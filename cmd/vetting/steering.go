@@ -760,6 +760,15 @@ func (p pilot) TakeCertificate(ctx context.Context, who string, chain, key []byt
 		map[string]string{"console.tls.mode": "files", "console.tls.cert": cert, "console.tls.key": keyAt})
 }
 
+// Licences is every notice of what is in this program and its boot image.
+func (p pilot) Licences() (string, error) {
+	var out strings.Builder
+
+	err := writeLicences(&out)
+
+	return out.String(), err
+}
+
 // Authority is the certificate for browsers to trust: our own where it is self-signed, else
 // the last of the chain. It is the one that is shown to browsers now: nobody needs to log
 // in for it, so that no file is read for it.

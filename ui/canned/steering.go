@@ -224,3 +224,6 @@ func (s *Steering) Facts() [][2]string {
 
 // Support is of ui.Steering.
 func (*Steering) Support(context.Context, string) ([]byte, error) { return []byte("a bundle"), nil }
+
+// Licences is of ui.Steering.
+func (*Steering) Licences() (string, error) { return "== vetting\nlicence: Apache-2.0\n", nil }

@@ -136,7 +136,10 @@ func Report(r core.Reader, run *core.Run, appliance report.Appliance, now time.T
 	var written report.Report
 
 	err := r.Get(core.TableReport, string(run.ID), &written)
-	if err == nil && written.Run.Verdict == run.Verdict && written.Run.State == run.State && run.Verdict != "" {
+	// What is held changes without being written anew: waivers end by themselves. Its report
+	// is made of this moment, and says so; the one that is kept is written when the hold ends.
+	held := run.State == core.StateFailedHolding
+	if err == nil && !held && written.Run.Verdict == run.Verdict && written.Run.State == run.State && run.Verdict != "" {
 		return attached(r, run, written)
 	}
 

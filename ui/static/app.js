@@ -234,6 +234,7 @@
 		const show = () => {
 			const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
 			const fit = jumps.filter(j => words.every(w => `${j.word} ${j.find || ""} ${j.kind}`.toLowerCase().includes(w))).slice(0, 40);
+			if (words.length === 1 && words[0].length > 3) fit.push({ word: `Part with the serial number ${input.value.trim()}`, kind: "part", path: `/parts?serial=${encodeURIComponent(input.value.trim())}` });
 			at = Math.max(0, Math.min(at, fit.length - 1));
 			list.replaceChildren(...fit.map((j, i) => {
 				const li = make("li", { id: `jump-${i}` }, make("span", { textContent: j.word }), make("span", { className: "mut", textContent: j.kind }));
