@@ -73,14 +73,15 @@ func TestSilenceIsSleptThrough(t *testing.T) {
 func TestOnlyTheLastAcknowledgementThatIsThereCounts(t *testing.T) {
 	w := serve(t, map[string][]byte{"f": bulk(8 * 512)})
 	reads, open := make(chan int64), make(chan struct{})
-	w.gate = func(at int64) {
+	c := w.client(known)
+
+	w.gateWith(func(at int64) {
 		select {
 		case reads <- at:
 		case <-open:
 		case <-t.Context().Done():
 		}
-	}
-	c := w.client(known)
+	})
 
 	c.ask("f", "octet", "windowsize", "2")
 	c.hear()

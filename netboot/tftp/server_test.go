@@ -62,6 +62,14 @@ func (w *world) beginWith(begin func(ctx context.Context) error) {
 	w.begin = begin
 }
 
+// gateWith has every read of a file go through something.
+func (w *world) gateWith(gate func(at int64)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	w.gate = gate
+}
+
 func serve(t *testing.T, files map[string][]byte) *world {
 	t.Helper()
 
