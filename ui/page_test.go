@@ -23,7 +23,7 @@ func pages() map[string]string {
 	return map[string]string{
 		"rack": "/", "hosts": "/hosts", "host-new": "/hosts/new?mac=3c:ec:ef:00:17:a2", "host": host, "runs": "/runs", "run": run,
 		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "batch": "/api/v1/batch.html", "compare": "/runs/compare?a=" + string(canned.Run) + "&b=" + string(canned.Run), "inbox": "/inbox", "netboot": "/netboot", "welcome": "/welcome", "profiles": "/profiles", "trial": "/profiles?profile=quick&host=" + string(canned.Host), "profile": "/profiles/returned", "profile-editor": "/profile-editor?name=returned", "selected": "/hosts/selected?mac=" + string(canned.Host), "settings": "/settings", "people": "/people", "classes": "/classes", "firmware": "/firmware", "host-firmware": host + "/firmware", "import": "/hosts/import", "audit": "/audit", "login": "/login", "notifications": "/notifications", "retention": "/retention", "config": "/config",
-		"setup": "/setup?token=wrong", "missing": "/no/such/page", "labels": "/labels?ids=" + string(canned.Run), "part": "/parts?serial=ZL2A1000",
+		"setup": "/setup?token=wrong", "missing": "/no/such/page", "labels": "/labels?ids=" + string(canned.Run), "part": "/parts?serial=ZL2A1000", "docs": "/docs", "docs-page": "/docs/operations",
 	}
 }
 
@@ -205,7 +205,6 @@ func TestNoPageIsLeftOutOfTheGallery(t *testing.T) {
 		"/events": "a stream", "/palette": "JSON", "/h/:any": "leads to a host, or to the inbox", "/healthz": "JSON", "/hosts/:mac/notes/:id/photos/:sha256": "a picture: note_test.go looks at it", "/readyz": "JSON", "/metrics": "text",
 		"/ca.crt": "a certificate", "/settings/licences": "text", "/settings/users": "leads to /people", "/settings/tokens": "leads to /settings", "/settings/notifiers": "leads to /notifications",
 		"/settings/retention": "leads to /retention", "/settings/integrations": "leads to /api/docs",
-		"/docs": "manual_test.go looks at it", "/docs/:topic": "manual_test.go looks at it",
 		"/runs/:id/terminal": "opens a shell: terminal_test.go looks at it", "/wall": "is opened by a token of its own: wall_test.go looks at it",
 		"/runs/:id/log.txt": "text", "/runs/:id/plots": "a part of the page of a run", "/runs/:id/terminal/socket": "a web socket",
 	}
