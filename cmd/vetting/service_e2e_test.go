@@ -199,3 +199,69 @@ func TestTheThreeCommands(t *testing.T) {
 		t.Errorf("after its removal: %s", got)
 	}
 }
+
+// What starts anew, by itself or because nothing was heard of it, goes on with its runs and
+// is watched as before; a program that installs itself does as well as a package.
+func TestTheServiceIsWatchedOverRestarts(t *testing.T) {
+	binary, err := filepath.Abs("../../build/vetting")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := os.Stat(binary); err != nil {
+		t.Skip("build/vetting was not built")
+	}
+
+	d := bootDebian(t)
+
+	if out, err := exec.CommandContext(t.Context(), "cp", binary, "testdata/restart.sh", d.share).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+
+	d.sh("ip link set lo up && ip link add eth1 type veth peer name eth0 && ip link set eth1 up && ip link set eth0 up")
+	d.sh("mkdir -p /etc/systemd/system/vetting.service.d && printf '[Service]\\nWatchdogSec=20s\\n' >/etc/systemd/system/vetting.service.d/test.conf")
+	d.sh("/tmp/share/vetting install --interface eth1")
+
+	const serves = "systemctl show -p StatusText vetting | grep 'serving 10.77.0.0/24 on eth1'"
+
+	d.await(serves)
+	d.sh("export VETTING_TOKEN=$(vetting token create --scope operate) && vetting host add 52:54:00:00:00:07 rack1 && vetting run start rack1 --profile quick")
+
+	goesOn := func(after string) {
+		t.Helper()
+		d.await(serves)
+
+		if got := d.sh("export VETTING_TOKEN=$(vetting token create) && vetting run list -o csv"); !strings.Contains(got, "rack1") || strings.Contains(got, "cancelled") {
+			t.Errorf("after %s: %s", after, got)
+		}
+	}
+
+	// Started anew from the console: the same process, and no end that systemd heard of.
+	if got := d.sh("sh /tmp/share/restart.sh"); !strings.Contains(got, "same process, started anew") {
+		t.Errorf("a restart from the console: %s", got)
+	}
+
+	goesOn("a restart from the console")
+
+	if got := d.sh("systemctl show -p NRestarts --value vetting"); strings.TrimSpace(got) != "0" {
+		t.Errorf("systemd has started it anew: %s", got)
+	}
+
+	// Then it stands still.
+	d.sh("kill -STOP $(systemctl show -p MainPID --value vetting)")
+	d.await("systemctl show -p NRestarts --value vetting | grep -x 1")
+
+	if got := d.sh("journalctl --no-pager -u vetting"); !strings.Contains(got, "Watchdog timeout") {
+		t.Errorf("why was it started anew: %s", got)
+	}
+
+	goesOn("a standstill")
+
+	// And an orderly end in the midst of a run.
+	d.sh("systemctl restart vetting")
+	goesOn("an orderly end")
+
+	if got := d.sh("vetting uninstall && ls /var/lib/vetting"); !strings.Contains(got, "store") {
+		t.Errorf("after its removal: %s", got)
+	}
+}
