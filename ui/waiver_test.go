@@ -177,7 +177,9 @@ func TestAWaiverThatHasRunOutIsNotOnTheReportOfAHeldRun(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	read := func() string { return b.ask("GET", "/api/v1/runs/"+string(held)+"/report.json", "", "Authorization", auth).body }
+	read := func() string {
+		return b.ask("GET", "/api/v1/runs/"+string(held)+"/report.json", "", "Authorization", auth).body
+	}
 
 	// As the engine wrote it while the waiver counted.
 	if _, err := b.ledger.Update(t.Context(), func(txn core.Txn) error {
