@@ -19,8 +19,8 @@ import (
 )
 
 // TestAMachineComesToItsHelloUnderAFlood: from power-on to its agent's first stage, and on to
-// a pass, while another station sends ten thousand hostile packets a second. It is part of the
-// campaign flood of make endure.
+// a pass, while another station sends the appliance ten thousand hostile packets a second. It
+// is part of the campaign flood of make endure.
 func TestAMachineComesToItsHelloUnderAFlood(t *testing.T) {
 	const rate = 10_000
 
@@ -68,7 +68,7 @@ func TestAMachineComesToItsHelloUnderAFlood(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	begun := time.Now()
-	sent := hostiletest.New(1, packets, to).Flood(ctx, conn, rate)
+	sent := hostiletest.New(1, packets, to).Aim().Flood(ctx, conn, rate)
 
 	s := plug(t, rack, lab.Sample(lab.BIOS, 77))
 	s.ctx = ctx // the flood takes a processor

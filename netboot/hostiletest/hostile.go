@@ -60,6 +60,7 @@ type Source struct {
 	rnd   *rand.Rand
 	seeds [][]byte // recorded DHCP packets
 	to    net.HardwareAddr
+	aimed bool
 }
 
 // New returns a source of frames to a card, made from recorded DHCP packets: at least one, of
@@ -87,8 +88,25 @@ func (h *Source) stranger() net.HardwareAddr {
 // half, where the machine of the test is.
 func (h *Source) address() []byte { return []byte{10, 77, 0, byte(160 + h.rnd.IntN(60))} }
 
+// Aim has all frames go to the card alone, also what is meant for everybody: an emulated
+// machine beside it has no processor for thousands of broadcasts a second.
+func (h *Source) Aim() *Source {
+	h.aimed = true
+
+	return h
+}
+
 // Next is the next frame.
 func (h *Source) Next() []byte {
+	frame := h.frame()
+	if h.aimed {
+		copy(frame, h.to)
+	}
+
+	return frame
+}
+
+func (h *Source) frame() []byte {
 	everybody := net.HardwareAddr{255, 255, 255, 255, 255, 255}
 	from := h.stranger()
 
