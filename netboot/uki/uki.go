@@ -43,6 +43,7 @@ const (
 	dosHeader    = 0x3c // where the DOS header says where the PE header is
 	coffSize     = 20
 	coffSections = 2
+	coffSymbols  = 8 // where they are, and how many
 	coffOptional = 16
 	optionalData = 8  // SizeOfInitializedData
 	optionalVirt = 32 // SectionAlignment
@@ -148,6 +149,11 @@ func parse(stub []byte) (*header, error) {
 
 	if h.table-h.optional < optionalSum+4 || h.sections == 0 || h.sections > maxSections || h.table+h.sections*entrySize > len(stub) ||
 		binary.LittleEndian.Uint16(stub[h.optional:]) != plus64 {
+		return nil, errStub
+	}
+
+	// Where symbols are said to lie, there is a section of ours afterwards.
+	if binary.LittleEndian.Uint64(stub[h.coff+coffSymbols:]) != 0 {
 		return nil, errStub
 	}
 

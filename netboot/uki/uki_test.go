@@ -163,6 +163,7 @@ func TestStubsAndPartsThatMakeNoImage(t *testing.T) {
 		"no alignment":               {stub: spoilt(func(b []byte) { binary.LittleEndian.PutUint32(b[0x98+32:], 0) })},
 		"a table that is cut":        {stub: spoilt(func(b []byte) { binary.LittleEndian.PutUint16(b[0x86:], 90) })},
 		"a header without room":      {stub: spoilt(func(b []byte) { binary.LittleEndian.PutUint32(b[0x98+60:], 0x1b0) })},
+		"symbols":                    {stub: spoilt(func(b []byte) { b[0x84+12] = 1 })},
 		"something behind the table": {stub: spoilt(func(b []byte) { b[0x98+240+41] = 1 })},
 		"an odd segment":             {parts: func(p *uki.Parts) { p.Initrd[1] = p.Initrd[1][1:] }},
 		"no kernel":                  {parts: func(p *uki.Parts) { p.Kernel = nil }},
