@@ -31,7 +31,7 @@ func TestStubbornFirmwareComesHome(t *testing.T) {
 		ways     []core.Home
 	}{
 		{lab.BIOS, []core.Home{core.HomeDisk}},
-		{lab.UEFI, []core.Home{core.HomeMissing, core.HomeExit, core.HomeDisk}},
+		{lab.UEFI, []core.Home{core.HomeMissing, core.HomeMissing, core.HomeExit, core.HomeExit, core.HomeDisk}},
 	} {
 		t.Run(string(c.firmware), func(t *testing.T) {
 			machine := lab.Sample(c.firmware, byte(70+i))

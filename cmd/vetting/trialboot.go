@@ -365,7 +365,8 @@ func (w *trialWatch) last(s *trialState) string {
 func (w *trialWatch) line(s *core.BootStep) string {
 	words, ok := map[string]string{
 		"discover": "asks for an address", "offer": "is offered an address", "request": "takes the offer", "ack": "has its address",
-		"dhcp6": "asks for an address by IPv6", "tftp-probe": "asks how large a file is", "tftp": "was sent a file", "tftp-missing": "looked for a file that there is not",
+		"dhcp6": "asks for an address by IPv6", "tftp-probe": "asks how large a file is", "tftp": "was sent a file",
+		"tftp-missing": "looked for a file that there is not", "http-missing": "looked for a file that there is not",
 		"tftp-failed": "a transfer broke off", "loader": "loads its boot program", "script": "asked what to boot", "parked": "was told to wait",
 		"kernel": "loads the kernel", "initrd": "loads the image", "seed": "has fetched the one-time token of its run", "seed-refused": "was refused a token",
 		"boot-failed": "gave up", "hello": "its agent speaks", "rung": "gets another boot program", "way-home": "is sent to its disk by another way", "rogue": "another DHCP server", "pool-empty": "no address is left",

@@ -139,7 +139,7 @@ func (v *visit) files(s *core.BootStep) (known bool) {
 	case "tftp-failed":
 		v.broken++
 		v.failed = s.Detail
-	case "tftp-missing": // loaders look for files of their own that nobody has
+	case "tftp-missing", "http-missing": // loaders look for files of their own that nobody has
 		v.home, v.fetched = v.home || strings.HasSuffix(s.Detail, core.NoBoot), s.Time
 	case "tftp", "loader":
 		v.boots(s)

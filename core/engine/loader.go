@@ -105,11 +105,13 @@ func (l *ladders) load(ctx context.Context, ledger core.Ledger) error {
 			defer l.mu.Unlock()
 
 			if l.host[core.MAC(key)] == nil {
-				l.host[core.MAC(key)] = &trace.Ladder
+				known := trace.Ladder // a copy: the steps are not to stay in memory
+				l.host[core.MAC(key)] = &known
 			}
 
 			if l.home[core.MAC(key)] == nil {
-				l.home[core.MAC(key)] = &trace.Homeward
+				known := trace.Homeward
+				l.home[core.MAC(key)] = &known
 			}
 
 			return nil

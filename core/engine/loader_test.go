@@ -167,7 +167,7 @@ func TestAHostThatComesBackIsSentHomeByAnotherWay(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		r.host(1)
 
-		for i, want := range []core.Home{core.HomeMissing, core.HomeExit, core.HomeDisk} {
+		for i, want := range []core.Home{core.HomeMissing, core.HomeMissing, core.HomeExit, core.HomeExit, core.HomeDisk} {
 			if d := r.sentHome(1); d.Action != core.BootLocal || d.Home != want {
 				t.Errorf("at first, and after %d returns: %+v", i, d)
 			}
@@ -175,6 +175,7 @@ func TestAHostThatComesBackIsSentHomeByAnotherWay(t *testing.T) {
 			r.pass(40 * time.Second)
 		}
 
+		r.Witness(core.BootStep{Time: r.clock.Now(), MAC: coretest.MAC(1), Kind: "request", Client: core.BootClient{MAC: coretest.MAC(1), Kind: core.ClientOther}})
 		r.pass(time.Hour)
 		r.sentHome(1)
 		synctest.Wait()

@@ -31,6 +31,13 @@ func told(t *testing.T, s *core.Homeward, lines ...string) (ways []core.Home, sa
 			client.Arch = 0
 		}
 
+		switch client.Kind {
+		case core.ClientHTTP:
+			client.Arch = 16
+		case "riscv":
+			client.Kind, client.Arch = core.ClientUEFI, 27
+		}
+
 		if words[len(words)-1] == "other-port" {
 			client.MAC, words = "52:54:00:00:00:02", words[:len(words)-1]
 		}
@@ -62,7 +69,7 @@ func TestTheWaysHome(t *testing.T) {
 		},
 		"the next entries of one boot order": {
 			steps: []string{
-				"0s uefi offer no-boot", "1s uefi tftp-missing no-boot", "6s http offer http://10.77.0.1/boot/no-boot", "6s http ack http://10.77.0.1/boot/no-boot",
+				"0s uefi offer no-boot", "1s uefi tftp-missing no-boot", "6s http offer http://10.77.0.1/boot/no-boot", "7s http ack", "8s http http-missing no-boot",
 				"12s uefi offer no-boot other-port", "13s uefi tftp-missing no-boot other-port",
 			},
 			ways: []core.Home{"missing", "missing", "missing"},
@@ -73,26 +80,75 @@ func TestTheWaysHome(t *testing.T) {
 		},
 		"UEFI that begins anew": {
 			steps: []string{
-				"0s uefi offer no-boot", "1s uefi tftp-missing no-boot", "35s uefi offer snponly.efi", "36s ipxe offer http://10.77.0.1/ipxe/x", "37s ipxe script local",
-				"70s uefi offer snponly.efi", "71s ipxe offer http://10.77.0.1/ipxe/x", "72s ipxe script local", "5m uefi offer snponly.efi",
+				"0s uefi offer no-boot", "1s uefi tftp-missing no-boot", "35s uefi offer no-boot", "36s uefi tftp-missing no-boot",
+				"70s uefi offer snponly.efi", "71s ipxe offer http://10.77.0.1/ipxe/x", "72s ipxe script local",
+				"110s uefi offer snponly.efi", "111s ipxe offer http://10.77.0.1/ipxe/x", "112s ipxe script local",
+				"150s uefi offer snponly.efi", "152s ipxe script local", "200s other request", "201s other ack", "9m uefi offer snponly.efi", "541s ipxe script local", "20m uefi offer snponly.efi",
 			},
-			ways: []core.Home{"missing", "exit", "exit", "disk", "disk", "disk"}, worked: core.HomeDisk,
+			ways: []core.Home{"missing", "missing", "exit", "exit", "exit", "exit", "disk", "disk", "disk"}, worked: core.HomeDisk,
 			said: []string{
-				"its firmware was back 34s after it was sent to its own disk by a file that is not there: a boot program that gives it back to its firmware is tried now",
-				"its firmware was back 33s after it was sent to its own disk by a boot program that gives it back to its firmware: a boot program that starts its disk is tried now",
+				"its firmware was back 34s after it was sent to its own disk by a file that is not there, and the time before: a boot program that gives it back to its firmware is tried now",
+				"its firmware was back 38s after it was sent to its own disk by a boot program that gives it back to its firmware, and the time before: a boot program that starts its disk is tried now",
 			},
+		},
+		"UEFI by HTTP alone that begins anew": {
+			steps: []string{
+				"0s http offer http://10.77.0.1/boot/no-boot", "0s http request", "0s http ack", "1s http http-missing no-boot",
+				"40s http offer http://10.77.0.1/boot/no-boot", "40s http ack", "41s http http-missing no-boot", "80s http offer http://10.77.0.1/boot/snponly.efi",
+			},
+			ways: []core.Home{"missing", "missing", "exit"},
+			said: []string{"its firmware was back 39s after it was sent to its own disk by a file that is not there, and the time before: a boot program that gives it back to its firmware is tried now"},
 		},
 		"BIOS that begins anew, until the first way comes again": {
 			steps: []string{
 				"0s bios offer undionly.kpxe", "3s ipxe script local", "30s bios offer undionly.kpxe", "33s ipxe script local",
-				"60s bios offer no-boot", "61s bios tftp-missing no-boot", "90s bios offer undionly.kpxe",
+				"60s bios offer undionly.kpxe", "63s ipxe script local", "90s bios offer undionly.kpxe", "93s ipxe script local",
+				"120s bios offer no-boot", "121s bios tftp-missing no-boot", "150s bios offer no-boot", "151s bios tftp-missing no-boot", "180s bios offer undionly.kpxe",
 			},
-			ways: []core.Home{"disk", "exit", "missing", "disk"},
+			ways: []core.Home{"disk", "disk", "exit", "exit", "missing", "missing", "disk"},
 			said: []string{
-				"its firmware was back 27s after it was sent to its own disk by a boot program that starts its disk: a boot program that gives it back to its firmware is tried now",
-				"its firmware was back 27s after it was sent to its own disk by a boot program that gives it back to its firmware: a file that is not there is tried now",
-				"its firmware was back 29s after it was sent to its own disk by a file that is not there: a boot program that starts its disk is tried now",
+				"its firmware was back 27s after it was sent to its own disk by a boot program that starts its disk, and the time before: a boot program that gives it back to its firmware is tried now",
+				"its firmware was back 27s after it was sent to its own disk by a boot program that gives it back to its firmware, and the time before: a file that is not there is tried now",
+				"its firmware was back 29s after it was sent to its own disk by a file that is not there, and the time before: a boot program that starts its disk is tried now",
 			},
+		},
+		"a boot program that hangs is not what works": {
+			steps: []string{
+				"0s uefi offer no-boot", "1s uefi tftp-missing no-boot", "35s uefi offer no-boot", "36s uefi tftp-missing no-boot",
+				"70s uefi offer snponly.efi", "72s ipxe script local", "20m uefi offer no-boot", "1201s uefi tftp-missing no-boot",
+			},
+			ways: []core.Home{"missing", "missing", "exit", "missing"},
+			said: []string{
+				"its firmware was back 34s after it was sent to its own disk by a file that is not there, and the time before: a boot program that gives it back to its firmware is tried now",
+				"nothing was heard of the system on its disk after it was sent there by a boot program that gives it back to its firmware: a file that is not there is tried again",
+			},
+		},
+		"a machine that is switched from BIOS to UEFI, and back": {
+			steps: []string{
+				"0s bios offer undionly.kpxe", "3s ipxe script local", "10m uefi offer no-boot", "601s uefi tftp-missing no-boot", "640s uefi offer no-boot", "641s uefi tftp-missing no-boot",
+				"680s uefi offer snponly.efi", "682s ipxe script local", "720s bios offer undionly.kpxe",
+			},
+			ways: []core.Home{"disk", "missing", "missing", "exit", "disk"},
+			said: []string{"its firmware was back 39s after it was sent to its own disk by a file that is not there, and the time before: a boot program that gives it back to its firmware is tried now"},
+		},
+		"a firmware for which there is no program": {
+			steps: []string{
+				"0s riscv offer no-boot", "1s riscv tftp-missing no-boot", "30s riscv offer no-boot", "31s riscv tftp-missing no-boot", "60s riscv offer no-boot",
+			},
+			ways: []core.Home{"missing", "missing", "missing"},
+		},
+		"what asks for the missing file that it was not told of": {
+			steps: []string{
+				"0s bios offer undionly.kpxe", "1s bios tftp-missing no-boot", "30s bios offer undionly.kpxe", "31s bios tftp-missing no-boot", "60s bios offer undionly.kpxe",
+			},
+			ways: []core.Home{"disk", "disk", "disk"},
+		},
+		"a system that had its address before": {
+			steps: []string{
+				"0s uefi offer no-boot", "1s uefi tftp-missing no-boot", "30s other request", "31s other ack", "55s uefi offer no-boot", "56s uefi tftp-missing no-boot",
+				"80s other overheard", "100s uefi offer no-boot",
+			},
+			ways: []core.Home{"missing", "missing", "missing"}, worked: core.HomeMissing,
 		},
 		"the system on the disk is heard, and restarted by somebody within a minute": {
 			steps: []string{
@@ -100,22 +156,24 @@ func TestTheWaysHome(t *testing.T) {
 			},
 			ways: []core.Home{"missing", "missing", "missing"}, worked: core.HomeMissing,
 		},
-		"a way that has worked is given once more": {
+		"a way that has worked is given once more, as each is": {
 			steps: []string{
 				"0s uefi offer no-boot", "1s uefi tftp-missing no-boot", "10m uefi offer no-boot", "601s uefi tftp-missing no-boot",
 				"640s uefi offer no-boot", "641s uefi tftp-missing no-boot", "680s uefi offer snponly.efi",
 			},
 			ways: []core.Home{"missing", "missing", "missing", "exit"}, worked: core.HomeMissing,
-			said: []string{"its firmware was back 39s after it was sent to its own disk by a file that is not there: a boot program that gives it back to its firmware is tried now"},
+			said: []string{"its firmware was back 39s after it was sent to its own disk by a file that is not there, and the time before: a boot program that gives it back to its firmware is tried now"},
 		},
 		"a run begins meanwhile": {
 			steps: []string{"0s uefi offer no-boot", "1s uefi tftp-missing no-boot", "30s ipxe script 01RUN", "60s uefi offer no-boot"},
 			ways:  []core.Home{"missing", "missing"},
 		},
 		"an iPXE that is the firmware": {
-			steps: []string{"0s ipxe offer http://10.77.0.1/ipxe/x", "1s ipxe script local", "40s ipxe offer http://10.77.0.1/ipxe/x"},
-			ways:  []core.Home{"exit", "disk"},
-			said:  []string{"its firmware was back 39s after it was sent to its own disk by a boot program that gives it back to its firmware: a boot program that starts its disk is tried now"},
+			steps: []string{
+				"0s ipxe offer http://10.77.0.1/ipxe/x", "1s ipxe script local", "40s ipxe offer http://10.77.0.1/ipxe/x", "41s ipxe script local", "80s ipxe offer http://10.77.0.1/ipxe/x",
+			},
+			ways: []core.Home{"exit", "exit", "disk"},
+			said: []string{"its firmware was back 39s after it was sent to its own disk by a boot program that gives it back to its firmware, and the time before: a boot program that starts its disk is tried now"},
 		},
 		"on to another boot server": {
 			steps: []string{"0s ipxe offer http://10.77.0.1/ipxe/x", "1s ipxe script local: on to http://192.0.2.1/next.ipxe", "40s ipxe offer http://10.77.0.1/ipxe/x"},

@@ -271,6 +271,10 @@ func (s *Server) file(c *fasthttp.RequestCtx, path string) {
 	}
 
 	a := s.assets[path]
+	if path == "/boot/"+core.NoBoot {
+		s.witness(client, "http-missing", core.NoBoot, 0, 0) // the firmware goes on to the disk now
+	}
+
 	if a == nil || !Serves(decision, a.name) {
 		refuse(c, fasthttp.StatusNotFound, "there is nothing here")
 

@@ -723,6 +723,29 @@ func TestASeedWithoutALease(t *testing.T) {
 	}
 }
 
+// The firmware goes on to its own disk then, and nobody else says so. Of strangers nothing is
+// taken down.
+func TestTheFileThatIsNotThereIsSeen(t *testing.T) {
+	w := serve(t)
+
+	w.ask(stranger, "GET", "/boot/no-boot")
+	w.ask(idle, "GET", "/boot/nothing")
+
+	if seen := w.seen(); seen != "" {
+		t.Errorf("seen: %s", seen)
+	}
+
+	for _, method := range []string{"HEAD", "GET"} {
+		if r := w.ask(idle, method, "/boot/no-boot"); r.StatusCode != 404 {
+			t.Errorf("%s is answered %d", method, r.StatusCode)
+		}
+
+		if seen := w.seen(); seen != "http-missing(no-boot) " {
+			t.Errorf("of %s is seen: %s", method, seen)
+		}
+	}
+}
+
 func TestProgressIsSeen(t *testing.T) {
 	w := serve(t)
 	w.ask(vetted, "GET", "/boot/vmlinuz")

@@ -107,7 +107,7 @@ func phaseOf(kind string) int {
 		return 0
 	case "discover", "offer", "request", "ack", "conflict", "pool-empty", "rogue", "sighting":
 		return 1
-	case "tftp", "tftp-probe", "tftp-failed", "tftp-missing", "loader":
+	case "tftp", "tftp-probe", "tftp-failed", "tftp-missing", "http-missing", "loader":
 		return 2
 	case "script":
 		return 3
