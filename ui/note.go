@@ -142,12 +142,9 @@ func (u *UI) addPhoto(c *fiber.Ctx) error {
 
 	// Nothing of it is kept unless there is a note that it belongs to.
 	if err := u.look(c, func(r core.Reader) error {
-		host, err := lookup.Host(r, mac)
-		if err != nil {
-			return err
-		}
+		_, err := lookup.Note(r, mac, param(c, "id"))
 
-		return lookup.HasNote(r, host.MAC, param(c, "id"))
+		return err
 	}); err != nil {
 		return err
 	}
@@ -170,12 +167,7 @@ func (u *UI) findPhoto(c *fiber.Ctx) (found core.Photo, content io.ReadCloser, e
 	}
 
 	err = u.look(c, func(r core.Reader) error {
-		host, err := lookup.Host(r, mac)
-		if err != nil {
-			return err
-		}
-
-		found, err = lookup.Photo(r, host.MAC, param(c, "id"), param(c, "sha256"))
+		found, err = lookup.Photo(r, mac, param(c, "id"), param(c, "sha256"))
 
 		return err
 	})

@@ -217,6 +217,24 @@ func TestAPhotoIsServedSafely(t *testing.T) {
 	}
 }
 
+// A run stays when its host is deleted, with the photos of its notes.
+func TestThePhotosOfADeletedHost(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, random)
+	if _, err := b.ledger.Update(t.Context(), func(txn core.Txn) error { return txn.Delete(core.TableHost, string(canned.Host)) }); err != nil {
+		t.Fatal(err)
+	}
+
+	auth := "Bearer " + b.token("read")
+	for _, base := range []string{"", "/api/v1"} {
+		path := base + "/hosts/" + string(canned.Host) + "/notes/" + canned.NoteID + "/photos/" + canned.PictureSum()
+		if got := b.ask("GET", path, "", "Authorization", auth); got.status != http.StatusOK {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+}
+
 // Who wrote a note removes it, or an administrator; others are not offered to.
 func TestWhoMayRemoveANote(t *testing.T) {
 	t.Parallel()

@@ -143,15 +143,24 @@ func (c *change) rewriteNoted(note *core.Note) error {
 	return c.rewriteHeld(note.Host)
 }
 
-// note reads one of a host, by any of its addresses.
+// note reads one of a host, by any of its addresses. Notes about runs stay when their host
+// is deleted, so that a host need not be there.
 func (c *change) note(mac core.MAC, id string) (note core.Note, err error) {
-	host, err := c.host(mac)
-	if err != nil {
-		return note, err
+	if parsed, bad := core.ParseMAC(string(mac)); bad != nil || parsed != mac {
+		return note, noHost(mac)
 	}
 
 	if _, ok := decode(core.RunID(id)); !ok {
 		return note, noNote()
+	}
+
+	if err = c.Get(core.TableNote, core.NoteKey(mac, id), &note); !errors.Is(err, core.ErrNotFound) {
+		return note, err
+	}
+
+	host, err := c.host(mac)
+	if err != nil {
+		return note, err
 	}
 
 	err = c.Get(core.TableNote, core.NoteKey(host.MAC, id), &note)
@@ -160,6 +169,27 @@ func (c *change) note(mac core.MAC, id string) (note core.Note, err error) {
 	}
 
 	return note, err
+}
+
+// forgetNotes removes what was written about a host itself: it must not be read as being
+// about the next one with that address. What was written about its runs stays with them.
+func (c *change) forgetNotes(host core.MAC) error {
+	all, err := c.notes(host)
+	if err != nil {
+		return err
+	}
+
+	for i := range all {
+		if all[i].Run != "" {
+			continue
+		}
+
+		if err := c.Delete(core.TableNote, core.NoteKey(host, all[i].ID)); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 // notes lists those of a host, the oldest first.

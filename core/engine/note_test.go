@@ -100,6 +100,49 @@ func TestANoteStandsOnTheReportOfAHeldRun(t *testing.T) {
 	})
 }
 
+// The runs of a deleted host stay, and what was written about them; what was written about
+// the host itself is not to be read as being about the next one with its address.
+func TestTheNotesOfADeletedHost(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+		id, mac := r.finds(pendingOn("HDD0001", "38 sectors")), coretest.MAC(1)
+
+		write := func(run core.RunID) core.Note {
+			note, err := r.AddNote(t.Context(), "ann", core.NoteWish{Host: mac, Run: run, Text: "x"})
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			return note
+		}
+
+		ofHost, ofRun, another := write(""), write(id), write(id)
+
+		if _, err := r.ReleaseRun(t.Context(), "ann", id); err != nil {
+			t.Fatal(err)
+		}
+
+		if err := r.DeleteHost(t.Context(), "ann", mac); err != nil {
+			t.Fatal(err)
+		}
+
+		if err := r.RemoveNote(t.Context(), "ann", false, mac, ofRun.ID); err != nil {
+			t.Errorf("removing one of a run without its host: %v", err)
+		}
+
+		r.host(1)
+
+		err := r.RemoveNote(t.Context(), "ann", false, mac, ofHost.ID)
+		if codeOf(err) != "note/not-found" {
+			t.Errorf("the next host has the note of the one before: %v", err)
+		}
+
+		if err := r.RemoveNote(t.Context(), "ann", false, mac, another.ID); err != nil {
+			t.Errorf("the note of the run went with the host: %v", err)
+		}
+	})
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func TestTheNotesOfAHostAreBounded(t *testing.T) {

@@ -137,7 +137,8 @@ func (c *change) trashed() (map[core.MAC]bool, error) {
 	return found, err
 }
 
-// purge forgets a deleted host for good, with its secrets. Its runs stay.
+// purge forgets a deleted host for good, with its secrets and the notes about it. Its runs
+// stay, with theirs.
 func (c *change) purge(mac core.MAC) error {
 	c.engine.ladders.forget(mac)
 
@@ -148,6 +149,10 @@ func (c *change) purge(mac core.MAC) error {
 	}
 
 	if err := c.Delete(core.TableFirmware, firmwareOfHost+string(mac)); err != nil {
+		return err
+	}
+
+	if err := c.forgetNotes(mac); err != nil {
 		return err
 	}
 

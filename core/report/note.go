@@ -31,6 +31,10 @@ func notesOf(in *Input) (list []Note) {
 
 func sums(photos []core.Photo) (list []string) {
 	for i := range photos {
+		if !photos[i].GoneAt.IsZero() {
+			continue // the appliance does not have it any more
+		}
+
 		list = append(list, photos[i].SHA256)
 	}
 

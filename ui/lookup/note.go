@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,30 +29,47 @@ func Notes(r core.Reader, host core.MAC) (list []core.Note, err error) {
 	return list, nil
 }
 
-// Photo finds a photo of a note; ErrNotFound when there is none, or not any more.
-func Photo(r core.Reader, host core.MAC, id, sum string) (core.Photo, error) {
+// Note finds one of a host, by any of its addresses. Notes about runs stay when their host
+// is deleted, so that a host need not be there.
+func Note(r core.Reader, mac core.MAC, id string) (core.Note, error) {
+	note, err := noteAt(r, mac, id)
+	if !errors.Is(err, core.ErrNotFound) {
+		return note, err
+	}
+
+	host, err := Host(r, mac)
+	if err != nil {
+		return core.Note{}, err
+	}
+
+	return noteAt(r, host.MAC, id)
+}
+
+func noteAt(r core.Reader, host core.MAC, id string) (core.Note, error) {
 	all, err := Notes(r, host)
+	if err != nil {
+		return core.Note{}, err
+	}
+
+	if i := slices.IndexFunc(all, func(n core.Note) bool { return n.ID == id }); i >= 0 {
+		return all[i], nil
+	}
+
+	return core.Note{}, core.NewProblem(core.ErrNotFound, problem.NoteNone, "The host has no such note.")
+}
+
+// Photo finds a photo of a note; ErrNotFound when there is none, or not any more.
+func Photo(r core.Reader, mac core.MAC, id, sum string) (core.Photo, error) {
+	note, err := Note(r, mac, id)
 	if err != nil {
 		return core.Photo{}, err
 	}
 
-	for i := range all {
-		if photo, ok := all[i].Photo(sum); ok && all[i].ID == id {
-			return photo, nil
-		}
+	if photo, ok := note.Photo(sum); ok {
+		return photo, nil
 	}
 
 	return core.Photo{}, core.NewProblem(core.ErrNotFound, problem.NoteNone, "There is no such photo; it may have gone for its age.")
-}
-
-// HasNote returns ErrNotFound when a host has no such note.
-func HasNote(r core.Reader, host core.MAC, id string) error {
-	all, err := Notes(r, host)
-	if err != nil || slices.ContainsFunc(all, func(n core.Note) bool { return n.ID == id }) {
-		return err
-	}
-
-	return core.NewProblem(core.ErrNotFound, problem.NoteNone, "The host has no such note.")
 }
 
 // NotesOf lists those about a run, the oldest first.

@@ -210,6 +210,7 @@ func TestWhatIsNoPhotoIsRefused(t *testing.T) {
 		"a PNG of its own kind":    pngWith(t, chunk("EVIL", "x")),
 		"a PNG with two headers":   pngWith(t, chunk("IHDR", strings.Repeat("\x00", 13))),
 		"a WebP that moves":        riff(webpChunk("VP8X", wide), webpChunk("ANIM", "x"), webpChunk("VP8L", lossless)),
+		"a WebP of two sizes":      riff(webpChunk("VP8X", strings.Replace(wide, "\x27", "\x01", 1)), webpChunk("VP8L", lossless)),
 		"a WebP without a picture": riff(webpChunk("VP8X", wide)),
 		"a WebP with two":          riff(webpChunk("VP8L", lossless), webpChunk("VP8L", lossless)),
 		"a WebP that lies":         append([]byte("RIFF\xff\xff\xff\x7fWEBP"), lossless...),

@@ -41,10 +41,8 @@ func webp(data []byte) (Photo, error) {
 
 			pictured = true
 
-			if made.Width == 0 {
-				if made.Width, made.Height = coded(kind, body); made.Width == 0 {
-					return Photo{}, errors.New("its picture has no size")
-				}
+			if err := sized(kind, body, &made); err != nil {
+				return Photo{}, err
 			}
 		case "ALPH":
 		case "ANIM", "ANMF":
@@ -110,6 +108,23 @@ func extended(body []byte, made *Photo) ([]byte, error) {
 }
 
 func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
+
+// sized takes the size that a picture is coded with. What the header before it says must be
+// the same: browsers make room by the one or the other.
+func sized(kind string, body []byte, made *Photo) error {
+	width, height := coded(kind, body)
+
+	switch {
+	case width == 0:
+		return errors.New("its picture has no size")
+	case made.Width != 0 && (made.Width != width || made.Height != height):
+		return errors.New("its picture has another size than its header says")
+	}
+
+	made.Width, made.Height = width, height
+
+	return nil
+}
 
 // coded reads the size out of the picture's own header (RFC 6386 §9.1, RFC 9649 §3.4).
 func coded(kind string, body []byte) (width, height int) {
