@@ -19,6 +19,8 @@ var (
 	ErrUnauthorized = errors.New("not authorised")
 	// ErrExpired: what the asker holds was good once (token, epoch, link).
 	ErrExpired = errors.New("expired")
+	// ErrTooOften: what the asker holds is good, but was asked for often enough.
+	ErrTooOften = errors.New("asked for too often")
 	// ErrInvalid: the request is well formed but makes no sense.
 	ErrInvalid = errors.New("invalid")
 	// ErrFull: the ledger's disk is too full to accept the write.

@@ -18,7 +18,7 @@ type Booter interface {
 	// It is called when a boot script is fetched, and voids the one before.
 	Arm(ctx context.Context, mac core.MAC, addr netip.Addr) (nonce string, err error)
 	// Seed returns the content of the seed file for nonce. ErrNotFound, ErrRefused
-	// (wrong address), ErrExpired (claimed, too old, asked more than 8 times).
+	// (wrong address), ErrExpired (claimed, too old), ErrTooOften (asked more than 8 times).
 	// head asks whether it is there, and does not count.
 	Seed(ctx context.Context, nonce string, addr netip.Addr, head bool) ([]byte, error)
 	// SeedOf is the same for the run that waits for mac, armed on the spot.

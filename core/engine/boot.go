@@ -124,7 +124,7 @@ func (c *change) armed(l *life) bool {
 
 // Seed returns the content of the seed file for nonce. With head nothing is counted,
 // and the content may be empty. ErrNotFound, ErrRefused (wrong address), ErrExpired
-// (claimed, too old, asked for too often).
+// (claimed, too old), ErrTooOften.
 func (e *Engine) Seed(ctx context.Context, nonce string, addr netip.Addr, head bool) ([]byte, error) {
 	id, err := e.runFor(nonce)
 	if err != nil {
@@ -208,7 +208,7 @@ func (c *change) giveSeed(l *life, addr netip.Addr, head bool, seed *core.Seed) 
 	case c.now.After(s.BootExpires):
 		return core.NewProblem(core.ErrExpired, problem.BootTokenExpired, "This seed is too old; boot the host again for a fresh one.")
 	case s.SeedGets >= maxSeedGets:
-		return core.NewProblem(core.ErrExpired, problem.BootSeedSpent,
+		return core.NewProblem(core.ErrTooOften, problem.BootSeedSpent,
 			fmt.Sprintf("This seed was fetched %d times; boot the host again for a fresh one.", s.SeedGets))
 	}
 

@@ -203,6 +203,14 @@ func TestTheSeedOfARunThatWaitsForAMachine(t *testing.T) {
 			t.Errorf("two GETs: %v %v", a, b)
 		}
 
+		// Too often is not too late: the token that is out stays good.
+		for i := range 7 {
+			_, err := r.SeedOf(t.Context(), coretest.MAC(1), addr(1), false)
+			if often := errors.Is(err, core.ErrTooOften); errors.Is(err, core.ErrExpired) || often != (i == 6) {
+				t.Errorf("GET %d: %v", i+3, err)
+			}
+		}
+
 		if _, err := m.claim(a); err != nil {
 			t.Fatal(err)
 		}

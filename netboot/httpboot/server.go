@@ -478,15 +478,7 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 	)
 
 	if nonce == "self" {
-		content, err = s.cfg.Booter.SeedOf(ctx, client.MAC, client.Addr, c.IsHead())
-
-		// No boot script was asked for that could have armed the run for another boot. A token
-		// that is out and good is not made void, whoever asks.
-		if settled && !c.IsHead() && errors.Is(err, core.ErrExpired) {
-			if nonce, err = s.cfg.Booter.Arm(ctx, client.MAC, client.Addr); err == nil {
-				content, err = s.cfg.Booter.Seed(ctx, nonce, client.Addr, false)
-			}
-		}
+		content, err = s.seedOf(ctx, client, settled, c.IsHead())
 	} else {
 		content, err = s.cfg.Booter.Seed(ctx, nonce, client.Addr, c.IsHead())
 	}
@@ -508,6 +500,23 @@ func (s *Server) seed(ctx context.Context, c *fasthttp.RequestCtx, rest string) 
 
 		s.witness(client, "seed", "", int64(len(content)), 0)
 	}
+}
+
+// seedOf is the seed of the run that waits for a machine, whichever it has.
+func (s *Server) seedOf(ctx context.Context, client core.BootClient, settled, head bool) ([]byte, error) {
+	content, err := s.cfg.Booter.SeedOf(ctx, client.MAC, client.Addr, head)
+	if !settled || head || !errors.Is(err, core.ErrExpired) {
+		return content, err
+	}
+
+	// No boot script was asked for that could have armed the run for another boot. A token that
+	// is out and good is not made void, whoever asks and how often.
+	nonce, err := s.cfg.Booter.Arm(ctx, client.MAC, client.Addr)
+	if err != nil {
+		return nil, err
+	}
+
+	return s.cfg.Booter.Seed(ctx, nonce, client.Addr, false)
 }
 
 // settled is who for a machine whose agent was started from a medium and took the address
@@ -540,6 +549,8 @@ func (s *Server) refuseSeed(c *fasthttp.RequestCtx, client core.BootClient, err 
 		status, sentence = fasthttp.StatusForbidden, "this seed is for another machine"
 	case errors.Is(err, core.ErrExpired):
 		status, sentence = fasthttp.StatusGone, "this seed was used or is too old; boot again"
+	case errors.Is(err, core.ErrTooOften):
+		status, sentence = fasthttp.StatusGone, "this seed was asked for too often; boot again"
 	}
 
 	s.cfg.Log.Info("a seed was refused", slog.String("host", string(client.MAC)), slog.String("error", err.Error()))

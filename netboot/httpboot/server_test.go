@@ -647,6 +647,7 @@ func TestASeedIsGivenOrTheReasonWhyNot(t *testing.T) {
 		{core.ErrNotFound, 404, "seed-refused(no run waits for this) "},
 		{core.ErrRefused, 403, "seed-refused(this seed is for another machine) "},
 		{core.ErrExpired, 410, "seed-refused(this seed was used or is too old; boot again) "},
+		{core.ErrTooOften, 410, "seed-refused(this seed was asked for too often; boot again) "},
 		{errors.New("disk full"), 503, "seed-refused(the seed cannot be given now; ask again) "},
 	} {
 		w.fail(c.fault)
@@ -700,6 +701,13 @@ func TestASeedWithoutALease(t *testing.T) {
 		}
 	}
 
+	w.fail(core.ErrTooOften)
+
+	if r := w.ask(settled, "GET", "/seed/self.cpio"); r.StatusCode != 410 || w.armed != 2 {
+		t.Errorf("asked for too often it is answered %d, armed %d times", r.StatusCode, w.armed)
+	}
+
+	w.fail(nil)
 	w.spend()
 
 	if r := w.ask(settled, "HEAD", "/seed/self.cpio"); r.StatusCode != 410 || w.armed != 2 {
