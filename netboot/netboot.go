@@ -43,6 +43,7 @@ type Server struct {
 	opened   sync.Once
 	place    atomic.Pointer[place] // where we serve; nil while we do not
 	looked   atomic.Pointer[look]  // the last one at the cable
+	busy     atomic.Int64          // TFTP transfers under way, of IPv4 and IPv6
 }
 
 // searcher asks the wire for DHCP servers.

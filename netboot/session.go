@@ -100,7 +100,7 @@ type service func(ctx context.Context) error
 func (s *Server) open(ctx context.Context, at place) ([]service, error) {
 	transfers := tftp.New(tftp.Config{
 		Interface: s.cfg.Interface, Self: s.cfg.Prefix.Addr(), MTU: at.card.MTU - 4*nic.Tags(s.cfg.Interface),
-		Lookup: s.loader, Witness: s.cfg.Witness, Log: s.cfg.Log,
+		Lookup: s.loader, Witness: s.cfg.Witness, Log: s.cfg.Log, Busy: &s.busy,
 	})
 
 	dhcpConn, err := s.dhcp.Listen(ctx)

@@ -45,7 +45,7 @@ func (s *Server) addSix(ctx context.Context, card *net.Interface, services []ser
 		Lookup: func(addr netip.Addr, name string) (*tftp.File, core.BootClient, bool) {
 			return s.loaderSix(six, addr, name)
 		},
-		Witness: s.cfg.Witness, Log: s.cfg.Log,
+		Witness: s.cfg.Witness, Log: s.cfg.Log, Busy: &s.busy,
 	})
 
 	dhcpConn, err := six.Listen(ctx)

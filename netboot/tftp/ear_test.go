@@ -2,8 +2,10 @@ package tftp_test
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +32,52 @@ func TestOnlyAClientThatAnswersAtOnceIsWaitedForAwake(t *testing.T) {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+func TestAnEarStaysAwakeForAWhile(t *testing.T) {
+	const us = time.Microsecond
+
+	for name, c := range map[string]struct {
+		awake, since, woken time.Duration
+		want                bool
+	}{
+		"never":                    {0, 0, 0, false},
+		"at first":                 {time.Minute, 0, 0, true},
+		"until its time is over":   {100 * us, 200 * us, 200 * us, false},
+		"until it is others' turn": {time.Minute, 0, time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tftp.Stays(c.awake, c.since, c.woken); got != c.want {
+				t.Errorf("%t, want %t", got, c.want)
+			}
+		})
+	}
+}
+
+// Two servers of one card, of IPv4 and IPv6, share its processors.
+func TestAServerIsNotAloneBesideAnother(t *testing.T) {
+	var busy atomic.Int64
+
+	four, six := tftp.New(tftp.Config{Busy: &busy}), tftp.New(tftp.Config{Busy: &busy})
+	a, b := netip.MustParseAddrPort("10.77.0.10:1024"), netip.MustParseAddrPort("[fe80::1]:1024")
+
+	tftp.Enter(four, a)
+
+	if !tftp.Alone(four) {
+		t.Error("one transfer is not alone")
+	}
+
+	tftp.Enter(six, b)
+
+	if tftp.Alone(four) || tftp.Alone(six) {
+		t.Error("one of two transfers is alone")
+	}
+
+	tftp.Leave(four, a)
+
+	if !tftp.Alone(six) {
+		t.Error("the one that is left is not alone")
 	}
 }
 

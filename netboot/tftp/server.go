@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pin "github.com/pin/tftp/v3"
@@ -69,6 +70,9 @@ type Config struct {
 	Dial    func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	Witness Witness
 	Log     *slog.Logger
+	// Busy counts the transfers under way, also of another server on the same card; nil: a
+	// count of the server's own.
+	Busy *atomic.Int64
 }
 
 // Socket is where requests arrive: a *net.UDPConn, or what stands in for one.
@@ -95,6 +99,10 @@ func New(cfg Config) *Server {
 	most := ethernetMost
 	if cfg.MTU > 0 {
 		most = min(most, max(cfg.MTU-32, plainBlock))
+	}
+
+	if cfg.Busy == nil {
+		cfg.Busy = new(atomic.Int64)
 	}
 
 	return &Server{cfg: cfg, maxBlock: most, active: map[netip.AddrPort]bool{}, byAddr: map[netip.Addr]int{}}
@@ -267,6 +275,7 @@ func (s *Server) enter(from netip.AddrPort) entry {
 
 	s.active[from] = true
 	s.byAddr[from.Addr()]++
+	s.cfg.Busy.Add(1)
 
 	return entered
 }
@@ -276,6 +285,7 @@ func (s *Server) leave(from netip.AddrPort) {
 	defer s.mu.Unlock()
 
 	delete(s.active, from)
+	s.cfg.Busy.Add(-1)
 
 	if s.byAddr[from.Addr()]--; s.byAddr[from.Addr()] == 0 {
 		delete(s.byAddr, from.Addr())
@@ -283,20 +293,21 @@ func (s *Server) leave(from netip.AddrPort) {
 }
 
 // alone reports whether there is one transfer only.
-func (s *Server) alone() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	return len(s.active) == 1
-}
+func (s *Server) alone() bool { return s.cfg.Busy.Load() == 1 }
 
 // transfer sends a file with our own sender.
 func (s *Server) transfer(ctx context.Context, j job) {
-	how, err := s.deliver(ctx, j)
+	how, err := s.placed(ctx, j)
 
 	// First the place, then the note: whoever reads the note may come again.
-	s.leave(j.from)
 	s.done(j, err, how)
+}
+
+// placed delivers and gives the place back, whatever happens.
+func (s *Server) placed(ctx context.Context, j job) (how string, err error) {
+	defer s.leave(j.from)
+
+	return s.deliver(ctx, j)
 }
 
 // deliver sends the file on a socket of its own and says by which terms.
@@ -311,6 +322,8 @@ func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
 		return "", fmt.Errorf("opening a socket for %s: %w", j.from, err)
 	}
 
+	defer func() { err = errors.Join(err, ended(conn.Close())) }()
+
 	sender := newSender(conn, j.file, agree(j.request.Options, int(j.file.Size), s.most(j.from.Addr())))
 	sender.stuck = func() { s.narrower(j.from.Addr(), sender.terms.block) }
 	sender.alone = s.alone
@@ -319,9 +332,7 @@ func (s *Server) deliver(ctx context.Context, j job) (how string, err error) {
 		sender.begin = func() error { return j.file.Begin(ctx) }
 	}
 
-	err = errors.Join(sender.run(ctx), ended(conn.Close()))
-
-	if err == nil {
+	if err = sender.run(ctx); err == nil {
 		s.narrow.through(j.from.Addr(), sender.terms.block, time.Now())
 	}
 
@@ -401,10 +412,7 @@ func (s *Server) pinServer(text *text) *pin.Server {
 			return errMalformed
 		}
 
-		_, err := rf.ReadFrom(io.NewSectionReader(j.file.Content, 0, j.file.Size))
-
-		s.leave(from)
-		s.done(j, err, "text mode")
+		s.guarded(nil, func() { s.done(j, s.readText(rf, j), "text mode") })
 
 		return nil
 	}, nil)
@@ -415,6 +423,15 @@ func (s *Server) pinServer(text *text) *pin.Server {
 	server.SetBlockSize(s.maxBlock)
 
 	return server
+}
+
+// readText sends a file in text mode and gives the place back, whatever happens.
+func (s *Server) readText(to io.ReaderFrom, j job) error {
+	defer s.leave(j.from)
+
+	_, err := to.ReadFrom(io.NewSectionReader(j.file.Content, 0, j.file.Size))
+
+	return err
 }
 
 // canonicalPacket writes a request anew, with only what pin/tftp understands.

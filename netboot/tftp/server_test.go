@@ -130,6 +130,25 @@ func TestServeEndsEvenBeforeItHasBegun(t *testing.T) {
 	}
 }
 
+// A file that cannot be read at all takes no place for good.
+func TestAPanicLeavesNoTransferBehind(t *testing.T) {
+	w := serve(t, map[string][]byte{"f": bulk(100)})
+	w.gate = func(int64) { panic("of a test") }
+
+	for _, mode := range []string{"octet", "netascii"} {
+		for range 10 { // more than one client may have at once
+			before := strings.Count(w.logged(), "of a test")
+			w.client(known).ask("f", mode)
+
+			for end := time.Now().Add(5 * time.Second); strings.Count(w.logged(), "of a test") == before; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("it began no more transfers in mode %s:\n%s", mode, w.logged())
+				}
+			}
+		}
+	}
+}
+
 // gated is a file that is read when the test wants it.
 type gated struct {
 	io.ReaderAt
