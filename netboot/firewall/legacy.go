@@ -128,6 +128,8 @@ func expressions(words []string) (all []map[string]json.RawMessage) {
 		default:
 			add("unknown", words[i])
 
+			not = false // it was for this one
+
 			continue
 		}
 

@@ -25,6 +25,7 @@ func TestJudgeLegacy(t *testing.T) {
 		"what is asked for":           {head + "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A INPUT -i lo -j ACCEPT\n", false, all},
 		"the card is let in":          {head + "-A INPUT -i eth+ -j ACCEPT\n", false, ""},
 		"another card is let in":      {head + "-A INPUT ! -i eth1 -j ACCEPT\n", false, all},
+		"not from there":              {head + "-A INPUT ! -s 10.0.0.0/8 -i eth1 -j ACCEPT\n", false, ""},
 		"some ports":                  {head + "-A INPUT -p udp -m udp --dport 67:69 -j ACCEPT\n-A INPUT -p tcp -m multiport --dports 80,443 -m comment --comment \"a b -j DROP\" -j ACCEPT\n", false, "udp 4011"},
 		"a chain of its own":          {head + "-A INPUT -i eth1 -j mine\n-A mine -p udp -j ACCEPT\n-A mine -p tcp -m tcp --dport 80 -j RETURN\n-A mine -p tcp -j ACCEPT\n", false, "tcp 80"},
 		"what may hold may let in":    {head + "-A INPUT -m limit --limit 5/sec -j ACCEPT\n", false, ""},
