@@ -19,9 +19,10 @@ import (
 )
 
 // How large the appliance's log may grow on the stick, in bytes, before it begins anew: so
-// much, and no more than a share of the room there.
+// much, and no more than a share of the room there; but some, also where the room is not known.
 const (
 	mostLog  = 4 << 20
+	leastLog = 256 << 10
 	logShare = 32
 )
 
@@ -156,8 +157,10 @@ type journal struct {
 func applianceLog() (*journal, error) {
 	_, all := Free()
 
-	return openJournal(filepath.Join(DataDir, "appliance.log"), min(mostLog, all/logShare))
+	return openJournal(filepath.Join(DataDir, "appliance.log"), logRoom(all))
 }
+
+func logRoom(all int64) int64 { return min(mostLog, max(all/logShare, leastLog)) }
 
 func openJournal(name string, most int64) (*journal, error) {
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // on the stick

@@ -294,6 +294,14 @@ func TestDesk(t *testing.T) {
 	}
 }
 
+func TestTheLogHasRoomAlsoWhereTheStickIsNotSeen(t *testing.T) {
+	for all, want := range map[int64]int64{0: 256 << 10, 4 << 20: 256 << 10, 64 << 20: 2 << 20, 1 << 40: 4 << 20} {
+		if got := kit.LogRoom(all); got != want {
+			t.Errorf("of %d bytes: %d, want %d", all, got, want)
+		}
+	}
+}
+
 // However long a stick serves, the appliance's log does not fill it; and a stick that was
 // pulled ends nothing.
 func TestTheLogOfTheApplianceStaysSmall(t *testing.T) {
