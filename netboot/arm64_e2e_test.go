@@ -18,7 +18,7 @@ func TestAnARM64MachineIsToldThatItCannotBeVetted(t *testing.T) {
 	const firmware, patience = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", 8 * time.Minute
 
 	if os.Getenv("ARM64_OF_HOSTS") == "" {
-		return
+		t.Skip("not asked for")
 	}
 
 	w := newWire(t)
