@@ -85,6 +85,8 @@ func expressions(words []string) (all []map[string]json.RawMessage) {
 		if err == nil {
 			all = append(all, map[string]json.RawMessage{kind: raw})
 		}
+
+		not = false // it was for this one alone
 	}
 	match := func(left, key, field string, right any) {
 		op := "=="
@@ -98,8 +100,6 @@ func expressions(words []string) (all []map[string]json.RawMessage) {
 		}
 
 		add("match", map[string]any{"op": op, "left": map[string]any{left: inner}, "right": right})
-
-		not = false
 	}
 
 	for i := 0; i < len(words); i++ {
@@ -127,8 +127,6 @@ func expressions(words []string) (all []map[string]json.RawMessage) {
 			return all
 		default:
 			add("unknown", words[i])
-
-			not = false // it was for this one
 
 			continue
 		}
