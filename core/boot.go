@@ -151,14 +151,15 @@ type Ladder struct {
 // Homeward is what is known of the ways in which a machine comes to its own disk. The zero
 // Homeward knows nothing. core/wayhome reads and writes it.
 type Homeward struct {
-	Class  string     `json:"class,omitempty"`  // what the machine starts with; the rest is of that alone
-	Way    Home       `json:"way,omitempty"`    // given last; empty: the first one
-	Worked Home       `json:"worked,omitempty"` // the last after which its system was heard, or, of the first one, it did not come back at once
-	Kind   ClientKind `json:"kind,omitempty"`   // who asked first in this boot
-	MAC    MAC        `json:"mac,omitempty"`    // likewise, by which port
-	Began  time.Time  `json:"began,omitzero"`   // when that was
-	Sent   time.Time  `json:"sent,omitzero"`    // when it went the way; zero: it has not yet
-	Again  bool       `json:"again,omitempty"`  // the way failed once and is given once more
+	Class   string     `json:"class,omitempty"`   // what the machine starts with; the rest is of that alone
+	Way     Home       `json:"way,omitempty"`     // given last; empty: the first one
+	Worked  Home       `json:"worked,omitempty"`  // the last after which its system was heard, or, of the first one, it did not come back at once
+	Kind    ClientKind `json:"kind,omitempty"`    // who asked first in this boot
+	MAC     MAC        `json:"mac,omitempty"`     // likewise, by which port
+	Began   time.Time  `json:"began,omitzero"`    // when that was
+	Sent    time.Time  `json:"sent,omitzero"`     // when it went the way; zero: it has not yet
+	Several bool       `json:"several,omitempty"` // it has several disks, as far as is known
+	Again   bool       `json:"again,omitempty"`   // the way failed once and is given once more
 }
 
 // BootTrace is the last steps seen of a host's boots, oldest first: the record

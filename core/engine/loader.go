@@ -66,6 +66,16 @@ func (l *ladders) seeHome(mac core.MAC, step *core.BootStep, stays bool) (why st
 	return wayhome.See(known, step, stays)
 }
 
+// severalDisks takes down whether a host has several disks.
+func (l *ladders) severalDisks(mac core.MAC, several bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	if known := l.home[mac]; known != nil {
+		known.Several = several
+	}
+}
+
 // see takes a step of a registered host into account and returns what of it people
 // should read.
 func (l *ladders) see(mac core.MAC, step *core.BootStep) (why string) {

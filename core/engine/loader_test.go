@@ -206,6 +206,37 @@ func TestAHostThatComesBackIsSentHomeByAnotherWay(t *testing.T) {
 	})
 }
 
+func TestOneOfSeveralDisksIsNotStartedUnasked(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+
+		disks := core.Inventory{Disks: []core.Disk{{Name: "sda"}, {Name: "sdb"}}}
+
+		_, err := r.ledger.Update(t.Context(), func(txn core.Txn) error {
+			var host core.Host
+			if err := txn.Get(core.TableHost, string(coretest.MAC(1)), &host); err != nil {
+				return err
+			}
+
+			host.LastRun = "01RUN"
+
+			return errors.Join(txn.Put(core.TableHost, string(host.MAC), host), txn.Put(core.TableInventory, "01RUN", disks))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for i, want := range []core.Home{core.HomeMissing, core.HomeMissing, core.HomeExit, core.HomeExit, core.HomeMissing} {
+			if d := r.sentHome(1); d.Home != want {
+				t.Errorf("at first, and after %d returns: %+v", i, d)
+			}
+
+			synctest.Wait()
+			r.pass(40 * time.Second)
+		}
+	})
+}
+
 func TestAnOperatorChoosesTheWayHome(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		r.host(1)

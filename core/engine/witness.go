@@ -292,6 +292,10 @@ func (c *change) trace(mac core.MAC, steps []core.BootStep) error {
 	trace.Steps = append(trace.Steps, steps...)
 	trace.Steps = trace.Steps[max(0, len(trace.Steps)-maxTrace):]
 
+	if err := c.countDisks(&host); err != nil {
+		return err
+	}
+
 	trace.Ladder, trace.Homeward = c.engine.ladders.of(mac), c.engine.ladders.homeward(mac)
 
 	if err := c.Put(core.TableBoot, string(mac), trace); err != nil {
@@ -299,6 +303,21 @@ func (c *change) trace(mac core.MAC, steps []core.BootStep) error {
 	}
 
 	return c.emit(core.EventBoot, mac, host.CurrentRun, core.BootTrace{Steps: steps})
+}
+
+// countDisks notes of a host whose next way to its own disk may be to start it whether it has
+// several.
+func (c *change) countDisks(host *core.Host) error {
+	if c.engine.ladders.homeward(host.MAC).Way != core.HomeExit {
+		return nil
+	}
+
+	inventory, err := c.inventoryOf(host.LastRun)
+	if err == nil {
+		c.engine.ladders.severalDisks(host.MAC, len(inventory.Disks) > 1)
+	}
+
+	return err
 }
 
 // diagnose says what is in the way of a host's last boot.

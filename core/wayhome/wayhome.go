@@ -51,6 +51,17 @@ func class(kind core.ClientKind, arch int) string {
 	}
 }
 
+// ways are those of what a machine starts with. UEFI is not sent to one of several disks
+// unasked: what a boot program finds first there may be another system than the firmware's.
+func ways(class string, several bool) []core.Home {
+	all := waysOf(class)
+	if several && (class == "uefi" || class == "ipxe of uefi") {
+		all = slices.DeleteFunc(all, func(way core.Home) bool { return way == core.HomeDisk })
+	}
+
+	return all
+}
+
 // waysOf are those of a class, in the order in which they are tried. BIOS machines begin with
 // the disk: a ROM without a file to load asks on for a minute. An iPXE in the ROM has no file
 // to miss, and where there is no boot program of ours nothing but the missing file is left.
@@ -85,9 +96,9 @@ func Loader(rung core.Loader) core.Loader {
 func Next(s core.Homeward, client *core.BootClient, now time.Time) (way core.Home, why string) {
 	started := startedBy(s, client)
 
-	ways := waysOf(started)
+	all := ways(started, s.Several)
 	if way = s.Way; way == "" || s.Class != started {
-		return ways[0], ""
+		return all[0], ""
 	}
 
 	if !returned(s, client, now) {
@@ -95,16 +106,21 @@ func Next(s core.Homeward, client *core.BootClient, now time.Time) (way core.Hom
 			return way, ""
 		}
 
-		return ways[0], fmt.Sprintf("nothing was heard of the system on its disk after it was sent there by %s: %s is tried again", Words(way), Words(ways[0]))
+		return all[0], fmt.Sprintf("nothing was heard of the system on its disk after it was sent there by %s: %s is tried again", Words(way), Words(all[0]))
 	}
 
-	next := ways[(slices.Index(ways, way)+1)%len(ways)]
+	next := all[(slices.Index(all, way)+1)%len(all)]
 	if !s.Again || next == way {
 		return way, ""
 	}
 
-	return next, fmt.Sprintf("its firmware was back %s after it was sent to its own disk by %s, and the time before: %s is tried now",
+	why = fmt.Sprintf("its firmware was back %s after it was sent to its own disk by %s, and the time before: %s is tried now",
 		now.Sub(s.Sent).Round(time.Second), Words(way), Words(next))
+	if s.Several && started == "uefi" && way == core.HomeExit {
+		why += "; it has several disks, so that one is started by a boot program only where you choose so: vetting host edit HOST --home disk"
+	}
+
+	return next, why
 }
 
 // startedBy is the class of what the machine started with: an iPXE mostly comes by way of a
@@ -215,7 +231,7 @@ func offered(s *core.Homeward, step *core.BootStep) (why string) {
 	}
 
 	if is := class(kind, step.Client.Arch); s.Class != is {
-		*s = core.Homeward{Class: is, Way: waysOf(is)[0]}
+		*s = core.Homeward{Class: is, Way: waysOf(is)[0], Several: s.Several}
 	}
 
 	back := returned(*s, &step.Client, step.Time)

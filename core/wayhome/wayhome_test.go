@@ -58,6 +58,7 @@ func told(t *testing.T, s *core.Homeward, lines ...string) (ways []core.Home, sa
 
 func TestTheWaysHome(t *testing.T) {
 	for name, c := range map[string]struct {
+		disks  bool // several
 		steps  []string
 		ways   []core.Home
 		said   []string
@@ -110,6 +111,19 @@ func TestTheWaysHome(t *testing.T) {
 				"its firmware was back 27s after it was sent to its own disk by a boot program that starts its disk, and the time before: a boot program that gives it back to its firmware is tried now",
 				"its firmware was back 27s after it was sent to its own disk by a boot program that gives it back to its firmware, and the time before: a file that is not there is tried now",
 				"its firmware was back 29s after it was sent to its own disk by a file that is not there, and the time before: a boot program that starts its disk is tried now",
+			},
+		},
+		"UEFI with several disks": {
+			disks: true,
+			steps: []string{
+				"0s uefi offer no-boot", "1s uefi tftp-missing no-boot", "35s uefi offer no-boot", "36s uefi tftp-missing no-boot",
+				"70s uefi offer snponly.efi", "72s ipxe script local", "110s uefi offer snponly.efi", "112s ipxe script local", "150s uefi offer no-boot",
+			},
+			ways: []core.Home{"missing", "missing", "exit", "exit", "missing"},
+			said: []string{
+				"its firmware was back 34s after it was sent to its own disk by a file that is not there, and the time before: a boot program that gives it back to its firmware is tried now",
+				"its firmware was back 38s after it was sent to its own disk by a boot program that gives it back to its firmware, and the time before: a file that is not there is tried now" +
+					"; it has several disks, so that one is started by a boot program only where you choose so: vetting host edit HOST --home disk",
 			},
 		},
 		"a boot program that hangs is not what works": {
@@ -181,7 +195,7 @@ func TestTheWaysHome(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var s core.Homeward
+			s := core.Homeward{Several: c.disks}
 
 			ways, said := told(t, &s, c.steps...)
 			if diff := cmp.Diff(c.ways, ways); diff != "" {
