@@ -261,6 +261,22 @@ func TestAWrittenReportStandsWhileTheRunDoes(t *testing.T) {
 	b := open(t, canned.Failed, nil)
 	auth, path := "Bearer "+b.token("read"), "/api/v1/runs/"+string(canned.Run)+"/report.json"
 
+	put := func(table core.Table, value any) {
+		if _, err := b.ledger.Update(t.Context(), func(txn core.Txn) error { return txn.Put(table, string(canned.Run), value) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// A hold changes by itself: only once it has ended is a report written for good.
+	var run core.Run
+
+	if err := b.ledger.View(t.Context(), func(r core.Reader) error { return r.Get(core.TableRun, string(canned.Run), &run) }); err != nil {
+		t.Fatal(err)
+	}
+
+	run.State = core.StateFailed
+	put(core.TableRun, run)
+
 	fresh := read[report.Report](t, b, auth, path)
 	if fresh.Verdict.Words != "FAIL" || fresh.Preliminary {
 		t.Errorf("verdict %+v", fresh.Verdict)
@@ -269,20 +285,14 @@ func TestAWrittenReportStandsWhileTheRunDoes(t *testing.T) {
 	written := fresh
 	written.Summary = "As it was written then."
 
-	put := func(value report.Report) {
-		if _, err := b.ledger.Update(t.Context(), func(txn core.Txn) error { return txn.Put(core.TableReport, string(canned.Run), value) }); err != nil {
-			t.Fatal(err)
-		}
-	}
-
-	put(written)
+	put(core.TableReport, written)
 
 	if got := read[report.Report](t, b, auth, path); got.Summary != written.Summary {
 		t.Errorf("summary %q, want the written one", got.Summary)
 	}
 
-	written.Run.State = core.StateFailed
-	put(written)
+	written.Run.State = core.StateFailedHolding
+	put(core.TableReport, written)
 
 	if got := read[report.Report](t, b, auth, path); got.Summary == written.Summary {
 		t.Error("a report of an earlier state was shown")
