@@ -85,10 +85,12 @@ func Local(why string, home core.Home) []byte {
 // removable media may want another that is not where it looks (MAAS #1853906).
 func disk(line func(string, ...any)) {
 	var files []string
-	for _, vendor := range []string{"debian", "ubuntu", "redhat", "rocky", "almalinux", "centos", "fedora", "ol", "opensuse", "sles"} {
+	for _, vendor := range []string{"debian", "ubuntu", "redhat", "rocky", "almalinux", "centos", "fedora", "ol", "opensuse", "sles", "proxmox"} {
 		files = append(files, "/EFI/"+vendor+"/shimx64.efi")
 	}
 
+	// Those that have no shim.
+	files = append(files, "/EFI/proxmox/grubx64.efi", "/EFI/NixOS-boot/grubx64.efi", "/EFI/systemd/systemd-bootx64.efi")
 	files = append(files, "/EFI/Microsoft/Boot/bootmgfw.efi", "/EFI/BOOT/BOOTX64.EFI")
 
 	line("for f in %s; do", strings.Join(files, " "))
