@@ -1,8 +1,12 @@
 package core
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Note is what somebody wrote down about a host, or about one of its runs, with what they
@@ -37,7 +41,7 @@ type NoteWish struct {
 
 // Bounds of notes.
 const (
-	MaxNote       = 4000 // bytes of text
+	MaxNote       = 4000 // letters of text
 	MaxNotePhotos = 8    // of one note
 	MaxHostNotes  = 500  // of one host
 )
@@ -53,4 +57,43 @@ func (n *Note) Photo(sum string) (Photo, bool) {
 	}
 
 	return n.Photos[i], true
+}
+
+// badNote is problem.NoteEmpty, whose package is above this one.
+const badNote = "note/text"
+
+// joiner makes one sign of several, as in many emoji.
+const joiner = '\u200d'
+
+// NoteText is what is kept of a text that somebody wrote or pasted: every kind of space is a
+// space, and what only steers how letters are set goes. ErrInvalid for what steers a terminal
+// and for what is too long.
+func NoteText(typed string) (string, error) {
+	typed = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == joiner:
+			return r
+		case r == '\u2028' || r == '\u2029' || r == '\u0085':
+			return '\n'
+		case r == '\t' || unicode.Is(unicode.Zs, r):
+			return ' '
+		case r == utf8.RuneError || unicode.Is(unicode.Cf, r):
+			return -1
+		default:
+			return r
+		}
+	}, strings.ReplaceAll(typed, "\r\n", "\n"))
+	typed = strings.TrimSpace(typed)
+
+	if i := strings.IndexFunc(typed, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }); i >= 0 {
+		at, _ := utf8.DecodeRuneInString(typed[i:])
+
+		return "", NewProblem(ErrInvalid, badNote, fmt.Sprintf("The text has a control character (%U), which does not print; take it out.", at))
+	}
+
+	if letters := utf8.RuneCountInString(typed); letters > MaxNote {
+		return "", NewProblem(ErrInvalid, badNote, fmt.Sprintf("The text is too long: it has %d letters, and a note has %d at most.", letters, MaxNote))
+	}
+
+	return typed, nil
 }

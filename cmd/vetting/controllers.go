@@ -9,10 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"vetting/core"
-	"vetting/netboot/power"
+	"vetting/core/problem"
 )
 
 // controllerSeen is what came of logging in at a host's management controller.
@@ -21,6 +19,7 @@ type controllerSeen struct {
 	Way   core.PowerMethod `json:"way"`
 	State core.PowerState  `json:"state"`
 	Fault string           `json:"fault,omitempty"` // empty: it told
+	Left  string           `json:"left,omitempty"`  // why it was left alone
 }
 
 // controllersPatience is how long a whole fleet may take.
@@ -29,14 +28,12 @@ const controllersPatience = 5 * time.Minute
 // Controllers logs in at the management controller of every host that has one and asks
 // whether the machine is on, which changes nothing; the answer is JSON.
 func (s smith) Controllers(ctx context.Context) (string, error) {
-	orders, err := controllerOrders(ctx, s.appliance.store)
+	hosts, err := controlledHosts(ctx, s.appliance.store)
 	if err != nil {
 		return "", err
 	}
 
-	far := power.Switch{Tools: power.Tools{Interface: s.appliance.config.Netboot.Interface}}
-
-	text, err := json.Marshal(askControllers(ctx, orders, far.Do))
+	text, err := json.Marshal(askControllers(ctx, hosts, s.appliance.engine.TryController))
 	if err != nil {
 		return "", fmt.Errorf("writing what controllers said: %w", err)
 	}
@@ -44,64 +41,63 @@ func (s smith) Controllers(ctx context.Context) (string, error) {
 	return string(text), nil
 }
 
-// controllerOrders are the questions, by host.
-func controllerOrders(ctx context.Context, ledger core.Ledger) (orders []core.PowerOrder, err error) {
+// controlledHosts are those with a management controller.
+func controlledHosts(ctx context.Context, ledger core.Ledger) (hosts []core.Host, err error) {
 	err = ledger.View(ctx, func(r core.Reader) error {
-		return r.Scan(core.TableHost, core.Query{}, func(key string, decode func(any) error) error {
-			var (
-				host   core.Host
-				secret core.HostSecret
-			)
+		return r.Scan(core.TableHost, core.Query{}, func(_ string, decode func(any) error) error {
+			var host core.Host
 
-			if err := decode(&host); err != nil {
-				return err
+			err := decode(&host)
+			if host.Power.BMC.Address != "" {
+				hosts = append(hosts, host)
 			}
 
-			if err := r.Get(core.TableHostSecret, key, &secret); err != nil && !errors.Is(err, core.ErrNotFound) {
-				return err
-			}
-
-			for _, way := range append([]core.PowerMethod{host.Power.Method}, host.Power.Then...) {
-				if way == core.PowerIPMI || way == core.PowerRedfish {
-					orders = append(orders, core.PowerOrder{Host: host, Secret: secret, Way: way, Op: core.PowerStatus})
-				}
-			}
-
-			return nil
+			return err
 		})
 	})
 
-	return orders, err
+	return hosts, err
 }
 
-// askControllers puts the questions, a few at a time.
-func askControllers(ctx context.Context, orders []core.PowerOrder, do func(context.Context, core.PowerOrder) core.PowerAnswer) []controllerSeen {
-	const atOnce = 16
+// askControllers asks one after the other. The engine knows which must be left alone, and
+// asks none again that has just refused its password.
+func askControllers(
+	ctx context.Context, hosts []core.Host, try func(ctx context.Context, who string, mac core.MAC) (core.PowerAnswer, error),
+) []controllerSeen {
+	seen := make([]controllerSeen, len(hosts))
 
-	seen := make([]controllerSeen, len(orders))
+	for i := range hosts {
+		one := &seen[i]
+		one.Host, one.State = hosts[i].Name, core.PowerUnknown
 
-	var group errgroup.Group
+		if ctx.Err() != nil {
+			one.Left = "there was no time left"
 
-	group.SetLimit(atOnce)
+			continue
+		}
 
-	for i, order := range orders {
-		group.Go(func() error {
-			answer := do(ctx, order)
-			seen[i] = controllerSeen{Host: order.Host.Name, Way: order.Way, State: answer.State}
+		answer, err := try(ctx, "local", hosts[i].MAC)
+		if n := len(answer.Attempts); n > 0 {
+			one.Way = answer.Attempts[n-1].Way
+		}
 
-			if !answer.Worked() {
-				seen[i].Fault = "it said nothing"
-				if n := len(answer.Attempts); n > 0 {
-					last := answer.Attempts[n-1]
-					seen[i].Fault = strings.TrimSuffix(last.Code+": "+last.Detail, ": ")
-				}
+		known, _ := errors.AsType[*core.Problem](err)
+
+		switch {
+		case known != nil && known.Code == problem.PowerBusy:
+			one.Left = known.Error()
+		case err != nil:
+			one.Fault = firstLine(err.Error())
+		case answer.Worked():
+			one.State = answer.State
+		default:
+			one.Fault = "it said nothing"
+			if n := len(answer.Attempts); n > 0 {
+				last := answer.Attempts[n-1]
+				one.Fault = strings.TrimSuffix(last.Code+": "+last.Detail, ": ")
 			}
-
-			return nil
-		})
+		}
 	}
-
-	_ = group.Wait() //nolint:errcheck // none of them fails
 
 	return seen
 }
@@ -136,22 +132,40 @@ func (c *checkup) controllersSeen(check string, seen []controllerSeen) {
 
 	var bad []string
 
+	asked := len(seen)
+
 	for _, one := range seen {
-		if one.Fault != "" {
-			bad = append(bad, fmt.Sprintf("%s by %s (%s)", one.Host, one.Way, one.Fault))
+		switch {
+		case one.Left != "":
+			asked--
+		case one.Fault != "":
+			bad = append(bad, fmt.Sprintf("%s%s (%s)", one.Host, byWay(one.Way), one.Fault))
 		}
 	}
 
 	slices.Sort(bad)
 
+	var alone string
+	if left := len(seen) - asked; left > 0 {
+		alone = fmt.Sprintf("; %d left alone, being asked or needed by a run, or for want of time", left)
+	}
+
 	switch more := len(bad) - shown; {
 	case len(seen) == 0:
 		c.add(check, "ok", "no host has one that the appliance is to use")
 	case len(bad) == 0:
-		c.add(check, "ok", fmt.Sprintf("all %d let the appliance in and told whether their machine is on", len(seen)))
+		c.add(check, "ok", fmt.Sprintf("all %d let the appliance in and told whether their machine is on%s", asked, alone))
 	case more > 0:
-		c.add(check, "warn", fmt.Sprintf("%d of %d did not tell: %s and %d more", len(bad), len(seen), strings.Join(bad[:shown], ", "), more))
+		c.add(check, "warn", fmt.Sprintf("%d of %d did not tell: %s and %d more%s", len(bad), asked, strings.Join(bad[:shown], ", "), more, alone))
 	default:
-		c.add(check, "warn", fmt.Sprintf("%d of %d did not tell: %s", len(bad), len(seen), strings.Join(bad, ", ")))
+		c.add(check, "warn", fmt.Sprintf("%d of %d did not tell: %s%s", len(bad), asked, strings.Join(bad, ", "), alone))
 	}
+}
+
+func byWay(way core.PowerMethod) string {
+	if way == "" {
+		return ""
+	}
+
+	return " by " + string(way)
 }

@@ -7,27 +7,26 @@ import (
 
 	"vetting/core"
 	"vetting/core/coretest"
+	"vetting/core/problem"
 )
 
 func TestDoctorSaysWhichControllersLetNobodyIn(t *testing.T) {
-	orders := []core.PowerOrder{
-		{Host: core.Host{Name: "good"}, Way: core.PowerIPMI, Op: core.PowerStatus},
-		{Host: core.Host{Name: "bad"}, Way: core.PowerRedfish, Op: core.PowerStatus},
-		{Host: core.Host{Name: "mute"}, Way: core.PowerIPMI, Op: core.PowerStatus},
-	}
+	hosts := []core.Host{{Name: "good", MAC: coretest.MAC(1)}, {Name: "bad", MAC: coretest.MAC(2)}, {Name: "mute", MAC: coretest.MAC(3)}, {Name: "busy", MAC: coretest.MAC(4)}}
 
-	seen := askControllers(t.Context(), orders, func(_ context.Context, o core.PowerOrder) core.PowerAnswer {
-		if o.Op != core.PowerStatus {
-			t.Errorf("%s is asked to %s", o.Host.Name, o.Op)
+	seen := askControllers(t.Context(), hosts, func(_ context.Context, who string, mac core.MAC) (core.PowerAnswer, error) {
+		if who != "local" {
+			t.Errorf("%s asks", who)
 		}
 
-		switch o.Host.Name {
-		case "good":
-			return core.PowerAnswer{State: core.PowerIsOn, Attempts: []core.PowerAttempt{{}}}
-		case "bad":
-			return core.PowerAnswer{State: core.PowerUnknown, Attempts: []core.PowerAttempt{{Code: "power/refused", Detail: "user or password is wrong"}}}
+		switch mac {
+		case coretest.MAC(1):
+			return core.PowerAnswer{State: core.PowerIsOn, Attempts: []core.PowerAttempt{{Way: core.PowerIPMI}}}, nil
+		case coretest.MAC(2):
+			return core.PowerAnswer{Attempts: []core.PowerAttempt{{Way: core.PowerRedfish, Code: "power/refused", Detail: "user or password is wrong"}}}, nil
+		case coretest.MAC(4):
+			return core.PowerAnswer{}, core.NewProblem(core.ErrConflict, problem.PowerBusy, "Run x needs the controller itself.")
 		default:
-			return core.PowerAnswer{}
+			return core.PowerAnswer{}, nil
 		}
 	})
 
@@ -46,7 +45,7 @@ func TestDoctorSaysWhichControllersLetNobodyIn(t *testing.T) {
 	for i, want := range []symptom{
 		{"c", "ok", "no host has one"},
 		{"c", "ok", "all 1 let the appliance in"},
-		{"c", "warn", "2 of 3 did not tell: bad by redfish (power/refused: user or password is wrong), mute by ipmi (it said nothing)"},
+		{"c", "warn", "2 of 3 did not tell: bad by redfish (power/refused: user or password is wrong), mute (it said nothing); 1 left alone"},
 		{"c", "warn", "and 2 more"},
 	} {
 		if got := found.Checks[i]; got.Result != want.Result || !strings.Contains(got.Detail, want.Detail) {
@@ -55,35 +54,27 @@ func TestDoctorSaysWhichControllersLetNobodyIn(t *testing.T) {
 	}
 }
 
-// Only controllers are asked, by all ways of a host that lead to one, with their passwords.
-func TestControllersAreAskedByEveryWay(t *testing.T) {
+// Only hosts with a controller are asked.
+func TestHostsWithAControllerAreAsked(t *testing.T) {
 	ledger := coretest.NewLedger()
 
 	_, err := ledger.Update(t.Context(), func(txn core.Txn) error {
-		for i, power := range []core.Power{
-			{Method: core.PowerRedfish, Then: []core.PowerMethod{core.PowerWebhook, core.PowerIPMI}}, {Method: core.PowerWebhook}, {Method: core.PowerManual},
-		} {
+		for i, power := range []core.Power{{Method: core.PowerRedfish, BMC: core.BMC{Address: "192.0.2.1"}}, {Method: core.PowerWebhook}} {
 			host := core.Host{MAC: coretest.MAC(i), Name: string(power.Method), Power: power}
 			if err := txn.Put(core.TableHost, string(host.MAC), host); err != nil {
 				return err
 			}
 		}
 
-		return txn.Put(core.TableHostSecret, string(coretest.MAC(0)), core.HostSecret{BMCPassword: "calvin"})
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	orders, err := controllerOrders(t.Context(), ledger)
-	if err != nil || len(orders) != 2 || orders[0].Way != core.PowerRedfish || orders[1].Way != core.PowerIPMI {
-		t.Fatalf("%+v (%v)", orders, err)
-	}
-
-	for _, o := range orders {
-		if o.Op != core.PowerStatus || o.Secret.BMCPassword != "calvin" {
-			t.Errorf("%+v", o)
-		}
+	hosts, err := controlledHosts(t.Context(), ledger)
+	if err != nil || len(hosts) != 1 || hosts[0].MAC != coretest.MAC(0) {
+		t.Fatalf("%+v (%v)", hosts, err)
 	}
 }
 

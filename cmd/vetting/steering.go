@@ -485,9 +485,25 @@ func (p pilot) SaveNotifier(ctx context.Context, who string, n *ui.Notifying) er
 		if left := undo(); left != nil {
 			err = errors.Join(err, left)
 		}
+
+		return err
 	}
 
-	return err
+	// What it does not need any more opens something all the same.
+	return p.dropSecrets(n.Name, told.Secrets)
+}
+
+// dropSecrets removes what was kept to open a notifier, but for some.
+func (p pilot) dropSecrets(name string, but []string) error {
+	var failed error
+
+	for _, key := range []string{"url", "token", "secret", "password"} {
+		if !slices.Contains(but, key) {
+			failed = errors.Join(failed, removed(notifierSecret(p.config.DataDir, name, key)))
+		}
+	}
+
+	return failed
 }
 
 // keepSecrets writes down what opens a notifier. undo puts back what was there before.
@@ -559,15 +575,12 @@ func (p pilot) inFile(name string) (n NotifierConfig, there bool) {
 
 // DropNotifier removes one, with its secrets.
 func (p pilot) DropNotifier(ctx context.Context, who, name string) error {
-	var gone core.Told
-
 	p.typing.Lock()
 	defer p.typing.Unlock()
 
 	err := p.change(ctx, core.Audit{Who: who, Action: "notifier.delete", Object: "notifier/" + name, Text: "removed the notifier " + name},
 		func(all *core.Settings, _ map[string]string) error {
-			var ok bool
-			if gone, ok = all.Notifiers[name]; !ok {
+			if _, ok := all.Notifiers[name]; !ok {
 				return errSettings(core.ErrConflict, "The notifier %.64s stands in the configuration file and can only be removed there.", name)
 			}
 
@@ -579,13 +592,7 @@ func (p pilot) DropNotifier(ctx context.Context, who, name string) error {
 		return err
 	}
 
-	for _, key := range gone.Secrets {
-		if err := removed(notifierSecret(p.config.DataDir, name, key)); err != nil {
-			return err
-		}
-	}
-
-	return nil
+	return p.dropSecrets(name, nil)
 }
 
 // answerFirst is how long the answer to whoever asks for a restart has to leave.

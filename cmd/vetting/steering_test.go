@@ -225,6 +225,18 @@ func TestSecretsOfNotifiersStayOutOfEverythingElse(t *testing.T) {
 		t.Errorf("removing one of the file: %v", err)
 	}
 
+	// A key that is not given again opens nothing any more, and goes.
+	typed.Secrets = map[string]string{"url": "https://ntfy.example"}
+	if err := p.SaveNotifier(t.Context(), "ada", typed); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the token that was taken away is still there: %v", err)
+	}
+
+	path = notifierSecret(dir, "phone", "url")
+
 	if err := p.DropNotifier(t.Context(), "ada", "phone"); err != nil {
 		t.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func New(config Config) (*Engine, error) {
 		Config: config,
 		index:  newIndex(),
 		ids:    &ids{random: config.Rand},
-		judges: newJudges(), passes: newPasses(), presences: newPresences(), ladders: newLadders(), panels: &panels{told: map[core.MAC]core.Panel{}, asked: map[core.MAC]bool{}},
+		judges: newJudges(), passes: newPasses(), presences: newPresences(), ladders: newLadders(), panels: &panels{told: map[core.MAC]core.Panel{}, asked: map[core.MAC]bool{}, wrong: map[core.MAC]refusal{}},
 		kick:    make(chan struct{}, 1),
 		errands: make(chan errand, maxErrands),
 		steps:   make(chan core.BootStep, 2048),

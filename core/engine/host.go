@@ -220,6 +220,8 @@ func (e *Engine) UpdateHost(ctx context.Context, who string, mac core.MAC, edit 
 		return core.Host{}, err
 	}
 
+	e.panels.forgive(host.MAC)
+
 	return host, nil
 }
 
@@ -298,6 +300,8 @@ func (e *Engine) SetHostSecret(ctx context.Context, who string, mac core.MAC, se
 	if err != nil {
 		return core.Host{}, err
 	}
+
+	e.panels.forgive(host.MAC)
 
 	return host, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"vetting/core"
 	"vetting/core/problem"
@@ -22,13 +21,13 @@ func noNote() error {
 // AddNote keeps what somebody wrote about a host or one of its runs. The report of a run
 // that is held is written anew.
 func (e *Engine) AddNote(ctx context.Context, who string, wish core.NoteWish) (core.Note, error) {
-	said := strings.TrimSpace(strings.ReplaceAll(wish.Text, "\r\n", "\n"))
+	said, err := core.NoteText(wish.Text)
+	if err != nil {
+		return core.Note{}, err
+	}
 
-	switch {
-	case said == "" && len(wish.Photos) == 0:
+	if said == "" && len(wish.Photos) == 0 {
 		return core.Note{}, errNote("Write a few words, or add a photo.")
-	case len(said) > core.MaxNote || said != plain(said):
-		return core.Note{}, errNote(fmt.Sprintf("A note has %d bytes of printable text at most.", core.MaxNote))
 	}
 
 	id, err := e.ids.next(e.Clock.Now())

@@ -17,13 +17,24 @@ import (
 const (
 	panelLife = 15 * time.Second
 	maxPanels = 4 // controllers that are read at once
+
+	// refusalLife is for how long one that refused the password is not asked again: most lock
+	// their user out after a few tries in some minutes.
+	refusalLife = 5 * time.Minute
 )
+
+// refusal is that a controller did not take the password.
+type refusal struct {
+	why   error
+	until time.Time
+}
 
 // panels are those that controllers told a moment ago. Safe for concurrent use.
 type panels struct {
 	mu    sync.Mutex
 	told  map[core.MAC]core.Panel
 	asked map[core.MAC]bool
+	wrong map[core.MAC]refusal
 }
 
 // begin returns what was told a moment ago, or reports that the controller may be asked.
@@ -70,6 +81,37 @@ func (p *panels) forget(mac core.MAC) {
 	delete(p.told, mac)
 }
 
+// refused returns why a controller is not to be asked again yet.
+func (p *panels) refused(mac core.MAC, now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	no, ok := p.wrong[mac]
+	if left := no.until.Sub(now); !ok || left <= 0 || left > refusalLife {
+		delete(p.wrong, mac)
+
+		return nil
+	}
+
+	return no.why
+}
+
+// refuse keeps that a controller did not take the password.
+func (p *panels) refuse(mac core.MAC, why error, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.wrong[mac] = refusal{why: why, until: now.Add(refusalLife)}
+}
+
+// forgive lets a controller be asked at once: what it is asked with has changed.
+func (p *panels) forgive(mac core.MAC) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	delete(p.wrong, mac)
+}
+
 // LookAtController asks a host's management controller for its sensors and events, by
 // Redfish or else by IPMI. While a run brings its host up, or is at firmware or power
 // supplies, the controller is needed elsewhere: ErrConflict.
@@ -106,6 +148,28 @@ func (e *Engine) LookAtController(ctx context.Context, who string, mac core.MAC)
 	panel = answer.Panel
 
 	return *panel, nil
+}
+
+// TryController logs in at a host's management controller and asks whether the machine is on.
+// What holds for LookAtController holds for it.
+func (e *Engine) TryController(ctx context.Context, who string, mac core.MAC) (core.PowerAnswer, error) {
+	host, err := e.controlled(ctx, mac)
+	if err != nil {
+		return core.PowerAnswer{}, err
+	}
+
+	told, err := e.panels.begin(host.MAC, e.Clock.Now())
+
+	switch {
+	case err != nil:
+		return core.PowerAnswer{}, err
+	case told != nil:
+		return core.PowerAnswer{State: told.State, Attempts: told.Tried}, nil
+	}
+
+	defer e.panels.end(host.MAC, nil)
+
+	return e.askController(ctx, who, &host, core.PowerStatus)
 }
 
 // LocateHost switches the light by which a machine is found on or off.
@@ -184,21 +248,30 @@ func controllers(p *core.Power) (list []core.PowerMethod) {
 
 // askController asks by each protocol until one answers, and takes down that it did.
 func (e *Engine) askController(ctx context.Context, who string, host *core.Host, op core.PowerOp) (all core.PowerAnswer, err error) {
+	if err := e.panels.refused(host.MAC, e.Clock.Now()); err != nil {
+		return all, err
+	}
+
 	for _, way := range controllers(&host.Power) {
 		answer, err := e.do(ctx, core.PowerOrder{Host: *host, Way: way, Op: op})
 		if err != nil {
 			return all, err
 		}
 
-		all.Attempts, all.Panel = append(all.Attempts, answer.Attempts...), answer.Panel
+		all.Attempts, all.Panel, all.State = append(all.Attempts, answer.Attempts...), answer.Panel, answer.State
 
 		if answer.Worked() || ctx.Err() != nil || final(&answer) {
 			break
 		}
 	}
 
+	if n := len(all.Attempts); n > 0 && all.Attempts[n-1].Code == problem.PowerWrongPassword {
+		e.panels.refuse(host.MAC, untold(host, &all), e.Clock.Now())
+	}
+
 	did := map[core.PowerOp]string{
-		core.PowerLook: "asked the controller of %s for sensors and events", core.PowerLocate: "switched the light of %s on", core.PowerLocateOff: "switched the light of %s off",
+		core.PowerStatus: "asked the controller of %s whether its machine is on",
+		core.PowerLook:   "asked the controller of %s for sensors and events", core.PowerLocate: "switched the light of %s on", core.PowerLocateOff: "switched the light of %s off",
 	}[op]
 	if !all.Worked() {
 		did = "tried: " + did

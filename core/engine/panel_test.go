@@ -108,6 +108,21 @@ func TestAControllerThatRefusesIsNotAskedAgain(t *testing.T) {
 			if _, err := r.LookAtController(t.Context(), "ann", coretest.MAC(1)); codeOf(err) != code || r.waker.count() != before+1 {
 				t.Errorf("%s: %v, asked %d times", code, err, r.waker.count()-before)
 			}
+
+			if code != "power/wrong-password" {
+				continue
+			}
+
+			// Looking again would lock the user out; with another password it is another question.
+			_, err := r.LookAtController(t.Context(), "ann", coretest.MAC(1))
+			_, tried := r.TryController(t.Context(), "local", coretest.MAC(1))
+			if lit := r.LocateHost(t.Context(), "ann", coretest.MAC(1), true); codeOf(err) != code || codeOf(tried) != code || codeOf(lit) != code || r.waker.count() != before+1 {
+				t.Errorf("again: %v, %v, %v, asked %d times", err, tried, lit, r.waker.count()-before)
+			}
+
+			if _, err := r.SetHostSecret(t.Context(), "op", coretest.MAC(1), core.HostSecret{BMCPassword: "another"}); err != nil {
+				t.Fatal(err)
+			}
 		}
 
 		r.waker.breaks(core.PowerRedfish, "power/unreachable")
@@ -131,6 +146,10 @@ func TestARunHasItsControllerForItself(t *testing.T) {
 
 		if _, err := r.LookAtController(t.Context(), "ann", coretest.MAC(1)); codeOf(err) != "power/busy" {
 			t.Errorf("while the host is awaited: %v", err)
+		}
+
+		if _, err := r.TryController(t.Context(), "local", coretest.MAC(1)); codeOf(err) != "power/busy" {
+			t.Errorf("by doctor while the host is awaited: %v", err)
 		}
 
 		m := r.machine(1)
