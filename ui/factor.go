@@ -147,7 +147,7 @@ func (u *UI) removeFactor(c *fiber.Ctx) error {
 		_, err = u.book.ResetTOTP(c.UserContext(), caller(c).Name, param(c, "name"))
 	}
 
-	return u.afterPeople(c, "saved", err)
+	return u.afterPeople(c, &view.People{}, "saved", err)
 }
 
 func (u *UI) resetFactor(c *fiber.Ctx) error {

@@ -277,6 +277,10 @@ func (u *UI) fault(c *fiber.Ctx, err error) (int, route.ErrorDetail) {
 func (u *UI) fail(c *fiber.Ctx, err error) error {
 	u.setHeaders(c) // a request that could not be read never came by the middleware
 
+	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
+		err = u.tooMuch(c)
+	}
+
 	code, detail := u.fault(c, err)
 	c.Status(code)
 

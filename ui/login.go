@@ -271,6 +271,10 @@ func (u *UI) makeToken(c *fiber.Ctx) error {
 		page.Wall = scope == route.Read
 	}
 
+	if err != nil {
+		page.Scope = scope
+	}
+
 	return u.showSettings(c, page, err)
 }
 

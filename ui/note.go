@@ -24,7 +24,7 @@ import (
 // Bounds of what is handed in with photos: more than other bodies, and for longer, since a
 // phone sends them from beside the rack.
 const (
-	maxPhotos  = 15 << 20
+	maxPhotos  = view.MaxPhotos
 	photosTime = 2 * time.Minute
 )
 
@@ -71,6 +71,22 @@ func (u *UI) mayHandIn(h *fasthttp.RequestHeader) bool {
 	known, err := u.book.Session(u.life, cookie, false)
 
 	return err == nil && known.Scope.Allows(route.Operate)
+}
+
+// tooMuch says why a body was refused before it was read, and sees to it that this arrives.
+func (u *UI) tooMuch(c *fiber.Ctx) error {
+	linger(c.Context().Conn())
+
+	if u.cfg.Trouble != nil || forPrograms(c.Path()) || !takesPhotos(c.Path()) {
+		return fiber.ErrRequestEntityTooLarge
+	}
+
+	if _, err := u.who(c); errors.Is(err, core.ErrUnauthorized) {
+		return err
+	}
+
+	return fiber.NewError(http.StatusRequestEntityTooLarge, fmt.Sprintf(
+		"The photos of a note have %d MiB at most, all together. Go back, which keeps what you typed, and add fewer; the others go into another note.", maxPhotos>>20))
 }
 
 // noteHandlers pairs the routes of notes with what answers them.
@@ -200,8 +216,17 @@ func (u *UI) photoOnPage(c *fiber.Ctx) error {
 		return err
 	}
 
+	// A browser asks each time whether the photo is still there, and has it sent once.
+	tag := `"` + found.SHA256 + `"`
+
 	c.Set("Content-Security-Policy", photoPolicy)
-	c.Set(fiber.HeaderCacheControl, "private, max-age=3600")
+	c.Set(fiber.HeaderCacheControl, "private, no-cache")
+	c.Set(fiber.HeaderETag, tag)
+
+	if c.Get(fiber.HeaderIfNoneMatch) == tag {
+		return errors.Join(content.Close(), c.SendStatus(http.StatusNotModified))
+	}
+
 	c.Set(fiber.HeaderContentType, shownType(found.Type))
 	c.Set(fiber.HeaderContentDisposition, `inline; filename="`+photoName(&found)+`"`)
 
@@ -312,10 +337,17 @@ func (n *noted) after(c *fiber.Ctx, done string, err error) error {
 // writeNote keeps a note from a form, with its photos; what was typed is kept when it cannot
 // be.
 func (u *UI) writeNote(c *fiber.Ctx, of *noted) error {
-	photos, err := u.handedIn(c)
+	// The text is looked at first: no photo is stored for a note that is not kept.
+	said, err := core.NoteText(c.FormValue("text"))
+
+	var photos []core.Photo
+	if err == nil {
+		photos, err = u.handedIn(c)
+	}
+
 	if err == nil {
 		_, err = u.cfg.Commands.AddNote(c.UserContext(), caller(c).Name, core.NoteWish{
-			Host: of.host, Run: of.run, Text: plainLines(c.FormValue("text")), Photos: photos,
+			Host: of.host, Run: of.run, Text: said, Photos: photos,
 		})
 	}
 

@@ -128,15 +128,15 @@ func (u *UI) showPeople(c *fiber.Ctx, page *view.People, why error) (err error) 
 }
 
 func (u *UI) addUser(c *fiber.Ctx) error {
-	page := &view.People{Name: c.FormValue("name")}
+	page := &view.People{Name: c.FormValue("name"), Role: route.Role(c.FormValue("role"))}
 
 	if err := u.mustBeFresh(c, c.FormValue("password")); err != nil {
 		return u.showPeople(c, page, err)
 	}
 
-	secret, made, err := u.book.CreateUser(c.UserContext(), caller(c).Name, page.Name, route.Role(c.FormValue("role")))
+	secret, made, err := u.book.CreateUser(c.UserContext(), caller(c).Name, page.Name, page.Role)
 	if err == nil {
-		page.Name, page.Invited, page.Link = "", made.Name, u.setupURL(c, secret)
+		page.Name, page.Role, page.Invited, page.Link = "", "", made.Name, u.setupURL(c, secret)
 	}
 
 	return u.showPeople(c, page, err)
@@ -158,12 +158,14 @@ func (u *UI) linkUser(c *fiber.Ctx) error {
 }
 
 func (u *UI) giveRole(c *fiber.Ctx) error {
+	page := &view.People{Of: param(c, "name"), Role: route.Role(c.FormValue("role"))}
+
 	err := u.mustBeFresh(c, c.FormValue("password"))
 	if err == nil {
-		_, err = u.book.SetRole(c.UserContext(), caller(c).Name, param(c, "name"), route.Role(c.FormValue("role")))
+		_, err = u.book.SetRole(c.UserContext(), caller(c).Name, page.Of, page.Role)
 	}
 
-	return u.afterPeople(c, "saved", err)
+	return u.afterPeople(c, page, "saved", err)
 }
 
 func (u *UI) removeUser(c *fiber.Ctx) error {
@@ -172,23 +174,23 @@ func (u *UI) removeUser(c *fiber.Ctx) error {
 		err = u.book.DeleteUser(c.UserContext(), caller(c).Name, param(c, "name"))
 	}
 
-	return u.afterPeople(c, "person-removed", err)
+	return u.afterPeople(c, &view.People{}, "person-removed", err)
 }
 
 // unlockPeople takes the password, so that the users can be changed for a while.
 func (u *UI) unlockPeople(c *fiber.Ctx) error {
-	return u.afterPeople(c, "unlocked", u.mustBeFresh(c, c.FormValue("password")))
+	return u.afterPeople(c, &view.People{}, "unlocked", u.mustBeFresh(c, c.FormValue("password")))
 }
 
 // afterPeople leads back to the users; a refusal is explained there.
-func (u *UI) afterPeople(c *fiber.Ctx, done string, err error) error {
+func (u *UI) afterPeople(c *fiber.Ctx, page *view.People, done string, err error) error {
 	_, soon := errors.AsType[*account.TooSoon](err)
 
 	switch {
 	case err == nil:
 		return c.Redirect("/people?done="+done, http.StatusSeeOther)
 	case soon, errors.Is(err, core.ErrConflict), errors.Is(err, core.ErrInvalid), errors.Is(err, core.ErrRefused):
-		return u.showPeople(c, &view.People{}, err)
+		return u.showPeople(c, page, err)
 	default:
 		return err
 	}

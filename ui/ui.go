@@ -210,6 +210,8 @@ func (u *UI) Run(ctx context.Context) error {
 		listener = choosy{listener, u.cfg.Admit}
 	}
 
+	listener = heedful{listener}
+
 	if u.cfg.TLS != nil {
 		listener = tls.NewListener(listener, &tls.Config{
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return u.certificate(), nil },

@@ -377,6 +377,24 @@
 	document.addEventListener("keydown", e => {
 		if (e.key === "Escape") for (const d of document.querySelectorAll("details.confirm[open]")) d.open = false;
 	});
+	// What would be refused is said before it is sent: a form with photos is refused unread.
+	const room = 64 << 10; // for what a form has around its files
+	const bounded = e => {
+		const form = e.target.form, most = form && Number(form.dataset.mostBytes);
+		if (most && e.target.type === "file") {
+			const fields = [...form.querySelectorAll("input[type=file]")], files = fields.flatMap(f => [...f.files]);
+			let why = "";
+			if (files.length > Number(form.dataset.mostFiles)) why = `A note has ${form.dataset.mostFiles} photos at most; these are ${files.length}.`;
+			if (files.reduce((sum, f) => sum + f.size, room) > most) why = `The photos have more than ${most >> 20} MiB all together; choose fewer, and add the others to another note.`;
+			for (const f of fields) f.setCustomValidity(f === e.target ? why : "");
+		}
+		if (e.target.dataset && e.target.dataset.letters) {
+			const letters = [...e.target.value.trim()].length, bound = Number(e.target.dataset.letters);
+			e.target.setCustomValidity(letters > bound ? `A note has ${bound} letters at most; this one has ${letters}.` : "");
+		}
+	};
+	document.addEventListener("change", bounded);
+	document.addEventListener("input", bounded);
 	document.addEventListener("submit", e => {
 		for (const b of e.target.querySelectorAll("button")) setTimeout(() => { b.disabled = true; setTimeout(() => { b.disabled = false; }, 4000); });
 	});
