@@ -34,12 +34,12 @@ func TestANoteThatIsTooLargeIsNotSent(t *testing.T) {
 			f.value = `+text+`; f.dispatchEvent(new Event("input", {bubbles: true})); return f.validationMessage; })()`)
 	}
 
-	for said, want := range map[string]string{
-		choose("3", "6 << 20"): "more than 15 MiB", choose("9", "1"): "8 photos at most", choose("2", "6 << 20"): "",
-		write(`"x".repeat(4001)`): "4000 letters at most", write(`"\u{1f600}".repeat(4000)`) + " ": " ",
+	for _, c := range []struct{ said, want string }{
+		{choose("3", "6 << 20"), "more than 15 MiB"}, {choose("9", "1"), "8 photos at most"}, {choose("2", "6 << 20"), ""},
+		{write(`"x".repeat(4001)`), "4000 letters at most"}, {write(`"\u{1f600}".repeat(4000)`), ""},
 	} {
-		if want == "" && said != "" || !strings.Contains(said, want) {
-			t.Errorf("%q, want %q", said, want)
+		if (c.want == "") != (c.said == "") || !strings.Contains(c.said, c.want) {
+			t.Errorf("%q, want %q", c.said, c.want)
 		}
 	}
 }
