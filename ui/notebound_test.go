@@ -35,8 +35,11 @@ func TestANoteThatIsTooLargeIsNotSent(t *testing.T) {
 	}
 
 	for _, c := range []struct{ said, want string }{
-		{choose("3", "6 << 20"), "more than 15 MiB"}, {choose("9", "1"), "8 photos at most"}, {choose("2", "6 << 20"), ""},
-		{write(`"x".repeat(4001)`), "4000 letters at most"}, {write(`"\u{1f600}".repeat(4000)`), ""},
+		{choose("3", "6 << 20"), "more than 15 MiB"},
+		{choose("9", "1"), "8 photos at most"},
+		{choose("2", "6 << 20"), ""},
+		{write(`"x".repeat(4001)`), "4000 letters at most"},
+		{write(`"\u{1f600}".repeat(4000)`), ""},
 	} {
 		if (c.want == "") != (c.said == "") || !strings.Contains(c.said, c.want) {
 			t.Errorf("%q, want %q", c.said, c.want)

@@ -46,7 +46,7 @@ var writers = map[string]string{
 	"cmd/vetting-agent save":       "a recording, where its caller wants it",
 	"cmd/vetting-agent writeSys":   "sysfs",
 	"agent/kit OpenDesk":           "a terminal of the list of consoles",
-	"agent/kit applianceLog":       "a log on the data partition of the kit's own stick",
+	"agent/kit openJournal":        "a log on the data partition of the kit's own stick",
 	"cmd/vetting-agent keepJob":    "what the field kit's menu has begun, in the agent's folder",
 }
 

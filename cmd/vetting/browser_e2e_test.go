@@ -179,7 +179,7 @@ func survivesKill(t *testing.T, rack *lab.Rack, at phone, machine lab.Machine) {
 
 	t.Logf("serves again after %.1f s", rack.Appliance.Ready.Seconds())
 
-	run := s.await(id, never)
+	s.await(id, never)
 	p.sees("the verdict", `document.querySelector("#run-head .v.pass, #run-head .v.warn") && !document.querySelector(".banner[data-on]")`)
 	p.sawEverything(s, id)
 
@@ -189,7 +189,8 @@ func survivesKill(t *testing.T, rack *lab.Rack, at phone, machine lab.Machine) {
 
 	p.isSound("the run")
 
-	if run = s.mustPass(id); run.Boots != 1 {
+	run := s.mustPass(id)
+	if run.Boots != 1 {
 		t.Errorf("the machine booted %d times", run.Boots)
 	}
 

@@ -24,6 +24,7 @@ type pretend struct {
 	content []byte
 	opened  int
 	worn    int // a byte that takes nothing; 0: none
+	pulled  int // after so many writes, the next one fails; 0: not
 }
 
 func newPretend() *pretend {
@@ -55,6 +56,11 @@ func (p *pretend) Look() (diskguard.Opened, error) {
 }
 
 func (p *pretend) WriteAt(b []byte, at int64) (int, error) {
+	if p.pulled == 1 {
+		return 0, errors.New("no such device")
+	}
+
+	p.pulled = max(0, p.pulled-1)
 	old := p.content[p.worn]
 	n := copy(p.content[at:], b)
 
@@ -277,6 +283,42 @@ func TestAWornStickIsFound(t *testing.T) {
 
 	if _, err := p.write(t, writing{serial: "AA01"}, ""); err == nil || !strings.Contains(err.Error(), "the medium is bad") {
 		t.Error(err)
+	}
+}
+
+// TestAStickThatIsPulledIsNoKit: whenever the plug is pulled, what is on the stick is the
+// kit, whole, or nothing that firmware starts; also where a kit was on it before. The next
+// writing makes it good.
+func TestAStickThatIsPulledIsNoKit(t *testing.T) {
+	t.Parallel()
+
+	p := newPretend()
+
+	if _, err := p.write(t, writing{serial: "AA01"}, ""); err != nil {
+		t.Fatal(err)
+	}
+
+	whole := bytes.Clone(p.content)
+	end, behind := len(whole)-512, len(whole)-33*512 // the header of the second table, and where its entries begin
+
+	for at, over := 2, false; !over; at++ {
+		p.pulled = at
+		_, err := p.write(t, writing{serial: "AA01"}, "")
+		over = err == nil
+
+		switch tables := !bytes.Equal(p.content[:1024], make([]byte, 1024)) || !bytes.Equal(p.content[end:], make([]byte, 512)); {
+		case at == 2 && over:
+			t.Fatal("nothing was pulled")
+		case tables && !bytes.Equal(whole[1<<20:behind], p.content[1<<20:behind]):
+			t.Fatalf("pulled at write %d: tables, and no kit behind them", at)
+		case over && !bytes.Equal(p.content, whole):
+			t.Fatal("written anew, it is not what it was")
+		}
+
+		// Whatever was behind the tables is not there by chance.
+		if !over {
+			clear(p.content[1<<20 : behind])
+		}
 	}
 }
 

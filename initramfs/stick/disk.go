@@ -27,10 +27,16 @@ type Disk struct {
 type piece struct {
 	at, size int64
 	data     io.ReaderAt
+	table    bool // of partitions
 }
 
 func (d *Disk) put(at int64, data []byte) {
 	d.pieces = append(d.pieces, piece{at: at, size: int64(len(data)), data: bytes.NewReader(data)})
+}
+
+func (d *Disk) putTable(at int64, data []byte) {
+	d.put(at, data)
+	d.pieces[len(d.pieces)-1].table = true
 }
 
 func (d *Disk) blank(at, size int64) {
@@ -60,39 +66,84 @@ func (d *Disk) settle() error {
 // chunk is how much is copied at a time.
 const chunk = 1 << 20
 
+// flusher is a medium that holds back what is written to it.
+type flusher interface{ Flush() error }
+
+func flush(w io.WriterAt) error {
+	if medium, ok := w.(flusher); ok {
+		return medium.Flush()
+	}
+
+	return nil
+}
+
 // WriteAt writes the pieces, and leaves what is between them as it is: a new file must
 // be given its size before, and a used medium keeps old data there that no file system
 // of the image knows of. progress, which may be nil, is told of the bytes written and
 // of how many there are; an error of its ends the writing.
+//
+// The partition tables are blanked first and written last, with a Flush between where w
+// has one: a stick that is pulled meanwhile, or loses its power, is one that no firmware
+// starts, and not half a kit.
 func (d *Disk) WriteAt(w io.WriterAt, progress func(done, all int64) error) error {
 	var done, all int64
 	for _, p := range d.pieces {
 		all += p.size
+
+		if p.table {
+			if _, err := w.WriteAt(make([]byte, p.size), p.at); err != nil {
+				return fmt.Errorf("blanking the partition table: %w", err)
+			}
+		}
 	}
 
-	buffer := make([]byte, chunk)
+	advance := func(n int64) error {
+		done += n
 
-	for _, p := range d.pieces {
-		for at := int64(0); at < p.size; {
-			part := buffer[:min(chunk, p.size-at)]
-			if err := p.read(part, at); err != nil {
-				return err
-			}
+		if progress == nil {
+			return nil
+		}
 
-			if _, err := w.WriteAt(part, p.at+at); err != nil {
-				return fmt.Errorf("writing the image: %w", err)
-			}
+		return progress(done, all)
+	}
 
-			at += int64(len(part))
-			done += int64(len(part))
+	for _, tables := range []bool{false, true} {
+		if err := flush(w); err != nil {
+			return fmt.Errorf("writing the image out: %w", err)
+		}
 
-			if progress == nil {
+		for _, p := range d.pieces {
+			if p.table != tables {
 				continue
 			}
 
-			if err := progress(done, all); err != nil {
+			if err := p.write(w, advance); err != nil {
 				return err
 			}
+		}
+	}
+
+	return nil
+}
+
+// write copies the piece, and tells of each part.
+func (p piece) write(w io.WriterAt, advance func(n int64) error) error {
+	buffer := make([]byte, min(chunk, p.size))
+
+	for at := int64(0); at < p.size; {
+		part := buffer[:min(chunk, p.size-at)]
+		if err := p.read(part, at); err != nil {
+			return err
+		}
+
+		if _, err := w.WriteAt(part, p.at+at); err != nil {
+			return fmt.Errorf("writing the image: %w", err)
+		}
+
+		at += int64(len(part))
+
+		if err := advance(int64(len(part))); err != nil {
+			return err
 		}
 	}
 

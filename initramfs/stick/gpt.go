@@ -67,11 +67,11 @@ func (d *Disk) gpt(id GUID, code []byte, parts []partition) error {
 		}
 	}
 
-	d.put(0, mbr(code, last))
-	d.put(sector, gptHeader(id, entries, 1, last, 2, last))
-	d.put(2*sector, entries)
-	d.put((last-gptSectors)*sector, entries)
-	d.put(last*sector, gptHeader(id, entries, last, 1, last-gptSectors, last))
+	d.putTable(0, mbr(code, last))
+	d.putTable(sector, gptHeader(id, entries, 1, last, 2, last))
+	d.putTable(2*sector, entries)
+	d.putTable((last-gptSectors)*sector, entries)
+	d.putTable(last*sector, gptHeader(id, entries, last, 1, last-gptSectors, last))
 
 	return nil
 }

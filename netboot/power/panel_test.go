@@ -97,9 +97,8 @@ func (b *teller) record(data []byte) ([]byte, types.CompletionCode) {
 	}
 
 	name := []string{"CPU1 Temp", "DIMM\x07 Temp"}[id-1]
-	body := make([]byte, 42)
-	copy(body, []byte{0x20, 0, byte(id), 3, 1, 0x7f, 0x68, 1, 1, 0, 0, 0, 0, 0x1b, 0, 0, 1, 0, 0, 1})
-	body = append(append(body, 0xc0|byte(len(name))), name...)
+	fixed := [42]byte{0x20, 0, byte(id), 3, 1, 0x7f, 0x68, 1, 1, 0, 0, 0, 0, 0x1b, 0, 0, 1, 0, 0, 1}
+	body := append(append(fixed[:], 0xc0|byte(len(name))), name...)
 	whole := append(binary.LittleEndian.AppendUint16(nil, id), 0x51, 1, byte(len(body)))
 	whole = append(whole, body...)
 

@@ -64,7 +64,7 @@ func Open(t *testing.T, secret string) context.Context {
 }
 
 // Tab opens another page in a browser: it is signed in where the browser is.
-func Tab(t *testing.T, of context.Context) context.Context {
+func Tab(t *testing.T, of context.Context) context.Context { //nolint:revive // t first, as everywhere in tests
 	t.Helper()
 
 	tab, leave := chromedp.NewContext(of)
@@ -74,7 +74,7 @@ func Tab(t *testing.T, of context.Context) context.Context {
 	return tab
 }
 
-func begin(t *testing.T, tab context.Context) {
+func begin(t *testing.T, tab context.Context) { //nolint:revive // as above
 	t.Helper()
 	Do(t, tab, network.Enable(), chromedp.ActionFunc(func(ctx context.Context) error {
 		_, err := page.AddScriptToEvaluateOnNewDocument(noted).Do(ctx)

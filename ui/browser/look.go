@@ -26,7 +26,7 @@ type violation struct {
 
 // Look has axe look at the page that is open, for what keeps people out. options are those of
 // axe.run.
-func Look(t *testing.T, tab context.Context, name, options string) {
+func Look(t *testing.T, tab context.Context, name, options string) { //nolint:revive // t first, as everywhere in tests
 	t.Helper()
 
 	if !Told[bool](t, tab, "!!window.axe") {

@@ -47,7 +47,7 @@ func openNamespace(name string) (*Namespace, error) {
 // does at its first use. Left to that, its mount would come to lie over the namespaces of
 // a lab that runs, each then mounted twice, and none of them could be removed.
 func shareNamespaces(dir string) (err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as ip-netns(8) has it: there is no secret in it
 		return fmt.Errorf("making %s: %w", dir, err)
 	}
 
