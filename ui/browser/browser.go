@@ -84,7 +84,7 @@ func begin(t *testing.T, tab context.Context) { //nolint:revive // as above
 }
 
 // Do carries actions out in the browser.
-func Do(t *testing.T, tab context.Context, actions ...chromedp.Action) {
+func Do(t *testing.T, tab context.Context, actions ...chromedp.Action) { //nolint:revive // as Tab
 	t.Helper()
 
 	done := make(chan error, 1)
@@ -102,7 +102,7 @@ func Do(t *testing.T, tab context.Context, actions ...chromedp.Action) {
 }
 
 // Told evaluates an expression in the page.
-func Told[T any](t *testing.T, tab context.Context, expression string) (value T) {
+func Told[T any](t *testing.T, tab context.Context, expression string) (value T) { //nolint:revive // as Tab
 	t.Helper()
 	Do(t, tab, chromedp.Evaluate(expression, &value, chromedp.EvalAsValue))
 
@@ -110,7 +110,7 @@ func Told[T any](t *testing.T, tab context.Context, expression string) (value T)
 }
 
 // Seen evaluates an expression in the page; it is not true of one that is just being left.
-func Seen(t *testing.T, tab context.Context, expression string) (value bool) {
+func Seen(t *testing.T, tab context.Context, expression string) (value bool) { //nolint:revive // as Tab
 	t.Helper()
 
 	asked, stop := context.WithTimeout(tab, wait)
@@ -129,7 +129,7 @@ func Seen(t *testing.T, tab context.Context, expression string) (value bool) {
 }
 
 // Tap presses a link, a button or a heading that opens something, by its words.
-func Tap(t *testing.T, tab context.Context, words string) {
+func Tap(t *testing.T, tab context.Context, words string) { //nolint:revive // as Tab
 	t.Helper()
 
 	it := fmt.Sprintf(`[...document.querySelectorAll("a, button, summary")].find(e => e.checkVisibility() && e.textContent.trim() === %q)`, words)
@@ -138,7 +138,7 @@ func Tap(t *testing.T, tab context.Context, words string) {
 }
 
 // Become waits until an expression is true in the page.
-func Become(t *testing.T, tab context.Context, what, expression string) {
+func Become(t *testing.T, tab context.Context, what, expression string) { //nolint:revive // as Tab
 	t.Helper()
 
 	for end := time.Now().Add(wait); ; {
