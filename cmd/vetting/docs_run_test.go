@@ -185,7 +185,7 @@ func troublePage() string {
 
 	page.WriteString("# Troubleshooting\n\nMade from `core/problem`; do not edit.\n\n" +
 		"## The appliance does not serve\n\n`vetting doctor`, with the flags and the user of the service, looks at what it needs, and says what fails and why.\n" +
-		"`systemctl status vetting` and `journalctl -u vetting` say what the service met. Every message ends in a code in brackets;\n" +
+		"`systemctl status vetting` and `journalctl -u vetting` say what the service met. What it refuses has a code, in brackets or as code=;\n" +
 		"[reason-codes.md](reason-codes.md) says what each means and what to do.\n\n" +
 		"## A host does not come\n\n`vetting host trace HOST`, and the page of the host, show what was heard of its boot, where it stands still, why, and what to do.\n" +
 		"These are the causes:\n\n| What is seen | Why | What to do | Code |\n|---|---|---|---|\n")

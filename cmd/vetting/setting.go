@@ -51,7 +51,7 @@ func consoleSettings() []setting {
 func netbootSettings() []setting {
 	return []setting{
 		{
-			"netboot.mode", "mode", "dhcp: we give the addresses on a network of our own; proxy: beside another DHCP server, saying only what to load; off: listen only",
+			"netboot.mode", "mode", "dhcp: we give the addresses on a network of our own; proxy: beside another DHCP server, saying only what to load; off: no DHCP, only what another server names",
 			func(c *Config) any { return &c.Netboot.Mode },
 		},
 		{"netboot.interface", "interface", "the dedicated test NIC; empty: no machine is answered until one is chosen in the console", func(c *Config) any { return &c.Netboot.Interface }},
