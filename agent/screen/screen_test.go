@@ -372,6 +372,13 @@ func (s *stuck) Write(p []byte) (int, error) {
 	return 0, os.ErrDeadlineExceeded
 }
 
+// slowest tells how long the longest write waited.
+func (s *stuck) slowest() time.Duration {
+	defer s.lock()()
+
+	return s.longest
+}
+
 // TestAStuckLineHoldsNobodyUp: who logs waits once a minute at most, and not for a whole
 // picture; the other consoles get every line, and the line its own when it goes on.
 func TestAStuckLineHoldsNobodyUp(t *testing.T) {
@@ -394,8 +401,8 @@ func TestAStuckLineHoldsNobodyUp(t *testing.T) {
 		s.Show(running())
 		later(65 * time.Second)
 
-		if line.count() != 2 || line.longest > 4*time.Second {
-			t.Errorf("%d writes, the longest %v", line.count(), line.longest)
+		if line.count() != 2 || line.slowest() > 4*time.Second {
+			t.Errorf("%d writes, the longest %v", line.count(), line.slowest())
 		}
 
 		later(time.Minute)
