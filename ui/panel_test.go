@@ -25,7 +25,7 @@ func TestWhatAControllerTellsIsShown(t *testing.T) {
 	checkMarkup(t, "controller", page.body)
 
 	for _, want := range []string{
-		"the last 2 of 311", "Redfish: Management controller not reachable", "IPMI answered", "91 °C", "Correctable ECC", "(over)", "took too long to tell all", "88 / 95", "Not there",
+		"the last 2 of 311", "Redfish: Management controller not reachable", "IPMI answered", "91 °C", "Correctable ECC", "(over)", "took too long to tell all", "88 / 95", "Not there", "<dd>3.88</dd>",
 	} {
 		if !strings.Contains(page.body, want) {
 			t.Errorf("%d, no %q", page.status, want)

@@ -160,8 +160,21 @@ func TestAControllerTellsByIPMI(t *testing.T) {
 	}
 
 	g := p.Gauges[0]
-	if g.Name != "CPU1 Temp" || g.Unit != "°C" || g.Value == nil || *g.Value != 85 || g.HighWarning == nil || *g.HighWarning != 80 || g.HighCritical == nil || *g.HighCritical != 90 || g.Grave() != core.Warning {
+	if g.Name != "CPU1 Temp" || g.Unit != "°C" || g.Grave() != core.Warning {
 		t.Errorf("%+v", g)
+	}
+
+	for name, c := range map[string]struct {
+		got  *float64
+		want float64
+	}{
+		"value": {g.Value, 85}, "low critical": {g.LowCritical, 5}, "low warning": {g.LowWarning, 10}, "high warning": {g.HighWarning, 80}, "high critical": {g.HighCritical, 90},
+	} {
+		if c.got == nil {
+			t.Errorf("%s: none, want %v", name, c.want)
+		} else if *c.got != c.want {
+			t.Errorf("%s: %v, want %v", name, *c.got, c.want)
+		}
 	}
 
 	if g := p.Gauges[1]; g.Name != "DIMM Temp" || !g.NotThere || g.Value != nil {
