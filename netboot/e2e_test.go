@@ -111,6 +111,41 @@ func TestStrangersProgramsGetWhatTheyAskFor(t *testing.T) {
 	})
 }
 
+// The appliance reaches itself by its address on the card, though the services are tied to
+// that, and nothing of it counts for a boot.
+func TestTheApplianceFetchesItsOwnFiles(t *testing.T) {
+	w := newWire(t)
+	a := w.start(order{Hosts: vet, Search: peek})
+	a.await(t, "ready", soon)
+
+	for _, got := range []string{
+		w.must("ip", "netns", "exec", w.server, "curl", "-sSf", "tftp://"+selfAddr+"/vmlinuz"),
+		w.must("ip", "netns", "exec", w.server, "curl", "-sSf", "http://"+selfAddr+"/boot/vmlinuz"),
+	} {
+		if got != strings.Repeat("vmlinuz ", 20_000) {
+			t.Errorf("got %d bytes", len(got))
+		}
+	}
+
+	if out, err := w.try(soon, "curl", "-sSf", "http://"+selfAddr+"/boot/vmlinuz"); err == nil {
+		t.Errorf("so did a stranger: %d bytes", len(out))
+	}
+
+	// The first steps are those of the machine that comes after.
+	w.leaseWithin(soon, "-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "93:0007")
+	w.run("curl", "-sSf", "-o", "got", "tftp://"+selfAddr+"/vmlinuz")
+
+	if step := a.await(t, "tftp", soon); step.MAC != knownMAC {
+		t.Errorf("this was taken down: %+v", step)
+	}
+
+	w.run("curl", "-sSf", "-o", "got", "http://"+selfAddr+"/boot/vmlinuz")
+
+	if step := a.await(t, "kernel", soon); step.MAC != knownMAC {
+		t.Errorf("this was taken down: %+v", step)
+	}
+}
+
 // nmap asks for an offer with nmap's script, in a machine's name, and returns what
 // it prints. nmap wants an IPv4 address on the card.
 func (w *wire) nmap(mac string) string {

@@ -129,21 +129,29 @@ func (s *Server) plugged(ctx context.Context, card *net.Interface) (nic.Carrier,
 	return carrier, errors.Join(err, ctx.Err())
 }
 
-// ours refuses to give addresses on a card that leads to the rest of the world.
-func (s *Server) ours() error {
-	if s.cfg.OwnNetwork || s.cfg.Mode != ModeDHCP {
-		return nil
+// Foreign reports whether a card is to be left alone: the default route leads through it, so
+// that it looks like somebody's network, and the mode would give addresses there. A proxy and
+// one that only listens give none, and stand beside the server of just such a network. own
+// says that the network is the operator's whole.
+func Foreign(iface string, mode Mode, own bool) (bool, error) {
+	if own || mode != ModeDHCP {
+		return false, nil
 	}
 
-	carries, err := nic.Carries(s.cfg.Interface)
+	return nic.Carries(iface)
+}
+
+// ours refuses to give addresses on a card that leads to the rest of the world.
+func (s *Server) ours() error {
+	foreign, err := Foreign(s.cfg.Interface, s.cfg.Mode, s.cfg.OwnNetwork)
 	if err != nil {
 		return err
 	}
 
-	if carries {
+	if foreign {
 		return core.NewProblem(core.ErrRefused, "netboot/default-route", fmt.Sprintf(
 			"the default route leads through %s, so it looks like somebody's network, not a test network. "+
-				"Choose a dedicated network card, or say --i-own-this-network if DHCP on it is yours to give", s.cfg.Interface))
+				"Choose a dedicated network card, take the mode proxy beside that network's DHCP server, or say --i-own-this-network if DHCP on it is yours to give", s.cfg.Interface))
 	}
 
 	return nil

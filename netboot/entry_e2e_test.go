@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vetting/netboot"
 )
 
 // ended waits for the appliance to end by itself, with an error, and returns what
@@ -271,6 +273,13 @@ func TestItKeepsOffACardWithTheDefaultRoute(t *testing.T) {
 		w.must("ip", "-n", w.server, "addr", "add", "10.99.0.2/24", "dev", "nb0")
 		w.must("ip", append([]string{"-n", w.server}, routes["of IPv4"]...)...)
 		w.start(order{Hosts: vet, Own: true}).await(t, "ready", soon)
+	})
+
+	t.Run("unless it gives no addresses", func(t *testing.T) {
+		w := newWire(t)
+		w.must("ip", "-n", w.server, "addr", "add", "10.99.0.2/24", "dev", "nb0")
+		w.must("ip", append([]string{"-n", w.server}, routes["of IPv4"]...)...)
+		w.start(order{Hosts: vet, Mode: netboot.ModeProxy}).await(t, "ready", soon)
 	})
 
 	t.Run("also when the route comes later", func(t *testing.T) {

@@ -230,8 +230,14 @@ func (s *Server) await(ctx context.Context) {
 }
 
 // loader finds the file that a machine may have over TFTP: what DHCP offers it, and what
-// that asks for in turn.
+// that asks for in turn. The appliance itself may have whatever is the same for all: see
+// Fetcher.
 func (s *Server) loader(addr netip.Addr, name string) (file *tftp.File, client core.BootClient, known bool) {
+	// The kernel takes packets with its own address from itself alone.
+	if addr == s.cfg.Prefix.Addr() {
+		return tftp.Bytes(s.cfg.Files[name]), client, true
+	}
+
 	client, ok := s.dhcp.Holder(addr)
 	if !ok {
 		return nil, client, false

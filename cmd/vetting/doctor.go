@@ -60,6 +60,7 @@ func (c *cli) doctorCommand() *cobra.Command {
 		Long: "Looks at the configuration and its secrets, the boot image, the rights of this program, the data directory and its disk,\n" +
 			"the clock, the test NIC, its address, ports and firewall, and the console's address and certificate. Where no appliance runs, it asks the test\n" +
 			"network for 4 s whether there are other DHCP servers, other appliances, another user of our address, or spanning tree, as serve does.\n" +
+			"Where one runs, it fetches every file of the boot image from it, by HTTP and TFTP, and compares it with its own.\n" +
 			"With --deep also at the ledger, the notifiers and the hosts' management controllers, which may take minutes.\n" +
 			"Give it the same flags and the same user as serve.",
 	}
@@ -187,18 +188,29 @@ func (c *checkup) card(config NetbootConfig) {
 		return
 	}
 
-	public, err := nic.Carries(config.Interface)
+	theirs, err := keepsOff(config)
 
 	switch {
 	case err != nil:
 		c.judge(check, "", err)
-	case public && !config.OwnNetwork:
-		c.add(check, "fail", config.Interface+" holds the default route: it is a network of others; take another card, or say --i-own-this-network")
+	case theirs:
+		c.add(check, "fail", config.Interface+" holds the default route: it is a network of others; take another card, serve beside its DHCP server "+
+			"with netboot.mode: proxy, or say --i-own-this-network")
 	case card.Flags&net.FlagRunning == 0:
 		c.add(check, "warn", config.Interface+" has no link; is the cable in?")
 	default:
 		c.add(check, "ok", config.Interface+" has a link; our address there is "+config.Subnet)
 	}
+}
+
+// keepsOff reports whether a card is left alone, by the rule of the boot services.
+func keepsOff(config NetbootConfig) (bool, error) {
+	mode, err := netboot.ParseMode(config.Mode)
+	if err != nil {
+		return false, fmt.Errorf("netboot.%w", err)
+	}
+
+	return netboot.Foreign(config.Interface, mode, config.OwnNetwork)
 }
 
 // network looks at what the boot services need on the test NIC, and at what else is there.
@@ -221,6 +233,7 @@ func (c *checkup) network(ctx context.Context, config *Config) {
 
 	if runsOn(ctx, config.DataDir) {
 		c.add("ports", "ok", "the appliance runs and has them")
+		c.ownFiles(ctx, card, prefix.Addr())
 
 		return
 	}

@@ -169,6 +169,21 @@ func TestTheThreeCommands(t *testing.T) {
 		t.Errorf("the host was told: %s", got)
 	}
 
+	// What the boot services give is fetched from them, on the machine that they run on.
+	said, _ = d.try("vetting doctor -o csv")
+	for _, want := range []string{"own files by HTTP,ok,", "own files by TFTP,ok,"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("no %q in\n%s", want, said)
+		}
+	}
+
+	said, _ = d.try("ip link set lo down; vetting doctor -o csv; ip link set lo up")
+	for _, want := range []string{"own files by HTTP,fail,", "own files by TFTP,fail,", "nobody answers in time"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("without lo: no %q in\n%s", want, said)
+		}
+	}
+
 	d.sh("systemctl reload vetting")
 	d.sh("dpkg -i /tmp/share/vetting_*.deb")
 	d.await("systemctl is-active vetting")

@@ -63,7 +63,7 @@ func netbootSettings() []setting {
 			"netboot.router_solicitations", "", "answer machines that look for an IPv6 router, which saves iPXE up to 20 s: on, off, or auto (in mode dhcp)",
 			func(c *Config) any { return &c.Netboot.Solicitation },
 		},
-		{"netboot.i_own_this_network", "i-own-this-network", "serve even on the NIC that holds the default route", func(c *Config) any { return &c.Netboot.OwnNetwork }},
+		{"netboot.i_own_this_network", "i-own-this-network", "serve DHCP even on the NIC that holds the default route", func(c *Config) any { return &c.Netboot.OwnNetwork }},
 	}
 }
 

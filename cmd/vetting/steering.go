@@ -249,12 +249,12 @@ func checkTestNetwork(config *Config) error {
 		return err
 	}
 
-	public, err := nic.Carries(n.Interface)
+	theirs, err := keepsOff(n)
 	if err != nil {
 		return err
 	}
 
-	if public && !n.OwnNetwork {
+	if theirs {
 		return errPublic(n.Interface)
 	}
 
@@ -292,7 +292,7 @@ func overlap(own netip.Prefix, except string) error {
 }
 
 func errPublic(card string) error {
-	return errSettings(core.ErrRefused, "%s holds the default route: it is a network of others, and this machine is reached by it. Take another card, or say that all of that network is yours.", card)
+	return errSettings(core.ErrRefused, "%s holds the default route: it is a network of others, and this machine is reached by it. Take another card, set netboot.mode to proxy or off, which give no addresses, or say that all of that network is yours.", card)
 }
 
 // Cards lists the cards of this machine that a test network can hang on.
@@ -344,16 +344,17 @@ func (p pilot) Listen(ctx context.Context, name string, own bool) (heard ui.Surr
 		return heard, err
 	}
 
-	public, err := nic.Carries(name)
+	config := p.wanted()
+	config.Interface, config.OwnNetwork = name, own
+
+	theirs, err := keepsOff(config)
 	if err != nil {
 		return heard, err
 	}
 
-	if public && !own {
+	if theirs {
 		return heard, errPublic(name)
 	}
-
-	config := p.wanted()
 
 	prefix, err := netip.ParsePrefix(config.Subnet)
 	if err != nil {

@@ -369,6 +369,23 @@ func TestNoCardIsListenedOnThatPeopleComeBy(t *testing.T) {
 		if _, err := p.Listen(t.Context(), card.Name, false); !errors.Is(err, core.ErrRefused) {
 			t.Errorf("%s holds the default route: %v", card.Name, err)
 		}
+
+		// Those that give no addresses, and those whose network it is, may be there, as the
+		// boot services and the doctor see it.
+		for _, c := range []struct {
+			mode string
+			own  bool
+			want string
+		}{{"dhcp", false, "fail"}, {"dhcp", true, ""}, {"proxy", false, ""}, {"off", false, ""}} {
+			set := NetbootConfig{Interface: card.Name, Mode: c.mode, OwnNetwork: c.own, Subnet: "10.77.0.1/24"}
+			found := &checkup{}
+			found.card(set)
+
+			err := checkTestNetwork(&Config{Netboot: set})
+			if errors.Is(err, core.ErrRefused) != (c.want == "fail") || (found.Checks[0].Result == "fail") != (c.want == "fail") {
+				t.Errorf("%s: in %+v the console says %v, the doctor %+v", card.Name, c, err, found.Checks)
+			}
+		}
 	}
 
 	if _, err := p.Listen(t.Context(), "no-such-card", false); !errors.Is(err, core.ErrNotFound) {

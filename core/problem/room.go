@@ -435,7 +435,7 @@ func cards() []Entry {
 		{
 			"netboot/default-route", "This looks like somebody's network",
 			"The default route leads through the network card, so that a DHCP server there would disturb others.",
-			"Choose a card of its own for the test network, or say --i-own-this-network.", core.Critical,
+			"Choose a card of its own for the test network, serve beside that network's DHCP server with netboot.mode: proxy, or say --i-own-this-network.", core.Critical,
 		},
 		{
 			"netboot/missing-capability", "A right is missing",

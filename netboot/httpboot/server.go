@@ -262,15 +262,26 @@ func (s *Server) who(c *fasthttp.RequestCtx) (core.BootClient, core.BootDecision
 }
 
 // file serves what the live image consists of, to machines that boot it.
+// To the appliance itself, too, which looks whether they arrive.
 func (s *Server) file(c *fasthttp.RequestCtx, path string) {
+	a := s.assets[path]
 	client, decision, known := s.who(c)
-	if !known {
+
+	switch own := client.Addr == s.cfg.Self; { // the kernel takes packets with its own address from itself alone
+	case own && a != nil:
+		s.send(c, a, core.BootClient{})
+
+		return
+	case own:
+		refuse(c, fasthttp.StatusNotFound, "there is nothing here")
+
+		return
+	case !known:
 		refuse(c, fasthttp.StatusForbidden, "this address has no lease of a registered machine")
 
 		return
 	}
 
-	a := s.assets[path]
 	if path == "/boot/"+core.NoBoot {
 		s.witness(client, "http-missing", core.NoBoot, 0, 0) // the firmware goes on to the disk now
 	}
@@ -336,7 +347,7 @@ func (s *Server) send(c *fasthttp.RequestCtx, a *asset, client core.BootClient) 
 
 	c.Response.SetBodyRaw(body)
 
-	if c.IsGet() {
+	if c.IsGet() && client.MAC != "" { // the appliance itself has none, and does not boot
 		s.follow(c, a, client, len(body))
 	}
 }

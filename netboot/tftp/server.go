@@ -23,12 +23,17 @@ import (
 	"vetting/netboot/pace"
 )
 
+// Port is where files are asked for.
+const Port = 69
+
+// MostBlock is the largest block that is sent, where the card takes it: what fits a packet of
+// Ethernet.
+const MostBlock = 1468
+
 const (
-	port         = 69
-	perClient    = 4   // transfers at once to one address
-	total        = 256 // transfers at once
-	ethernetMost = 1468
-	mostBlocks   = 65_535 // then the number of a block rolls over (RFC 1350 has 16 bits)
+	perClient  = 4      // transfers at once to one address
+	total      = 256    // transfers at once
+	mostBlocks = 65_535 // then the number of a block rolls over (RFC 1350 has 16 bits)
 )
 
 // Witness takes down what was seen. It never blocks.
@@ -64,7 +69,8 @@ type Config struct {
 
 	// Lookup returns the file that the machine at addr may have under a canonical
 	// name; nil: it is not found. known is false when nothing at all may be said to
-	// that address.
+	// that address. Of a client without a MAC, which is the appliance itself, no step is
+	// taken down.
 	Lookup func(addr netip.Addr, name string) (file *File, client core.BootClient, known bool)
 	// Dial opens what a transfer goes over; nil: a socket on the server's card.
 	Dial    func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
@@ -96,7 +102,7 @@ type Server struct {
 
 // New returns a Server that does nothing yet.
 func New(cfg Config) *Server {
-	most := ethernetMost
+	most := MostBlock
 	if cfg.MTU > 0 {
 		most = min(most, max(cfg.MTU-32, plainBlock))
 	}
@@ -111,10 +117,10 @@ func New(cfg Config) *Server {
 // Listen opens the TFTP socket on the server's card.
 func (s *Server) Listen(ctx context.Context) (*net.UDPConn, error) {
 	if s.cfg.Self.Is6() {
-		return nic.ListenUDP6(ctx, s.cfg.Interface, port)
+		return nic.ListenUDP6(ctx, s.cfg.Interface, Port)
 	}
 
-	return nic.ListenUDP(ctx, s.cfg.Interface, port)
+	return nic.ListenUDP(ctx, s.cfg.Interface, Port)
 }
 
 // Serve answers what arrives on conn until ctx ends, and closes conn.
@@ -391,6 +397,10 @@ func (s *Server) done(j job, err error, how string) {
 }
 
 func (s *Server) witness(c core.BootClient, kind, detail string, n int64, share int) {
+	if c.MAC == "" { // the appliance itself: it does not boot
+		return
+	}
+
 	s.cfg.Witness.Witness(core.BootStep{Time: time.Now(), MAC: c.MAC, Kind: kind, Detail: detail, Addr: c.Addr, Bytes: n, Share: share, Client: c})
 }
 

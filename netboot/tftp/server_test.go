@@ -23,6 +23,7 @@ import (
 const (
 	known    = "127.0.0.2" // a machine that may have everything
 	stranger = "127.0.0.3"
+	self     = "127.0.0.1" // the appliance itself
 )
 
 // world is a server on the loopback device, and what it says.
@@ -90,6 +91,10 @@ func serve(t *testing.T, files map[string][]byte) *world {
 				file.Begin = w.begin
 				file.Content = gated{file.Content, w.gate}
 				w.mu.Unlock()
+			}
+
+			if addr.String() == self {
+				return file, core.BootClient{}, true
 			}
 
 			return file, core.BootClient{MAC: "52:54:00:00:00:01", Addr: addr}, addr.String() == known

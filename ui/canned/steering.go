@@ -39,7 +39,7 @@ func (s *Steering) Fields() []view.Field {
 		{Setting: route.Setting{Key: "netboot.pool.start", Origin: "default"}, Doc: "first address given to hosts"},
 		{Setting: route.Setting{Key: "netboot.pool.end", Origin: "default"}, Doc: "last address given to hosts"},
 		{Setting: route.Setting{Key: "netboot.pool.lease", Value: "12h", Origin: "default"}, Doc: "lease time"},
-		{Setting: route.Setting{Key: "netboot.i_own_this_network", Value: "false", Origin: "default"}, Doc: "serve even on the NIC that holds the default route", Choices: []string{"true", "false"}},
+		{Setting: route.Setting{Key: "netboot.i_own_this_network", Value: "false", Origin: "default"}, Doc: "serve DHCP even on the NIC that holds the default route", Choices: []string{"true", "false"}},
 		{Setting: route.Setting{Key: "run.profile", Value: "quick", Origin: "environment", At: "VETTING_RUN_PROFILE"}, Doc: "the usual profile"},
 	}
 
