@@ -121,7 +121,7 @@ func (c *Config) validateImage() error {
 	var lacking []string
 
 	for _, name := range []string{
-		httpboot.Kernel, httpboot.Base, ladder.FileUNDI, ladder.FilePXE, ladder.FileSNPOnly, ladder.FileIPXE, ladder.FileShim, ladder.FileGRUB,
+		httpboot.Kernel, httpboot.Base, ladder.FileUNDI, ladder.FilePXE, ladder.FileSNPOnly, ladder.FileIPXE, ladder.FileARM64, ladder.FileShim, ladder.FileGRUB,
 	} {
 		if len(c.Files[name]) == 0 {
 			lacking = append(lacking, name)
@@ -165,7 +165,7 @@ func (c *Config) fill() {
 func (c *Config) dhcp() *dhcp.Config {
 	return &dhcp.Config{
 		Mode: c.Mode, Interface: c.Interface, Prefix: c.Prefix, Pool: c.Pool, LeaseTime: c.LeaseTime,
-		Relayed: c.Relayed, Reserved: c.Reserved, ARM64: len(c.Files[ladder.FileARM64]) > 0,
+		Relayed: c.Relayed, Reserved: c.Reserved,
 		Booter: c.Booter, Leases: c.Leases, Witness: c.Witness, Log: c.Log,
 	}
 }

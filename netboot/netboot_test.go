@@ -3,6 +3,8 @@ package netboot_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -97,4 +99,26 @@ func server(t testing.TB, actions map[core.MAC]core.BootAction) (*netboot.Server
 	}
 
 	return s, w
+}
+
+// What is offered must be there: without it a boot service would offer what it cannot serve.
+func TestAnImageThatLacksABootProgramIsRefused(t *testing.T) {
+	full := map[string][]byte{}
+	for _, name := range []string{"vmlinuz", "base.cpio.zst", "undionly.kpxe", "ipxe.pxe", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi", "ipxe-arm64.efi"} {
+		full[name] = []byte(name)
+	}
+
+	for lacking := range full {
+		some := maps.Clone(full)
+		delete(some, lacking)
+
+		w := &world{}
+
+		_, err := netboot.New(netboot.Config{
+			Interface: "none", Prefix: netip.MustParsePrefix("10.77.0.1/24"), Files: some, Stub: ukitest.Stub(), Booter: w, Leases: w, Witness: w,
+		})
+		if !errors.Is(err, core.ErrNotFound) || !strings.Contains(err.Error(), "the boot image lacks "+lacking) {
+			t.Errorf("without %s: %v", lacking, err)
+		}
+	}
 }

@@ -102,7 +102,7 @@ func (s *Server) bootSix(client core.BootClient) (file string, known bool) {
 	case decision.Action == core.BootVet && (client.Arch == int(iana.EFI_BC) || client.Arch == int(iana.EFI_X86_64)):
 		// The rungs that go on by IPv4; of the others the lowest.
 		return ladder.File(decision.Loader, core.ClientIPXE), true
-	case decision.Action == core.BootVet && client.Arch == int(iana.EFI_ARM64) && len(s.cfg.Files[ladder.FileARM64]) > 0:
+	case decision.Action == core.BootVet && client.Arch == int(iana.EFI_ARM64):
 		return ladder.FileARM64, true
 	default:
 		return dhcp.NoBoot, true

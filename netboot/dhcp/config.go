@@ -84,7 +84,7 @@ func ParseMode(text string) (Mode, error) {
 	return Authoritative, fmt.Errorf("mode %q: want dhcp, proxy or off", text)
 }
 
-// Config is all a Server needs. Everything but ARM64, Mode, Prober, Router, Relayed,
+// Config is all a Server needs. Everything but Mode, Prober, Router, Relayed,
 // Reserved, Rate, LeaseTime, Quiet, Rival, Restarted and Neighbour must be set.
 type Config struct {
 	Mode      Mode
@@ -96,8 +96,6 @@ type Config struct {
 	Relayed   []Network // networks whose relay agents are answered; others are not
 	Reserved  map[core.MAC]netip.Addr
 	Rate      int // packets a second from one MAC before it is ignored; 50 by default, below 0 without limit
-
-	ARM64 bool // there is a boot program for arm64
 
 	Booter  Booter
 	Leases  Leases

@@ -227,11 +227,7 @@ func (s *Server) loader(x *exchange) string {
 	case iana.EFI_BC, iana.EFI_X86_64, iana.EFI_X86_64_HTTP, iana.EFI_BC_HTTP:
 		return ladder.File(rung, kind)
 	case iana.EFI_ARM64, iana.EFI_ARM64_HTTP: // of the live image there is none for it, but somebody may be watching
-		if s.cfg.ARM64 {
-			return ladder.FileARM64
-		}
-
-		return NoBoot
+		return ladder.FileARM64
 	default:
 		return NoBoot
 	}

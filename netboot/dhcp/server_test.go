@@ -93,7 +93,7 @@ func server(t testing.TB, action core.BootAction, change ...func(*dhcp.Config, *
 	w := &world{actions: map[core.MAC]core.BootAction{"": action}}
 	prefix := netip.PrefixFrom(self, 24)
 	c := dhcp.Config{
-		Interface: "none", Prefix: prefix, Pool: dhcp.DefaultPool(prefix), ARM64: true,
+		Interface: "none", Prefix: prefix, Pool: dhcp.DefaultPool(prefix),
 		Booter: w, Leases: w, Witness: w, Prober: w, Log: slog.New(slog.DiscardHandler),
 	}
 
@@ -303,13 +303,19 @@ func TestOfferAndAckDifferInTheMessageTypeAlone(t *testing.T) {
 	}
 }
 
-// An image that was built before there was a program for arm64 is served all the same.
-func TestWithoutAProgramForARM64ThereIsNothingToLoad(t *testing.T) {
-	s, _ := server(t, core.BootVet, func(c *dhcp.Config, _ *world) { c.ARM64 = false })
+// An arm64 machine is sent to its own disk by the ways that need a program, too: by the one
+// that there is for it, whatever the rung.
+func TestAnARM64MachineGoesHomeByItsOwnProgram(t *testing.T) {
+	for home, want := range map[core.Home]string{"": dhcp.NoBoot, core.HomeMissing: dhcp.NoBoot, core.HomeExit: "ipxe-arm64.efi", core.HomeDisk: "ipxe-arm64.efi"} {
+		for _, rung := range core.Loaders() {
+			s, w := server(t, core.BootLocal)
+			w.home, w.loader = home, rung
 
-	m := read(t, s.Answer(ask(t, dhcpv4.MessageTypeDiscover, text(60, "PXEClient"), with(93, 0, 11)), nil, start))
-	if m.BootFileName != dhcp.NoBoot {
-		t.Errorf("it is offered %q", m.BootFileName)
+			m := read(t, s.Answer(ask(t, dhcpv4.MessageTypeDiscover, text(60, "PXEClient"), with(93, 0, 11)), nil, start))
+			if m.BootFileName != want {
+				t.Errorf("by %q on the rung %s it is offered %q, want %q", home, rung, m.BootFileName, want)
+			}
+		}
 	}
 }
 
