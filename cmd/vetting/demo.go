@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,6 +64,11 @@ func (c *cli) demoCommand() *cobra.Command {
 // console, and hosts that are played by simhost. Unless keep is set, all that it
 // wrote goes when it ends.
 func (c *cli) demo(ctx context.Context, config Config, source *source, cast []*simhost.Character, keep bool) (err error) {
+	// Who reads what it says may go (vetting demo | head): the next line would end the process
+	// where it stands, and what it wrote would stay.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
+	defer stop()
+
 	if !keep {
 		if config.DataDir, err = os.MkdirTemp("", "vetting-demo-"); err != nil {
 			return fmt.Errorf("making a place for the demo: %w", err)
