@@ -36,7 +36,7 @@ func TestLoopsThatAreKilled(t *testing.T) {
 	case os.Getpid() == 1:
 		beGuest(t)
 	case os.Getenv(loopsVar) == "":
-		return
+		t.Skip("not asked for")
 	}
 
 	card := func(name, mac, hub string) []string {

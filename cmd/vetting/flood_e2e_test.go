@@ -25,7 +25,7 @@ func TestAMachineComesToItsHelloUnderAFlood(t *testing.T) {
 	const rate = 10_000
 
 	if os.Getenv("FLOOD_SECONDS") == "" {
-		return
+		t.Skip("not asked for")
 	}
 
 	rack := openRack(t)

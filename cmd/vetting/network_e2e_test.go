@@ -102,7 +102,7 @@ func TestPortsOnACable(t *testing.T) {
 	}
 
 	if hosts == 0 {
-		return
+		t.Skip("not asked for")
 	}
 
 	rack := openRack(t)

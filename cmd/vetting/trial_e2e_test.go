@@ -54,11 +54,15 @@ func trials(t *testing.T, args ...string) (said tried, code int) {
 }
 
 // TestTheTrialOfTheBootServices plays each kind of machine in each mode, and nothing may stay
-// behind. It takes minutes, is a campaign of make endure, and has no rounds without it.
+// behind. It takes minutes, and is a campaign of make endure.
 func TestTheTrialOfTheBootServices(t *testing.T) {
 	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("TRIALS_OF_BOOTS"), "0"))
 	if err != nil {
 		t.Fatal(err)
+	}
+
+	if rounds == 0 {
+		t.Skip("not asked for")
 	}
 
 	for range rounds {
