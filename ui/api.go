@@ -60,6 +60,8 @@ func (u *UI) orderHandlers() map[string]fiber.Handler {
 		"classes.put": u.putClass, "classes.delete": u.deleteClass, "runs.override-wipe": u.overrideWipe, "runs.hold-key": u.takeHoldKey,
 		"runs.waive": u.waive, "waivers.list": u.listWaivers, "waivers.withdraw": u.withdrawWaiver,
 		"firmware.set-baseline": u.putBaseline, "firmware.check-baseline": u.checkBaseline,
+		"netboot.get": u.getNetboot, "netboot.leases": u.listLeases, "netboot.events": u.listBootEvents,
+		"sd.prometheus": u.discoverTargets, "inventory.ansible": u.getInventory,
 		"hosts.power": u.powerHost, "hosts.controller": u.lookAtHost, "hosts.import": u.importHosts, "host-keys.approve": u.approveKey, "host-keys.revoke": u.revokeKey,
 	}
 }

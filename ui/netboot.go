@@ -28,7 +28,7 @@ func (u *UI) netbootPage(c *fiber.Ctx) error {
 		return err
 	}
 
-	page := view.Netboot{Frame: frame, Names: map[core.MAC]string{}, Checks: u.asked(c)}
+	page := view.Netboot{Frame: frame, Checks: u.asked(c)}
 
 	if u.cfg.Netboot != nil {
 		facts := u.cfg.Netboot()
@@ -43,17 +43,12 @@ func (u *UI) netbootPage(c *fiber.Ctx) error {
 }
 
 func (u *UI) readNetboot(r core.Reader, page *view.Netboot) error {
-	hosts, err := lookup.AllHosts(r)
+	names, err := hostNames(r)
 	if err != nil {
 		return err
 	}
 
-	for i := range hosts {
-		page.Names[hosts[i].MAC] = hosts[i].Name
-		for _, alias := range hosts[i].Aliases {
-			page.Names[alias] = hosts[i].Name
-		}
-	}
+	page.Names = names
 
 	if page.Leases, err = lookup.Leases(r); err != nil {
 		return err

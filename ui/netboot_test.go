@@ -1,11 +1,14 @@
 package ui_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"vetting/core"
+	"vetting/core/route"
 	"vetting/ui"
 	"vetting/ui/canned"
 )
@@ -91,5 +94,60 @@ func TestARunTellsWhatEarlierOnesTeach(t *testing.T) {
 
 	if got := b.ask("GET", path, "", "Authorization", auth); strings.Contains(got.body, "of this model") || !strings.Contains(got.body, "as the agent believes") {
 		t.Error("the page tells a time though nobody has seen one of the stages")
+	}
+}
+
+// Programs are told what the page of the boot services shows.
+func TestTheNetbootCallsTellWhatThePageShows(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	ask := func(path string, into any) {
+		t.Helper()
+
+		got := b.ask("GET", path, "", "Authorization", "Bearer "+b.token("read"))
+		if err := json.Unmarshal([]byte(got.body), into); err != nil || got.status != 200 {
+			t.Fatalf("%s: %d %v %s", path, got.status, err, got.body)
+		}
+	}
+
+	var (
+		about  route.Netboot
+		leases route.LeaseList
+		events route.BootEventList
+	)
+
+	ask("/api/v1/netboot", &about)
+
+	if facts := canned.Netboot(); !about.Served || about.Interface != facts.Interface || about.Pool != facts.Pool || len(about.Files) != len(facts.Files) || about.Files[0].SHA256 != facts.Files[0].SHA256 || about.Checks == nil {
+		t.Errorf("%+v", about)
+	}
+
+	ask("/api/v1/netboot/leases", &leases)
+
+	if len(leases.Leases) == 0 || !slices.IsSortedFunc(leases.Leases, func(a, b route.Lease) int { return a.Addr.Compare(b.Addr) }) {
+		t.Errorf("%+v", leases)
+	}
+
+	for _, l := range leases.Leases {
+		if l.InForce != l.Expires.After(canned.Now()) {
+			t.Errorf("%+v", l)
+		}
+	}
+
+	ask("/api/v1/netboot/events", &events)
+
+	all := len(events.Events)
+	if all < 3 || !slices.IsSortedFunc(events.Events, func(a, b route.BootEvent) int { return b.Step.Time.Compare(a.Step.Time) }) {
+		t.Errorf("%+v", events)
+	}
+
+	if ask("/api/v1/netboot/events?limit=2", &events); len(events.Events) != 2 {
+		t.Errorf("%d events where two were asked for", len(events.Events))
+	}
+
+	none := open(t, canned.Empty, func(cfg *ui.Config) { cfg.Netboot = nil })
+	if got := none.ask("GET", "/api/v1/netboot", "", "Authorization", "Bearer "+none.token("read")); !strings.Contains(got.body, `"served":false`) {
+		t.Errorf("without boot services: %s", got.body)
 	}
 }

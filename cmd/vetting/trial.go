@@ -29,9 +29,9 @@ type trialJob struct {
 	live   bool // say what is seen as it is seen
 }
 
-// netbootCommand holds what is about the boot services alone.
-func (c *cli) netbootCommand() *cobra.Command {
-	return group("netboot", "Try the boot services", c.netbootTestCommand())
+// netbootCommand holds what is about the boot services alone: those that run, and a trial.
+func (c *cli) netbootCommand(over operator.Env) *cobra.Command {
+	return group("netboot", "The boot services", append(operator.Netboot(over), c.netbootTestCommand())...)
 }
 
 func (c *cli) netbootTestCommand() *cobra.Command {

@@ -152,7 +152,7 @@ func closedLists() map[reflect.Type][]string {
 		reflect.TypeFor[core.StageName]():    stages,
 		reflect.TypeFor[core.PowerMethod]():  words(core.PowerMethods()),
 		reflect.TypeFor[core.Op]():           {string(core.OpLT), string(core.OpLTE), string(core.OpGT), string(core.OpGTE), string(core.OpWithinPct)},
-		reflect.TypeFor[core.PowerOp]():      words([]core.PowerOp{core.PowerBoot, core.PowerOn, core.PowerOff, core.PowerCycle, core.PowerStatus}),
+		reflect.TypeFor[core.PowerOp]():      words([]core.PowerOp{core.PowerBoot, core.PowerOn, core.PowerOff, core.PowerCycle, core.PowerStatus, core.PowerLocate, core.PowerLocateOff}),
 		reflect.TypeFor[core.PowerState]():   words([]core.PowerState{core.PowerIsOn, core.PowerIsOff, core.PowerUnknown}),
 		reflect.TypeFor[core.HostKeyState](): words([]core.HostKeyState{core.HostKeyPending, core.HostKeyApproved, core.HostKeyRevoked}),
 		reflect.TypeFor[core.Topic]():        words(core.Topics()),

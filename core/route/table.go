@@ -10,7 +10,7 @@ import (
 func Table() []Route {
 	return slices.Concat(
 		hostRoutes(), hostOrderRoutes(), noteRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
-		upkeepRoutes(), backupRoutes(), systemRoutes(), probeRoutes(),
+		upkeepRoutes(), backupRoutes(), netbootRoutes(), discoveryRoutes(), systemRoutes(), probeRoutes(),
 	)
 }
 

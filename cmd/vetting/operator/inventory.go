@@ -1,18 +1,14 @@
 package operator
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"vetting/cmd/client"
-	"vetting/core"
 )
 
 // inventoryCommand is an inventory script of Ansible where it is called with --list
@@ -74,85 +70,38 @@ func (s *session) parts(name string) error {
 	return page.close()
 }
 
-// groupOfHosts is a group of an inventory of Ansible.
-type groupOfHosts struct {
-	Hosts []string `json:"hosts"`
-}
-
 // ansible answers as an inventory script: the variables of one host, or all hosts
 // in their groups, with the variables of each.
 func (s *session) ansible(one string) error {
-	hosts, err := s.hosts(s.cmd.Context(), "hosts.list")
-	if err != nil {
+	var all []byte
+	if err := s.api.Call(s.cmd.Context(), client.Request{Route: "inventory.ansible"}, &all); err != nil {
 		return err
 	}
 
-	vars, answer := map[string]any{}, map[string]any{}
-
-	for i := range hosts {
-		h := &hosts[i]
-		name := cmp.Or(h.Name, string(h.MAC))
-		vars[name] = variables(h)
-
-		for _, group := range groupsOf(h) {
-			g, _ := answer[group].(groupOfHosts)
-			g.Hosts = append(g.Hosts, name)
-			answer[group] = g
-		}
+	var told struct {
+		Meta struct {
+			Vars map[string]json.RawMessage `json:"hostvars"`
+		} `json:"_meta"`
 	}
 
-	answer["_meta"] = map[string]any{"hostvars": vars}
+	if err := json.Unmarshal(all, &told); err != nil {
+		return fmt.Errorf("reading the inventory: %w", err)
+	}
 
 	if one != "" {
-		own, ok := vars[one].(map[string]any)
-		if !ok {
-			own = map[string]any{} // as the protocol wants it
+		if all = told.Meta.Vars[one]; all == nil {
+			all = []byte("{}") // as the protocol wants it
 		}
-
-		answer = own
 	}
 
-	text, err := json.MarshalIndent(answer, "", "  ")
-	if err != nil {
+	var text bytes.Buffer
+	if err := json.Indent(&text, all, "", "  "); err != nil {
 		return fmt.Errorf("writing the inventory: %w", err)
 	}
 
-	_, err = io.WriteString(s.env.Out, string(text)+"\n")
+	text.WriteByte('\n')
+
+	_, err := text.WriteTo(s.env.Out)
 
 	return err
-}
-
-func variables(h *core.Host) map[string]any {
-	return map[string]any{
-		"vetting_mac": h.MAC, "vetting_asset_tag": h.AssetTag, "vetting_rack": h.Rack, "vetting_class": h.Class,
-		"vetting_tags": append([]string{}, h.Tags...), "vetting_verdict": h.LastVerdict, "vetting_run": h.LastRun,
-		"vetting_quarantine": h.Quarantine,
-	}
-}
-
-func groupsOf(h *core.Host) []string {
-	groups := []string{"all_vetting", groupName("verdict", cmp.Or(string(h.LastVerdict), "none"))}
-
-	for kind, value := range map[string]string{"class": h.Class, "rack": h.Rack} {
-		if value != "" {
-			groups = append(groups, groupName(kind, value))
-		}
-	}
-
-	for _, tag := range h.Tags {
-		groups = append(groups, groupName("tag", tag))
-	}
-
-	return groups
-}
-
-// groupName writes a name as Ansible takes it.
-func groupName(kind, value string) string {
-	return kind + "_" + strings.Map(func(r rune) rune {
-		if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
-			return unicode.ToLower(r)
-		}
-
-		return '_'
-	}, value)
 }

@@ -2,7 +2,10 @@ package operator_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -137,18 +140,72 @@ func TestStatusTellsWhatIsNotReady(t *testing.T) {
 	}
 }
 
-// Groups of Ansible have names that Ansible takes.
-func TestGroupsOfAnsible(t *testing.T) {
-	a := answers{"/api/v1/hosts": `{"hosts":[{"mac":"52:54:00:00:00:01","name":"a","rack":"B07/U12","class":"R 640","tags":["dc-1"],"last_verdict":"pass"}]}`}
+// An inventory script prints what the appliance says, whole or of one host, and of a
+// host that nobody knows nothing, as the protocol wants it.
+func TestAnInventoryScript(t *testing.T) {
+	a := answers{"/api/v1/ansible/inventory": `{"all_vetting":{"hosts":["a"]},"_meta":{"hostvars":{"a":{"vetting_rack":"B07/U12"}}}}`}
 
-	out, err := say(t, a, "inventory", "--list")
-	if err != nil {
+	for want, args := range map[string][]string{
+		"{\n  \"all_vetting\": {": {"inventory", "--list"}, "{\n  \"vetting_rack\": \"B07/U12\"\n}\n": {"inventory", "--host", "a"}, "{}\n": {"inventory", "--host", "b"},
+	} {
+		if out, err := say(t, a, args...); err != nil || !strings.HasPrefix(out, want) {
+			t.Errorf("%v: %q %v", args, out, err)
+		}
+	}
+}
+
+// What is followed is told once, though the stream tells again what was read, and goes
+// on after a break without reading anew.
+func TestBootEventsAreFollowed(t *testing.T) {
+	const read = `{"events":[{"name":"u17","step":{"time":"2026-11-23T10:00:01Z","mac":"52:54:00:00:00:01","kind":"offer","detail":"a\u001b[31m"}},` +
+		`{"name":"u17","step":{"time":"2026-11-23T10:00:00Z","mac":"52:54:00:00:00:01","kind":"discover"}}]}`
+
+	boot := func(id int, second, kind string) string {
+		return fmt.Sprintf("id: %d\nevent: boot\ndata: {\"kind\":\"boot\",\"data\":{\"steps\":[{\"time\":\"2026-11-23T10:00:%sZ\",\"mac\":\"52:54:00:00:00:01\",\"kind\":%q}]}}\n\n", id, second, kind)
+	}
+
+	var streams, reads int
+
+	ctx, enough := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/v1/netboot/events":
+			reads++
+
+			fmt.Fprint(w, read)
+		default:
+			switch streams++; streams {
+			case 1:
+				fmt.Fprint(w, boot(7, "01", "offer")+boot(8, "02", "request"))
+			case 2:
+				fmt.Fprint(w, boot(9, "03", "ack"))
+			default:
+				enough()
+			}
+		}
+	}))
+
+	defer server.Close()
+
+	var printed bytes.Buffer
+
+	root := &cobra.Command{Use: "netboot", SilenceErrors: true, SilenceUsage: true}
+	root.AddCommand(operator.Netboot(operator.Env{
+		Out: &printed, Errs: io.Discard, Reach: func(*cobra.Command) {},
+		Connect: func(*cobra.Command) (*client.Client, error) { return client.New(server.URL, "", "") },
+	})...)
+	root.SetArgs([]string{"events", "-f"})
+
+	if err := root.ExecuteContext(ctx); err != nil {
 		t.Fatal(err)
 	}
 
-	for _, want := range []string{`"rack_b07_u12"`, `"class_r_640"`, `"tag_dc_1"`, `"verdict_pass"`, `"vetting_rack": "B07/U12"`} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%s is missing in %s", want, out)
-		}
+	var kinds []string
+	for line := range strings.Lines(printed.String()) {
+		kinds = append(kinds, strings.Fields(line)[4])
+	}
+
+	if want := "discover offer request ack"; strings.Join(kinds, " ") != want || reads != 1 || strings.Contains(printed.String(), "\x1b") || strings.Count(printed.String(), "u17") != 4 {
+		t.Errorf("%q after %d reads", printed.String(), reads)
 	}
 }

@@ -1,0 +1,137 @@
+package ui
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/gofiber/fiber/v2"
+
+	"vetting/core"
+	"vetting/core/route"
+	"vetting/ui/lookup"
+)
+
+// exporterPort is where node_exporter listens, which most scrape.
+const exporterPort = 9100
+
+// discoverTargets answers as Prometheus asks for targets over HTTP: always a list,
+// whole, without pages.
+func (u *UI) discoverTargets(c *fiber.Ctx) error {
+	port, err := number(c, "port")
+	if err != nil {
+		return err
+	}
+
+	if port = cmp.Or(port, exporterPort); port > 65535 {
+		return core.NewProblem(core.ErrInvalid, "request/bad-number", "port must be a number from 1 to 65535.")
+	}
+
+	want := core.Verdict(cmp.Or(c.Query("verdict"), string(core.Pass)))
+
+	switch want {
+	case core.Pass, core.Fail, core.Error, core.Cancelled, "any":
+	default:
+		return core.NewProblem(core.ErrInvalid, "request/bad-verdict", "verdict must be pass, fail, error, cancelled or any.")
+	}
+
+	groups := []route.ScrapeGroup{}
+
+	err = u.look(c, func(r core.Reader) error {
+		hosts, err := lookup.AllHosts(r)
+
+		for i := range hosts {
+			h := &hosts[i]
+			if (want == "any" || h.LastVerdict == want) && h.Quarantine == "" && isHostName(h.Name) {
+				groups = append(groups, scrapeGroup(h, port))
+			}
+		}
+
+		return err
+	})
+
+	return shown(c, http.StatusOK, groups, err)
+}
+
+// isHostName reports whether a name can stand in an address (RFC 1123, section 2.1).
+func isHostName(name string) bool {
+	return name != "" && len(name) <= 253 && !strings.ContainsFunc(name, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '.'
+	})
+}
+
+func scrapeGroup(h *core.Host, port int) route.ScrapeGroup {
+	tags := ""
+	if len(h.Tags) > 0 {
+		tags = "," + strings.Join(h.Tags, ",") + "," // so that a pattern finds one: .*,dc1,.*
+	}
+
+	return route.ScrapeGroup{
+		Targets: []string{net.JoinHostPort(h.Name, strconv.Itoa(port))},
+		Labels: map[string]string{
+			"__meta_vetting_name": h.Name, "__meta_vetting_mac": string(h.MAC), "__meta_vetting_asset_tag": h.AssetTag,
+			"__meta_vetting_rack": h.Rack, "__meta_vetting_class": h.Class, "__meta_vetting_tags": tags,
+			"__meta_vetting_verdict": string(h.LastVerdict), "__meta_vetting_run": string(h.LastRun),
+		},
+	}
+}
+
+// getInventory answers as an inventory script of Ansible does with --list.
+func (u *UI) getInventory(c *fiber.Ctx) error {
+	vars, answer := map[string]route.InventoryHost{}, route.Inventory{}
+
+	err := u.look(c, func(r core.Reader) error {
+		hosts, err := lookup.AllHosts(r)
+
+		for i := range hosts {
+			h := &hosts[i]
+			name := cmp.Or(h.Name, string(h.MAC))
+			vars[name] = route.InventoryHost{
+				MAC: h.MAC, AssetTag: h.AssetTag, Rack: h.Rack, Class: h.Class, Tags: append([]string{}, h.Tags...),
+				Verdict: string(h.LastVerdict), Run: h.LastRun, Quarantine: h.Quarantine,
+			}
+
+			for _, group := range inventoryGroups(h) {
+				g, _ := answer[group].(route.InventoryGroup)
+				g.Hosts = append(g.Hosts, name)
+				answer[group] = g
+			}
+		}
+
+		return err
+	})
+
+	answer["_meta"] = route.InventoryMeta{HostVars: vars}
+
+	return shown(c, http.StatusOK, answer, err)
+}
+
+func inventoryGroups(h *core.Host) []string {
+	groups := []string{"all_vetting", groupName("verdict", cmp.Or(string(h.LastVerdict), "none"))}
+
+	for kind, value := range map[string]string{"class": h.Class, "rack": h.Rack} {
+		if value != "" {
+			groups = append(groups, groupName(kind, value))
+		}
+	}
+
+	for _, tag := range h.Tags {
+		groups = append(groups, groupName("tag", tag))
+	}
+
+	return groups
+}
+
+// groupName writes a name as Ansible takes it.
+func groupName(kind, value string) string {
+	return kind + "_" + strings.Map(func(r rune) rune {
+		if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return unicode.ToLower(r)
+		}
+
+		return '_'
+	}, value)
+}

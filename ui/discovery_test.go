@@ -1,0 +1,132 @@
+package ui_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"vetting/core"
+	"vetting/core/route"
+	"vetting/ui/canned"
+)
+
+// Prometheus is told of hosts that passed, by a name that it can reach them by; of the
+// others only where it asks for them.
+func TestTargetsOfPrometheusHavePassed(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	auth := "Bearer " + b.token("read")
+	hosts := map[string]core.Host{}
+
+	var list route.HostList
+	if err := json.Unmarshal([]byte(b.ask("GET", "/api/v1/hosts?limit=500", "", "Authorization", auth).body), &list); err != nil {
+		t.Fatal(err)
+	}
+
+	for i := range list.Hosts {
+		hosts[list.Hosts[i].Name] = list.Hosts[i]
+	}
+
+	for query, fits := range map[string]func(*core.Host) bool{
+		"":                       func(h *core.Host) bool { return h.LastVerdict == core.Pass },
+		"?verdict=fail&port=443": func(h *core.Host) bool { return h.LastVerdict == core.Fail },
+		"?verdict=any":           func(*core.Host) bool { return true },
+	} {
+		var groups []route.ScrapeGroup
+		if err := json.Unmarshal([]byte(b.ask("GET", "/api/v1/sd/prometheus"+query, "", "Authorization", auth).body), &groups); err != nil {
+			t.Fatal(err)
+		}
+
+		if len(groups) == 0 {
+			t.Errorf("%s: nothing is found", query)
+		}
+
+		for _, g := range groups {
+			name, port, _ := strings.Cut(g.Targets[0], ":")
+			h := hosts[name]
+
+			if !fits(&h) || h.Quarantine != "" || len(g.Targets) != 1 || strings.Contains(query, "port") != (port == "443") || g.Labels["__meta_vetting_mac"] != string(h.MAC) {
+				t.Errorf("%s: %+v is of %+v", query, g, h)
+			}
+		}
+	}
+
+	for _, query := range []string{"?port=x", "?port=65536", "?verdict=good"} {
+		if got := b.ask("GET", "/api/v1/sd/prometheus"+query, "", "Authorization", auth); got.status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: status %d", query, got.status)
+		}
+	}
+
+	none := open(t, canned.Empty, nil)
+	if got := none.ask("GET", "/api/v1/sd/prometheus", "", "Authorization", "Bearer "+none.token("read")); got.body != "[]" {
+		t.Errorf("of no hosts it says %s, where Prometheus wants a list", got.body)
+	}
+}
+
+// Names that are no host names would be no address.
+func TestTargetsAreAddresses(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Hostile, nil)
+
+	var groups []route.ScrapeGroup
+	if err := json.Unmarshal([]byte(b.ask("GET", "/api/v1/sd/prometheus?verdict=any", "", "Authorization", "Bearer "+b.token("read")).body), &groups); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, g := range groups {
+		if strings.ContainsAny(g.Targets[0], "<>/ \x1b\"'=") {
+			t.Errorf("target %q", g.Targets[0])
+		}
+	}
+}
+
+// Groups of Ansible have names that Ansible takes, and every host has its variables.
+func TestTheInventoryOfAnsible(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+
+	var told map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(b.ask("GET", "/api/v1/ansible/inventory", "", "Authorization", "Bearer "+b.token("read")).body), &told); err != nil {
+		t.Fatal(err)
+	}
+
+	var meta route.InventoryMeta
+	if err := json.Unmarshal(told["_meta"], &meta); err != nil || len(meta.HostVars) == 0 {
+		t.Fatalf("%s %v", told["_meta"], err)
+	}
+
+	for name, text := range told {
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+			t.Errorf("group %q", name)
+		}
+
+		var group route.InventoryGroup
+		if err := json.Unmarshal(text, &group); name != "_meta" && (err != nil || len(group.Hosts) == 0) {
+			t.Errorf("%s: %s %v", name, text, err)
+		}
+
+		for _, host := range group.Hosts {
+			vars, ok := meta.HostVars[host]
+			if !ok || name == "verdict_pass" && vars.Verdict != string(core.Pass) {
+				t.Errorf("%s in %s: %+v", host, name, vars)
+			}
+		}
+	}
+
+	if _, ok := told["verdict_pass"]; !ok || !slices.ContainsFunc(slicesOf(told), func(s string) bool { return strings.HasPrefix(s, "rack_") }) {
+		t.Errorf("groups are missing: %v", slicesOf(told))
+	}
+}
+
+func slicesOf(m map[string]json.RawMessage) (names []string) {
+	for name := range m {
+		names = append(names, name)
+	}
+
+	return names
+}
