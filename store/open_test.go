@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -346,6 +347,63 @@ func TestAnOlderSchemaIsBroughtUp(t *testing.T) {
 	})
 	if err != nil {
 		t.Errorf("the copy: %v", err)
+	}
+}
+
+// Where the copy of the ledger as it was does not fit, the ledger stays as it was, and the
+// program that wrote it still opens it.
+func TestAnOlderSchemaWaitsForRoomForTheCopy(t *testing.T) {
+	t.Parallel()
+
+	dir := t.TempDir()
+	fill(t, dir, 20)
+
+	var (
+		taken int
+		room  int64
+	)
+
+	cfg := store.WithSchema(small(dir), 2, map[uint16]func(context.Context, *badger.DB) error{1: func(context.Context, *badger.DB) error {
+		taken++
+
+		return nil
+	}})
+	cfg.Reserve = 1 << 20
+	cfg = store.WithSpace(cfg, func() (store.Space, error) { return store.Space{Free: room, Total: 1 << 40}, nil })
+
+	room = cfg.Reserve // which is to stay free, so that nothing is left for the copy
+
+	_, err := store.Open(t.Context(), cfg)
+	expectProblem(t, err, "store/full", dir)
+
+	for _, name := range []string{"before-schema-2", "before-schema-2.tmp"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) || taken != 0 {
+			t.Errorf("%s: %v, after %d steps", name, err, taken)
+		}
+	}
+
+	s, err := store.Open(t.Context(), small(dir))
+	if err != nil {
+		t.Fatalf("the program before: %v", err)
+	}
+
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	room = 1 << 40
+
+	s, err = store.Open(t.Context(), cfg)
+	if err != nil || taken != 1 {
+		t.Fatalf("with room: %v, after %d steps", err, taken)
+	}
+
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+
+	if _, err := os.Stat(filepath.Join(dir, "before-schema-2")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -182,6 +182,11 @@ func backups() []Entry {
 			"Name the appliance's data directory with --data-dir.", core.Warning,
 		},
 		{
+			"backup/restoring", "A backup is being restored there",
+			"Another process restores into the same data directory at this moment.",
+			"Wait for its end, and look at what it has made before you restore again.", core.Warning,
+		},
+		{
 			BackupUnderWay, "A backup is under way",
 			"One backup is written or read at a time.",
 			"Try again once it is done.", core.Warning,

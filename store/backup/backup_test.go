@@ -318,6 +318,60 @@ func TestDataInTheWayIsKept(t *testing.T) {
 	}
 }
 
+// Of two restores into one folder at the same time the second is refused with what to do,
+// and the first is whole all the same.
+func TestOneRestoreAtATime(t *testing.T) {
+	t.Parallel()
+
+	dir := t.TempDir()
+	s := opened(t, dir)
+
+	if err := count(t.Context(), s, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+
+	var file bytes.Buffer
+	if _, err := backup.Write(t.Context(), &file, source(s, dir)); err != nil {
+		t.Fatal(err)
+	}
+
+	into := filepath.Join(t.TempDir(), "d")
+	slow, feed := io.Pipe()
+	ended := make(chan error, 1)
+
+	go func() {
+		_, err := backup.Restore(t.Context(), slow, into, "store")
+		ended <- errors.Join(err, slow.Close())
+	}()
+
+	if _, err := feed.Write(file.Bytes()[:1]); err != nil { // it is at work once it has read that
+		t.Fatal(err)
+	}
+
+	_, err := backup.Restore(t.Context(), bytes.NewReader(file.Bytes()), into, "store")
+	if p, ok := errors.AsType[*core.Problem](err); !ok || p.Code != "backup/restoring" || !strings.Contains(p.Message, into) || !errors.Is(err, core.ErrConflict) {
+		t.Errorf("the second: %v", err)
+	}
+
+	if _, err := feed.Write(file.Bytes()[1:]); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := errors.Join(feed.Close(), <-ended); err != nil {
+		t.Fatal(err)
+	}
+
+	if names, err := os.ReadDir(into); err != nil || len(names) == 0 || names[len(names)-1].Name() != "store" {
+		t.Errorf("restored are %v, %v", names, err)
+	}
+
+	// Once the first has ended, what it has made is in the way.
+	_, err = backup.Restore(t.Context(), bytes.NewReader(file.Bytes()), into, "store")
+	if p, ok := errors.AsType[*core.Problem](err); !ok || p.Code != "backup/data-in-the-way" {
+		t.Errorf("the third: %v", err)
+	}
+}
+
 // Whatever somebody hands us as a backup is refused, and harms nothing.
 func FuzzVerify(f *testing.F) {
 	f.Add([]byte("no backup"))

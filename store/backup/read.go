@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"vetting/core"
 	"vetting/store"
@@ -27,6 +28,7 @@ const (
 	codeDamaged = "backup/damaged"
 	codeNewer   = "backup/newer-format"
 	codeInUse   = "backup/data-in-the-way"
+	codeBusy    = "backup/restoring"
 )
 
 // maxDescription bounds what is read of the two JSON files.
@@ -50,15 +52,23 @@ func Verify(ctx context.Context, r io.Reader) (Summary, error) {
 
 // Restore makes a data directory of a backup, whole or not at all: dir may have other
 // files, but nothing of an appliance. The ledger is proved before it gets its place.
-// into is the folder of the ledger in dir.
-func Restore(ctx context.Context, r io.Reader, dir, into string) (Summary, error) {
+// into is the folder of the ledger in dir. While another process restores into dir it is
+// refused, and leaves that one's work alone.
+func Restore(ctx context.Context, r io.Reader, dir, into string) (summary Summary, err error) {
+	release, err := alone(dir)
+	if err != nil {
+		return summary, err
+	}
+
+	defer func() { err = errors.Join(err, release()) }()
+
 	half := filepath.Join(dir, "restoring")
 
 	if err := errors.Join(os.RemoveAll(half), os.MkdirAll(half, 0o700)); err != nil {
 		return Summary{}, fmt.Errorf("making %s: %w", half, err)
 	}
 
-	summary, err := read(ctx, r, func(m Manifest, ledger io.Reader) (store.Reach, error) {
+	summary, err = read(ctx, r, func(m Manifest, ledger io.Reader) (store.Reach, error) {
 		return store.Restore(ctx, filepath.Join(half, into), m.Schema, bufio.NewReader(ledger))
 	}, func(name string, content io.Reader) error { return write(filepath.Join(half, name), content) })
 
@@ -67,6 +77,33 @@ func Restore(ctx context.Context, r io.Reader, dir, into string) (Summary, error
 	}
 
 	return summary, errors.Join(err, os.RemoveAll(half))
+}
+
+// alone makes this the only restore into dir, which is made where it is not there. The
+// lock is the kernel's, on the folder itself: it leaves no file, and ends with the process.
+func alone(dir string) (release func() error, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making %s: %w", dir, err)
+	}
+
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", dir, err)
+	}
+
+	err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+
+	switch {
+	case err == nil:
+		return folder.Close, nil
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		err = core.NewProblem(core.ErrConflict, codeBusy, fmt.Sprintf(
+			"Another process is restoring a backup into %s. Wait for its end, and look at what it has made before you restore again.", dir))
+	default:
+		err = fmt.Errorf("locking %s: %w", dir, err)
+	}
+
+	return nil, errors.Join(err, folder.Close())
 }
 
 // settle gives what was restored its place. The ledger comes last: without it there is
