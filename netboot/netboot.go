@@ -119,6 +119,10 @@ func (s *Server) Counters() map[string]uint64 {
 	return all
 }
 
+// Messages counts the DHCP messages that came in since the start, by type and what came
+// of them.
+func (s *Server) Messages() []dhcp.Messages { return s.dhcp.Messages() }
+
 // Run serves until ctx ends, and then returns nil. What keeps it from starting
 // is an error: missing rights, another DHCP server, a port that is taken, a card
 // that is somebody's network. Once it has started it waits for better days

@@ -128,7 +128,7 @@ func (u *UI) roomFigures() []metric.Family {
 	return []metric.Family{
 		{Name: "vetting_dhcp_messages_total", Help: "DHCP messages that came in.", Kind: metric.Counter, Values: kept(counts.DHCP, "type", "result")},
 		{Name: "vetting_tftp_transfers_total", Help: "TFTP transfers.", Kind: metric.Counter, Values: kept(counts.TFTP, "result")},
-		{Name: "vetting_boot_bytes_total", Help: "Bytes of boot files sent.", Kind: metric.Counter, Values: kept(counts.Boot, "file")},
+		{Name: "vetting_boot_bytes_total", Help: "Bytes of boot files that were sent whole.", Kind: metric.Counter, Values: kept(counts.Boot, "file")},
 		{Name: "vetting_bmc_requests_total", Help: "Calls to switch hosts.", Kind: metric.Counter, Values: kept(counts.BMC, "protocol", "result")},
 		{Name: "vetting_store_bytes", Help: "Bytes on the disk.", Kind: metric.Gauge, Values: kept(counts.Store, "kind")},
 		{Name: "vetting_notifications_total", Help: "Notifications by outcome.", Kind: metric.Counter, Values: u.notified()},

@@ -114,9 +114,9 @@ type Logs interface {
 // Counts are figures that other rooms keep since the start. Each may be nil. The
 // words of a count are in the order of the comment.
 type Counts struct {
-	DHCP  func() []metric.Count // messages by type ("discover") and result ("answered", "ignored", "malformed")
-	TFTP  func() []metric.Count // transfers by result ("ok", "failed")
-	Boot  func() []metric.Count // bytes of boot files that were sent, by file ("kernel", "initrd")
+	DHCP  func() []metric.Count // messages by type ("discover") and result ("answered", "heard", "ignored", "malformed", "quiet", "dropped", "failed")
+	TFTP  func() []metric.Count // transfers by result ("ok", "failed", "missing", "probe")
+	Boot  func() []metric.Count // bytes of boot files that were sent whole, by file ("kernel", "initrd", "loader")
 	BMC   func() []metric.Count // requests by protocol ("ipmi", "redfish", "webhook", "wol") and result ("ok", or a problem code)
 	Store func() []metric.Count // bytes on the disk by kind ("ledger", "logs", "artifacts", "free")
 	Slots func() int            // runs that may be under way at once

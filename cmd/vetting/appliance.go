@@ -81,6 +81,7 @@ type appliance struct {
 	courier   *notify.Courier
 	janitor   *janitor.Janitor
 	ui        *ui.UI
+	figures   figures
 
 	netbootFacts func() ui.Netboot // nil: no boots are served
 	alone        bool              // the console alone is served, since no test NIC is in use
@@ -231,7 +232,7 @@ func (a *appliance) openEngine(context.Context) error {
 	a.engine, err = engine.New(engine.Config{
 		Ledger: a.store, Clock: wall{}, Tick: time.Tick(time.Second), Rand: rand.Reader, Bell: a.bell, Profiles: all, ProfilesAt: a.profilePlaces(), ProfileText: profileTexts{},
 		Firmware: firmwareJudge{}, ParseSpec: parseSpec, Overlay: a.shelf.Get, SeedFile: seedFile(a.self.Addr(), gate.SPKI(a.gate.get().Leaf), a.image.ID),
-		WriteSpec: writeSpec, Power: power.Switch{Tools: power.Tools{Interface: a.config.Netboot.Interface}}, CheckPower: power.CheckHost, Appliance: a.about, Log: a.log,
+		WriteSpec: writeSpec, Power: meter{power.Switch{Tools: power.Tools{Interface: a.config.Netboot.Interface}}, &a.figures}, CheckPower: power.CheckHost, Appliance: a.about, Log: a.log,
 		Shed: a.shed, MaxConcurrent: a.config.Dispatcher.MaxConcurrentRuns, BootDeadline: time.Duration(run.BootDeadline),
 		HeartbeatInterval: time.Duration(run.Heartbeat.Interval), Stale: time.Duration(run.Heartbeat.Stale), Lost: time.Duration(run.Heartbeat.Lost),
 		Hold: time.Duration(run.Hold), Patience: time.Duration(run.Patience), Trash: time.Duration(a.config.Hosts.Trash),
@@ -260,7 +261,7 @@ func (a *appliance) openNetboot(context.Context) error {
 	config.Files, config.ImageID, config.Cmdline = bootFiles(a.image), a.image.ID, kernelArguments(a.config.Netboot.KernelArgs)
 	config.Overlays, config.Stub = a.shelf, a.image.Pieces[initramfs.Stub]
 	a.netbootFacts = factsOf(config)
-	config.Booter, config.Leases, config.Witness, config.Log = a.engine, leases{a.store}, a.engine, a.log
+	config.Booter, config.Leases, config.Witness, config.Log = a.engine, leases{a.store}, witness{a.engine, &a.figures}, a.log
 
 	a.partner = a.newPartner()
 	a.netboot, err = netboot.New(config)

@@ -43,7 +43,7 @@ func (a *appliance) openConsole(context.Context) error {
 		Addr: a.config.Console.Listen, TLS: a.console.get(), Certificate: a.console.get, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld, TerminalKey: a.terminalKey, Factor: factor,
 		Base: a.config.Console.base(a.testNetwork().card), Admit: a.admit(),
 		Installed: a.installed(a.console), Warnings: a.conditions,
-		Counts:     ui.Counts{Slots: func() int { return a.config.Dispatcher.MaxConcurrentRuns }},
+		Counts:     a.counts(),
 		Netboot:    a.netbootFacts,
 		ReportKeys: a.reportKeys, Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring, Backups: vault{a}, Manual: manual,
 	})

@@ -46,6 +46,7 @@ func (s *Server) answerBoot(packet, buf []byte, from netip.AddrPort, now time.Ti
 		case !s.admit(x, packet) || x.msg.GIAddr != netip.IPv4Unspecified():
 			return Answer{}
 		case x.kind != dhcpv4.MessageTypeRequest && x.kind != dhcpv4.MessageTypeInform:
+			x.came = malformed
 			s.malformed(packet, now, errType)
 
 			return Answer{}
@@ -122,6 +123,7 @@ func (s *Server) guarded(packet []byte, now time.Time, quiet bool, handle func(x
 	defer func() {
 		if r := recover(); r != nil {
 			s.count.failed.Add(1)
+			s.came.add(dhcpv4.MessageTypeNone, failed)
 			s.cfg.Log.Error("a dhcp packet could not be handled", slog.String("code", "netboot/dhcp-packet"),
 				slog.Any("panic", r), slog.String("hex", hex.EncodeToString(packet[:min(len(packet), 600)])))
 
@@ -133,12 +135,20 @@ func (s *Server) guarded(packet []byte, now time.Time, quiet bool, handle func(x
 	defer s.exchanges.Put(x)
 
 	if err := x.msg.Parse(packet); err != nil {
+		s.came.add(dhcpv4.MessageTypeNone, malformed)
 		s.malformed(packet, now, err)
 
 		return Answer{}
 	}
 
-	x.now, x.detail, x.quiet = now, "", quiet
+	x.now, x.detail, x.quiet, x.came = now, "", quiet, heard
 
-	return handle(x)
+	answer = handle(x)
+	if len(answer.Reply) > 0 {
+		x.came = answered
+	}
+
+	s.came.add(x.kind, x.came)
+
+	return answer
 }

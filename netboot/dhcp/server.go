@@ -28,6 +28,7 @@ type Server struct {
 	peers    *peers
 	outrank  atomic.Bool
 	count    counters
+	came     tally
 	broken   pace.Limiter
 	greeted  pace.Limiter
 
@@ -170,6 +171,7 @@ type exchange struct {
 	decision core.BootDecision
 	now      time.Time
 	detail   string
+	came     result
 	quiet    bool
 	fellow   bool     // sent by another appliance, to us
 	net      *network // that the sender is on
@@ -233,6 +235,7 @@ func (s *Server) admit(x *exchange, packet []byte) bool {
 
 	kind, ok := x.msg.Byte(message.OptMessageType)
 	if x.msg.Op != request || !ok {
+		x.came = malformed
 		s.malformed(packet, x.now, errNoRequest)
 
 		return false
@@ -241,7 +244,7 @@ func (s *Server) admit(x *exchange, packet []byte) bool {
 	x.kind = dhcpv4.MessageType(kind)
 
 	if x.net = s.networkOf(&x.msg, x.kind); x.net == nil {
-		x.kind = dhcpv4.MessageTypeNone
+		x.kind, x.came = dhcpv4.MessageTypeNone, ignored
 		s.unknownRelay(&x.msg)
 
 		return false
@@ -256,6 +259,7 @@ func (s *Server) admit(x *exchange, packet []byte) bool {
 	x.decision = s.cfg.Booter.Decide(x.client.BootClient)
 
 	if x.decision.Action == core.BootIgnore {
+		x.came = ignored
 		s.count.ignored.Add(1)
 		s.sighted(x)
 
@@ -263,6 +267,7 @@ func (s *Server) admit(x *exchange, packet []byte) bool {
 	}
 
 	if s.cfg.Rate > 0 && !s.strange.allow(x.msg.MAC, s.cfg.Rate, x.now) {
+		x.came = dropped
 		s.count.dropped.Add(1)
 
 		return false
@@ -273,6 +278,7 @@ func (s *Server) admit(x *exchange, packet []byte) bool {
 
 // hush takes down that a machine is not answered because of another server.
 func (s *Server) hush(x *exchange) {
+	x.came = quieted
 	s.count.quiet.Add(1)
 	s.step(x.now, "quiet", x.client.BootClient, x.kind.String()+" not answered, because another DHCP server is on this network", netip.Addr{})
 }
@@ -325,6 +331,7 @@ func (s *Server) sort(x *exchange, packet, buf []byte) Answer {
 			s.witness(x, "release", x.msg.CIAddr)
 		}
 	default:
+		x.came = malformed
 		s.malformed(packet, x.now, errType)
 	}
 
