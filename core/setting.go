@@ -20,6 +20,7 @@ type Settings struct {
 type Told struct {
 	Kind    string   `json:"kind"`              // "ntfy", "discord", "smtp", "webhook", "shoutrrr"
 	Secrets []string `json:"secrets,omitempty"` // keys whose values lie in the data directory: "url", "token", "secret", "password"
+	Version string   `json:"version,omitempty"` // of these values: each time they are typed they get files of their own; empty: of an older program
 	Server  string   `json:"server,omitempty"`  // of smtp
 	TLS     string   `json:"tls,omitempty"`     // of smtp
 	User    string   `json:"user,omitempty"`    // of smtp

@@ -75,7 +75,7 @@ func (s *source) settleNotifiers(config *Config) {
 		told := s.settled.Notifiers[name]
 		n := NotifierConfig{Type: told.Kind, Topic: told.Topic, Server: told.Server, TLS: told.TLS, User: told.User, From: told.From, To: told.To}
 
-		if !n.keep(config.DataDir, name, told.Secrets) {
+		if !n.keep(config.DataDir, name, &told) {
 			s.lost = append(s.lost, name)
 
 			continue
@@ -92,14 +92,14 @@ func (s *source) settleNotifiers(config *Config) {
 
 // keep says where the secrets of a notifier lie; false: one of them is not there, as after
 // the restore of a backup without keys.
-func (n *NotifierConfig) keep(dir, name string, secrets []string) bool {
-	for _, key := range secrets {
+func (n *NotifierConfig) keep(dir, name string, told *core.Told) bool {
+	for _, key := range told.Secrets {
 		at := n.secret(key)
 		if at == nil {
 			continue
 		}
 
-		*at = Secret{file: notifierSecret(dir, name, key)}
+		*at = Secret{file: notifierSecret(dir, name, told.Version, key)}
 		if _, err := os.Stat(at.file); errors.Is(err, fs.ErrNotExist) {
 			return false
 		}
@@ -124,14 +124,47 @@ func (n *NotifierConfig) secret(key string) *Secret {
 	}
 }
 
-// notifierSecret is the file of a secret that was typed in the console.
-func notifierSecret(dir, name, key string) string {
+// notifierSecret is the file of a secret that was typed in the console. Each time that a
+// notifier is typed its secrets have another version and files of their own: which ones
+// count is decided by the ledger alone, whenever the appliance is killed.
+func notifierSecret(dir, name, version, key string) string {
+	if version != "" {
+		name += "." + version
+	}
+
 	path, err := filepath.Abs(filepath.Join(dir, secretDir, "notifier-"+name+"-"+key))
 	if err != nil {
 		return filepath.Join(dir, secretDir, "notifier-"+name+"-"+key)
 	}
 
 	return path
+}
+
+// sweepSecrets removes the files of secrets that no notifier of the ledger has: of those
+// that were removed or typed anew, and of a change that a kill kept from being made.
+func sweepSecrets(dir string, settled *core.Settings) error {
+	kept := map[string]bool{}
+
+	for name, told := range settled.Notifiers {
+		for _, key := range told.Secrets {
+			kept[filepath.Base(notifierSecret(dir, name, told.Version, key))] = true
+		}
+	}
+
+	entries, err := os.ReadDir(filepath.Join(dir, secretDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("listing the secrets: %w", err)
+	}
+
+	var failed error
+
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "notifier-") && !kept[e.Name()] {
+			failed = errors.Join(failed, removed(filepath.Join(dir, secretDir, e.Name())))
+		}
+	}
+
+	return failed
 }
 
 // secretDir is the folder of the data directory with the secrets that were typed in the
@@ -267,6 +300,10 @@ func (a *appliance) takeSettled(ctx context.Context) error {
 	settled, err := readSettled(ctx, a.store)
 	if err != nil {
 		return err
+	}
+
+	if err := sweepSecrets(a.config.DataDir, &settled); err != nil {
+		a.log.Warn("secrets that open nothing any more could not be removed", slog.String("error", err.Error()))
 	}
 
 	again := *a.source

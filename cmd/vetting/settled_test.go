@@ -22,7 +22,7 @@ func TestWhatTheConsoleSetsStandsBelowTheFileAndAboveTheDefaults(t *testing.T) {
 	}
 
 	for _, key := range []string{"url", "token"} {
-		writeFile(t, notifierSecret(dir, "phone", key), "sesame")
+		writeFile(t, notifierSecret(dir, "phone", "", key), "sesame")
 	}
 
 	s := &source{

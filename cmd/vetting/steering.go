@@ -456,8 +456,7 @@ func (p pilot) SaveNotifier(ctx context.Context, who string, n *ui.Notifying) er
 		}
 	}
 
-	// Before a secret is kept, all that was typed is looked at. One that was kept is put
-	// back where the change is not accepted.
+	// Before a secret is kept, all that was typed is looked at.
 	trial := notify.Config{Targets: []notify.Target{{
 		Name: n.Name, Kind: notify.Kind(n.Kind), Topic: n.Topic, Server: n.Server, TLS: n.TLS, User: n.User, From: n.From, To: told.To,
 		URL: notify.Secret(n.Secrets["url"]), Token: notify.Secret(n.Secrets["token"]), Sign: notify.Secret(n.Secrets["secret"]), Password: notify.Secret(n.Secrets["password"]),
@@ -473,77 +472,43 @@ func (p pilot) SaveNotifier(ctx context.Context, who string, n *ui.Notifying) er
 	p.typing.Lock()
 	defer p.typing.Unlock()
 
-	undo := func() error { return nil }
+	told.Version = rand.Text()
 
 	err := p.change(ctx, core.Audit{Who: who, Action: "notifier.save", Object: "notifier/" + n.Name, Text: "set up the notifier " + n.Name + " (" + n.Kind + ")"},
-		func(all *core.Settings, _ map[string]string) (err error) {
+		func(all *core.Settings, _ map[string]string) error {
 			all.Notifiers[n.Name] = told
-			undo, err = p.keepSecrets(n)
 
-			return err
+			return p.keepSecrets(n, told.Version)
 		}, false)
+
+	// What counts is what the ledger has now. What else was kept opens something all the
+	// same, and goes.
+	return errors.Join(err, p.sweep(ctx))
+}
+
+// sweep removes the secrets that no notifier has.
+func (p pilot) sweep(ctx context.Context) error {
+	settled, err := readSettled(context.WithoutCancel(ctx), p.store)
 	if err != nil {
-		if left := undo(); left != nil {
-			err = errors.Join(err, left)
-		}
-
 		return err
 	}
 
-	// What it does not need any more opens something all the same.
-	return p.dropSecrets(n.Name, told.Secrets)
+	return sweepSecrets(p.config.DataDir, &settled)
 }
 
-// dropSecrets removes what was kept to open a notifier, but for some.
-func (p pilot) dropSecrets(name string, but []string) error {
-	var failed error
-
-	for _, key := range []string{"url", "token", "secret", "password"} {
-		if !slices.Contains(but, key) {
-			failed = errors.Join(failed, removed(notifierSecret(p.config.DataDir, name, key)))
-		}
-	}
-
-	return failed
-}
-
-// keepSecrets writes down what opens a notifier. undo puts back what was there before.
-func (p pilot) keepSecrets(n *ui.Notifying) (undo func() error, err error) {
-	var back []func() error
-
-	undo = func() (err error) {
-		for _, step := range back {
-			err = errors.Join(err, step())
-		}
-
-		return err
-	}
-
-	dir := filepath.Join(p.config.DataDir, secretDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return undo, fmt.Errorf("making a place for secrets: %w", err)
+// keepSecrets writes down what opens a notifier, beside what opened it before.
+func (p pilot) keepSecrets(n *ui.Notifying, version string) error {
+	if err := os.MkdirAll(filepath.Join(p.config.DataDir, secretDir), 0o700); err != nil {
+		return fmt.Errorf("making a place for secrets: %w", err)
 	}
 
 	for key, typed := range n.Secrets {
-		path := notifierSecret(p.config.DataDir, n.Name, key)
-
-		before, err := os.ReadFile(path) //nolint:gosec // a file of ours
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return undo, fmt.Errorf("reading the secret before: %w", err)
-		}
-
-		if err != nil {
-			back = append(back, func() error { return removed(path) })
-		} else {
-			back = append(back, func() error { return writeSecret(path, before) })
-		}
-
-		if err := writeSecret(path, []byte(typed)); err != nil {
-			return undo, err
+		if err := writeSecret(notifierSecret(p.config.DataDir, n.Name, version, key), []byte(typed)); err != nil {
+			return err
 		}
 	}
 
-	return undo, nil
+	return nil
 }
 
 // removed sees to it that a secret is not there.
@@ -593,7 +558,7 @@ func (p pilot) DropNotifier(ctx context.Context, who, name string) error {
 		return err
 	}
 
-	return p.dropSecrets(name, nil)
+	return p.sweep(ctx)
 }
 
 // answerFirst is how long the answer to whoever asks for a restart has to leave.

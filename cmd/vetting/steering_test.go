@@ -166,6 +166,56 @@ func TestATestNetworkMustNotOverlapWithAnother(t *testing.T) {
 	}
 }
 
+// secretOf is where a secret of a notifier lies, as the ledger says.
+func secretOf(t *testing.T, p pilot, dir, name, key string) string {
+	t.Helper()
+
+	settled, err := readSettled(t.Context(), p.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return notifierSecret(dir, name, settled.Notifiers[name].Version, key)
+}
+
+// A kill between the files of secrets and the ledger leaves the notifier as it was, with
+// the secrets that it had: never the new ones for the old place. What was left goes at the
+// next start, as it does after a kill between the ledger and the removal of the old ones.
+func TestAKillBetweenSecretsAndLedgerChangesNothing(t *testing.T) {
+	p, dir := steeredAppliance(t, "retention: {logs: 30d}\n")
+	typed := &ui.Notifying{Name: "phone", Kind: "ntfy", Topic: "t", Secrets: map[string]string{"url": "https://ntfy.example", "token": "tk_first"}}
+
+	if err := p.SaveNotifier(t.Context(), "ada", typed); err != nil {
+		t.Fatal(err)
+	}
+
+	// Killed after the files were written, and, of another, before they were removed.
+	typed.Secrets = map[string]string{"url": "https://other.example", "token": "tk_second"}
+	if err := p.keepSecrets(typed, "next"); err != nil {
+		t.Fatal(err)
+	}
+
+	writeFile(t, notifierSecret(dir, "gone", "", "token"), "tk_gone")
+	writeFile(t, filepath.Join(dir, secretDir, "of-another-kind"), "stays")
+
+	for range 2 {
+		if err := p.takeSettled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+
+		n := p.config.Notifiers["phone"]
+		url, token := must(n.URL.Read()), must(n.Token.Read())
+
+		if url != "https://ntfy.example" || token != "tk_first" {
+			t.Errorf("told is %s by %s", url, token)
+		}
+	}
+
+	if kept := must(os.ReadDir(filepath.Join(dir, secretDir))); len(kept) != 3 {
+		t.Errorf("kept are %v", kept)
+	}
+}
+
 // A secret that was typed lies in a file that only the appliance may read, and nowhere else.
 func TestSecretsOfNotifiersStayOutOfEverythingElse(t *testing.T) {
 	p, dir := steeredAppliance(t, "notifiers: {chat: {type: discord, url: \"https://chat.example/x\"}}\n")
@@ -175,7 +225,7 @@ func TestSecretsOfNotifiersStayOutOfEverythingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	path := notifierSecret(dir, "phone", "token")
+	path := secretOf(t, p, dir, "phone", "token")
 
 	at, err := os.Stat(path)
 	if err != nil || at.Mode().Perm() != 0o600 {
@@ -201,7 +251,7 @@ func TestSecretsOfNotifiersStayOutOfEverythingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		if _, err := os.Stat(notifierSecret(filepath.Join(into, "d"), "phone", "token")); (err == nil) != keys {
+		if _, err := os.Stat(secretOf(t, p, filepath.Join(into, "d"), "phone", "token")); (err == nil) != keys {
 			t.Errorf("a backup with keys %t: %v", keys, err)
 		}
 	}
@@ -235,7 +285,7 @@ func TestSecretsOfNotifiersStayOutOfEverythingElse(t *testing.T) {
 		t.Errorf("the token that was taken away is still there: %v", err)
 	}
 
-	path = notifierSecret(dir, "phone", "url")
+	path = secretOf(t, p, dir, "phone", "url")
 
 	if err := p.DropNotifier(t.Context(), "ada", "phone"); err != nil {
 		t.Fatal(err)
@@ -266,7 +316,7 @@ func TestARefusedNotifierLeavesTheSecretsAsTheyWere(t *testing.T) {
 		}
 	}
 
-	if text, err := os.ReadFile(notifierSecret(dir, "phone", "token")); err != nil || string(text) != "tk_first" {
+	if text, err := os.ReadFile(secretOf(t, p, dir, "phone", "token")); err != nil || string(text) != "tk_first" {
 		t.Errorf("the secret is %q, %v", text, err)
 	}
 
