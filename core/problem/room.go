@@ -672,6 +672,11 @@ func consoles() []Entry {
 			"Correct the parameter named in the message.", core.Warning,
 		},
 		{
+			"request/bad-verdict", "Not a verdict",
+			"A parameter must be the verdict of a run.",
+			"Take one that the message names.", core.Warning,
+		},
+		{
 			"request/malformed", "Request cannot be read",
 			"The body is not what this call takes.",
 			"See the API's documentation.", core.Warning,
