@@ -85,7 +85,7 @@ func New(cfg Config) (*Server, error) {
 
 	s.http = httpboot.New(httpboot.Config{
 		Interface: cfg.Interface, Self: cfg.Prefix.Addr(), Files: cfg.Files, Cmdline: cfg.arguments(),
-		Stub: cfg.Stub, Holder: s.dhcp.Holder, Settled: cfg.settled, Overlays: cfg.Overlays, Booter: cfg.Booter, Witness: cfg.Witness, Log: cfg.Log,
+		Stub: cfg.Stub, Holder: s.dhcp.Holder, Stands: s.dhcp.Stands, Settled: cfg.settled, Overlays: cfg.Overlays, Booter: cfg.Booter, Witness: cfg.Witness, Log: cfg.Log,
 	})
 
 	return s, nil
@@ -249,23 +249,33 @@ func (s *Server) loader(addr netip.Addr, name string) (file *tftp.File, client c
 
 	client.Addr = addr
 	decision := s.cfg.Booter.Decide(client)
+	name = s.dhcp.Stands(addr, name)
 
+	if file, known = s.file(client, decision, name); file != nil {
+		file.Name = name
+	}
+
+	return file, client, known
+}
+
+// file finds a file by its own name.
+func (s *Server) file(client core.BootClient, decision core.BootDecision, name string) (file *tftp.File, known bool) {
 	switch {
 	case decision.Action == core.BootIgnore:
-		return nil, client, false
+		return nil, false
 	case name == "autoexec.ipxe":
-		return tftp.Bytes(ipxe.Autoexec(s.cfg.Prefix.Addr())), client, true
+		return tftp.Bytes(ipxe.Autoexec(s.cfg.Prefix.Addr())), true
 	case name == grub.ConfigName:
 		file = tftp.Bytes(s.http.GRUBConfig(client, decision))
 		file.Begin = func(ctx context.Context) error { return s.http.ArmGRUB(ctx, client, decision) }
 
-		return file, client, true
+		return file, true
 	case name == ladder.FileUKI:
-		return s.program(client, decision), client, true
+		return s.program(client, decision), true
 	case httpboot.Serves(decision, name):
-		return tftp.Bytes(s.cfg.Files[name]), client, true
+		return tftp.Bytes(s.cfg.Files[name]), true
 	default:
-		return nil, client, true
+		return nil, true
 	}
 }
 

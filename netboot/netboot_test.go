@@ -80,7 +80,7 @@ func (w *world) told() []string {
 }
 
 // server returns a Server of the network 10.77.0.1/24 with made-up files.
-func server(t testing.TB, actions map[core.MAC]core.BootAction) (*netboot.Server, *world) {
+func server(t testing.TB, actions map[core.MAC]core.BootAction, tune ...func(*netboot.Config)) (*netboot.Server, *world) {
 	t.Helper()
 
 	w := &world{actions: actions}
@@ -90,10 +90,15 @@ func server(t testing.TB, actions map[core.MAC]core.BootAction) (*netboot.Server
 		files[name] = bytes.Repeat([]byte(name+" "), 100)
 	}
 
-	s, err := netboot.New(netboot.Config{
+	cfg := netboot.Config{
 		Interface: "none", Prefix: netip.MustParsePrefix("10.77.0.1/24"), Files: files, Stub: ukitest.Stub(), ImageID: "feedc0de",
 		Booter: w, Leases: w, Witness: w,
-	})
+	}
+	for _, change := range tune {
+		change(&cfg)
+	}
+
+	s, err := netboot.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func TestTheTrialOfTheBootServices(t *testing.T) {
 	}
 
 	for range rounds {
-		for mode, firmware := range map[string]string{"dhcp": "bios,uefi,uefi-http,uefi-secure", "proxy": "bios,uefi", "off": "bios,uefi"} {
+		for mode, firmware := range map[string]string{"dhcp": "bios,uefi,uefi-http,uefi-secure", "proxy": "bios,uefi", "off": "bios,uefi,uefi-secure"} {
 			said, code := trials(t, "--mode", mode, "--firmware", firmware)
 			if !said.OK || code != 0 || len(said.Boots) != len(strings.Split(firmware, ",")) {
 				t.Errorf("mode %s: %+v, exit code %d", mode, said, code)

@@ -369,7 +369,7 @@ func (w *trialWatch) line(s *core.BootStep) string {
 		"tftp-missing": "looked for a file that there is not", "http-missing": "looked for a file that there is not",
 		"tftp-failed": "a transfer broke off", "loader": "loads its boot program", "script": "asked what to boot", "parked": "was told to wait",
 		"kernel": "loads the kernel", "initrd": "loads the image", "seed": "has fetched the one-time token of its run", "seed-refused": "was refused a token",
-		"boot-failed": "gave up", "hello": "its agent speaks", "rung": "gets another boot program", "way-home": "is sent to its disk by another way", "rogue": "another DHCP server", "pool-empty": "no address is left",
+		"boot-failed": "gave up", "hello": "its agent speaks", "stand": "is sent this, by whatever name", "rung": "gets another boot program", "way-home": "is sent to its disk by another way", "rogue": "another DHCP server", "pool-empty": "no address is left",
 	}[s.Kind]
 	if !ok {
 		words = s.Kind

@@ -208,7 +208,7 @@ func (e *Engine) learn(host core.MAC, step *core.BootStep) {
 	}
 
 	// What starts a host on its way home in place of the image says nothing of that.
-	if local && step.Kind == "offer" && strings.HasSuffix(step.Detail, ladder.FileShim) && e.ladders.of(host).Rung == core.LoaderUKI {
+	if local && e.ladders.of(host).Rung == core.LoaderUKI && takesHome(step) {
 		return
 	}
 
@@ -225,4 +225,17 @@ func arrival(mac core.MAC, version string, secure bool, now time.Time) core.Boot
 	}
 
 	return core.BootStep{Time: now, MAC: mac, Kind: "hello", Detail: said}
+}
+
+// takesHome reports whether a step is about the program that takes machines home which start
+// the live image as one program.
+func takesHome(step *core.BootStep) bool {
+	switch step.Kind {
+	case "offer", "stand":
+		return strings.HasSuffix(step.Detail, ladder.FileShim)
+	case "tftp", "loader":
+		return strings.HasPrefix(step.Detail, ladder.FileShim)
+	default:
+		return false
+	}
 }

@@ -411,3 +411,22 @@ func TestAHostThatHasPassedIsSentOn(t *testing.T) {
 		}
 	})
 }
+
+// What takes a host home in place of the image as one program says nothing of its rung, whoever
+// has named it.
+func TestWhatTakesAHostHomeIsNotItsRung(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+		r.uefi(1, "offer", "vetting.efi")
+
+		for _, step := range [][2]string{
+			{"offer", "shimx64.efi"}, {"tftp", "shimx64.efi sent"}, {"stand", "shimx64.efi"}, {"tftp", "shimx64.efi by the name of snponly.efi sent"}, {"loader", "shimx64.efi sent"},
+		} {
+			r.uefi(1, step[0], step[1])
+
+			if rung := r.Decide(core.BootClient{MAC: coretest.MAC(1), Kind: core.ClientUEFI, Arch: 7}).Loader; rung != core.LoaderUKI {
+				t.Errorf("after %v it is on %q", step, rung)
+			}
+		}
+	})
+}

@@ -142,7 +142,7 @@ func See(s *core.Ladder, step *core.BootStep) (changed bool, why string) {
 	before := *s
 
 	switch step.Kind {
-	case "offer":
+	case "offer", "stand":
 		why = offered(s, step)
 	case "discover":
 		s.Heard = s.Heard || !s.Fetched.IsZero() && step.Client.Kind == core.ClientIPXE
@@ -199,6 +199,8 @@ func sent(s *core.Ladder, step *core.BootStep) {
 		s.Fetched, s.Heard = step.Time, false
 	case !s.Fetched.IsZero(): // what only a running program asks for
 		s.Heard = true
+	case rungOf(name) != "": // another DHCP server has named it
+		s.Rung, s.Fetched, s.Heard, s.Ran, s.Again = rungOf(name), step.Time, false, false, false
 	}
 }
 

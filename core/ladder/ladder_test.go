@@ -296,3 +296,43 @@ func FuzzLadder(f *testing.F) {
 		}
 	})
 }
+
+// Where another DHCP server names the lowest rung for all, what stands for it in a boot is
+// told as an offer would be.
+func TestTheLadderIsClimbedUnderAnothersNameToo(t *testing.T) {
+	t.Parallel()
+
+	var l core.Ladder
+
+	stands := func(kind core.ClientKind, at time.Duration) string {
+		rung, _ := ladder.Next(l, kind, start.Add(at))
+		file := ladder.File(rung, kind)
+		story(t, &l, fmt.Sprintf("%s %s discover", at, kind), fmt.Sprintf("%s %s stand %s", at, kind, file))
+
+		return file
+	}
+
+	for i, want := range []string{"snponly.efi", "ipxe.efi", "vetting.efi", "shimx64.efi"} {
+		at := time.Duration(i) * 5 * time.Minute
+		if got := stands(core.ClientUEFI, at); got != want {
+			t.Errorf("boot %d: %s, want %s", i, got, want)
+		}
+
+		story(t, &l, fmt.Sprintf("%s uefi tftp %s by the name of snponly.efi sent", at+time.Second, want))
+	}
+
+	l = core.Ladder{}
+
+	stands(core.ClientUEFI, 0)
+	story(t, &l, "5s uefi tftp snponly.efi sent")
+
+	if got := stands(core.ClientHTTP, 6*time.Second); got != "shimx64.efi" || !l.Refused {
+		t.Errorf("after a refusal: %s, %+v", got, l)
+	}
+
+	// What another server names itself is what it is on.
+	l = core.Ladder{}
+	if story(t, &l, "1s uefi tftp shimx64.efi sent"); l.Rung != core.LoaderShim || l.Fetched.IsZero() {
+		t.Errorf("the shim by its own name: %+v", l)
+	}
+}

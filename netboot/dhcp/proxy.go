@@ -2,12 +2,14 @@ package dhcp
 
 import (
 	"net/netip"
+	"path"
 	"sync"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"vetting/core"
+	"vetting/core/ladder"
 	"vetting/netboot/dhcp/message"
 )
 
@@ -29,6 +31,7 @@ func bypass() []byte { return []byte{6, 1, 8, 255} }
 // peer is a registered machine on a network where another gives the addresses.
 type peer struct {
 	client  core.BootClient
+	stands  string    // what it is sent under a name that another server gave; empty: what is named
 	offered time.Time // our last offer without discovery control
 	bypass  bool      // it needs the other kind
 }
@@ -81,6 +84,14 @@ func (p *peers) discovers(c core.BootClient, now time.Time) (withBypass bool) {
 	}
 
 	return known.bypass
+}
+
+// stand notes what a machine is to be sent in this boot.
+func (p *peers) stand(c core.BootClient, file string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.meet(c).stands = file
 }
 
 // satisfied notes that the machine has what it needs of us.
@@ -190,10 +201,43 @@ func (s *Server) overhear(x *exchange, buf []byte) Answer {
 	s.witness(x, "discover", netip.Addr{})
 
 	if s.cfg.Mode == Listen {
+		s.stand(x)
+
 		return Answer{}
 	}
 
 	return s.proxyOffer(x, buf)
+}
+
+// stand takes down what would be offered to a firmware that another server tells what to
+// load. It is fixed here, for this boot, as by an offer.
+func (s *Server) stand(x *exchange) {
+	switch x.client.Kind {
+	case core.ClientBIOS, core.ClientUEFI, core.ClientHTTP:
+		x.detail = path.Base(s.boot(x).file)
+		s.peers.stand(x.client.BootClient, x.detail)
+		s.witness(x, "stand", netip.Addr{})
+	case core.ClientIPXE, core.ClientAgent, core.ClientOther: // it runs something already
+		s.peers.stand(x.client.BootClient, "")
+	}
+}
+
+// Stands returns the file that a machine at an address is sent when it asks for one by a name.
+// Where we only listen, another server has one name for all machines: that of the lowest rung
+// stands for whichever program the machine starts.
+func (s *Server) Stands(addr netip.Addr, name string) (file string) {
+	if s.cfg.Mode != Listen || name != ladder.FileSNPOnly && name != ladder.FileUNDI {
+		return name
+	}
+
+	s.peers.mu.Lock()
+	defer s.peers.mu.Unlock()
+
+	if known := s.peers.byAddr[addr]; known != nil && known.stands != "" {
+		return known.stands
+	}
+
+	return name
 }
 
 // proxyOffer offers what to load, and no address.

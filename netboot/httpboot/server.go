@@ -67,6 +67,8 @@ type Config struct {
 
 	// Holder returns the machine that has a lease on addr.
 	Holder func(addr netip.Addr) (core.BootClient, bool)
+	// Stands returns the file that a machine is sent which asks for another by name; nil: that.
+	Stands func(addr netip.Addr, name string) (file string)
 	// Settled returns the machine that an address is set apart for, if it is that machine
 	// which uses it, without a lease; nil: there is none.
 	Settled  func(addr netip.Addr) (core.MAC, bool)
@@ -235,6 +237,8 @@ func (s *Server) answer(ctx context.Context, c *fasthttp.RequestCtx) {
 	case "grub":
 		s.grub(ctx, c, path)
 	case "boot":
+		path = s.stands(c, path)
+
 		if path == "/boot/"+ladder.FileUKI {
 			s.program(ctx, c)
 		} else {
@@ -243,6 +247,18 @@ func (s *Server) answer(ctx context.Context, c *fasthttp.RequestCtx) {
 	default:
 		s.file(c, path)
 	}
+}
+
+// stands is the path of what is sent for another.
+func (s *Server) stands(c *fasthttp.RequestCtx, path string) string {
+	name, ok := strings.CutPrefix(path, "/boot/")
+	if s.cfg.Stands == nil || !ok {
+		return path
+	}
+
+	addr, _ := netip.AddrFromSlice(c.RemoteIP())
+
+	return "/boot/" + s.cfg.Stands(addr.Unmap(), name)
 }
 
 // who returns the machine at the other end and what it may have.

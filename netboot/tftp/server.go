@@ -43,6 +43,7 @@ type Witness interface {
 
 // File is what is sent. Content must be safe for concurrent use.
 type File struct {
+	Name    string // what it is, where it was asked for by another name; empty: that
 	Content io.ReaderAt
 	Size    int64
 	// Begin is called once the client has acknowledged the first packet, which proves that it
@@ -382,17 +383,21 @@ func ended(err error) error {
 
 // done takes down how a transfer ended.
 func (s *Server) done(j job, err error, how string) {
-	took := time.Since(j.start).Round(time.Millisecond)
+	took, name := time.Since(j.start).Round(time.Millisecond), j.request.Name
+
+	if j.file.Name != "" && j.file.Name != name {
+		name = j.file.Name + " by the name of " + name
+	}
 
 	switch {
 	case err == nil:
-		s.witness(j.client, "tftp", fmt.Sprintf("%s in %s (%s)", j.request.Name, took, how), j.file.Size, 100)
+		s.witness(j.client, "tftp", fmt.Sprintf("%s in %s (%s)", name, took, how), j.file.Size, 100)
 	case errors.Is(err, errProbe):
-		s.witness(j.client, "tftp-probe", j.request.Name, 0, 0)
+		s.witness(j.client, "tftp-probe", name, 0, 0)
 	default:
-		s.cfg.Log.Info("a tftp transfer ended early", slog.String("host", string(j.client.MAC)), slog.String("file", j.request.Name),
+		s.cfg.Log.Info("a tftp transfer ended early", slog.String("host", string(j.client.MAC)), slog.String("file", name),
 			slog.String("error", err.Error()))
-		s.witness(j.client, "tftp-failed", fmt.Sprintf("%s after %s: %v", j.request.Name, took, err), 0, 0)
+		s.witness(j.client, "tftp-failed", fmt.Sprintf("%s after %s: %v", name, took, err), 0, 0)
 	}
 }
 

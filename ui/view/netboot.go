@@ -105,7 +105,7 @@ func phaseOf(kind string) int {
 	switch kind {
 	case "power":
 		return 0
-	case "discover", "offer", "request", "ack", "conflict", "pool-empty", "rogue", "sighting":
+	case "discover", "offer", "stand", "request", "ack", "conflict", "pool-empty", "rogue", "sighting":
 		return 1
 	case "tftp", "tftp-probe", "tftp-failed", "tftp-missing", "http-missing", "loader":
 		return 2
