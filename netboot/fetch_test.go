@@ -31,13 +31,20 @@ func ownFiles() map[string][]byte {
 func overTFTP(t *testing.T, w *world, files map[string][]byte) netip.AddrPort {
 	t.Helper()
 
+	return overTFTPFrom(t, loopback, w, files)
+}
+
+// overTFTPFrom serves them from another address than is asked.
+func overTFTPFrom(t *testing.T, from netip.Addr, w *world, files map[string][]byte) netip.AddrPort {
+	t.Helper()
+
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: loopback.AsSlice()})
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	server := tftp.New(tftp.Config{
-		Self: loopback, Witness: w, Log: slog.New(slog.DiscardHandler),
+		Self: from, Witness: w, Log: slog.New(slog.DiscardHandler),
 		Lookup: func(_ netip.Addr, name string) (*tftp.File, core.BootClient, bool) {
 			return tftp.Bytes(files[name]), core.BootClient{}, true
 		},
@@ -252,4 +259,17 @@ func TestOurOwnAddressOpensFilesAlone(t *testing.T) {
 			t.Errorf("%s: %s, want %d", path, answer.Status, want)
 		}
 	}
+}
+
+// A transfer that leaves from elsewhere is none for those who asked, firmware and doctor.
+func TestQuirkQ36ATransferLeavesFromTheAddressThatWasAsked(t *testing.T) {
+	w, files := &world{}, ownFiles()
+	f := netboot.Fetcher{HTTP: overHTTP(t, w, files), Files: files, Patience: 3 * time.Second}
+
+	f.TFTP = overTFTP(t, w, files)
+	tells(t, "TFTP", both(t, &f)["TFTP"], nil, "")
+
+	f.Patience = 100 * time.Millisecond
+	f.TFTP = overTFTPFrom(t, netip.MustParseAddr("127.0.0.9"), w, files)
+	tells(t, "TFTP from another address", both(t, &f)["TFTP"], netboot.ErrUnanswered, "nobody answers in time")
 }

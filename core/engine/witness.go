@@ -13,6 +13,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/bootdoctor"
+	"vetting/core/problem"
 )
 
 // Bounds of what strangers on the wire can make us remember.
@@ -30,11 +31,12 @@ type witness struct {
 	strange  map[core.MAC]*core.Sighting  // seen since the last write
 	lastSeen map[core.MAC]time.Time       // every sighting in the ledger
 	alarms   []core.BootStep              // of no machine: about the network as a whole
+	ported   map[core.MAC]time.Time       // when it was told that a host asks from another port
 }
 
 func newWitness() *witness {
 	return &witness{
-		steps: map[core.MAC][]core.BootStep{}, strange: map[core.MAC]*core.Sighting{}, lastSeen: map[core.MAC]time.Time{},
+		steps: map[core.MAC][]core.BootStep{}, strange: map[core.MAC]*core.Sighting{}, lastSeen: map[core.MAC]time.Time{}, ported: map[core.MAC]time.Time{},
 	}
 }
 
@@ -160,7 +162,9 @@ func (e *Engine) takeDown(ctx context.Context) {
 
 	forget, now := w.longestUnseen(), w.turn()
 
-	err := e.write(ctx, func(c *change) error {
+	var ported []core.MAC
+
+	err := e.write(ctx, func(c *change) (err error) {
 		for _, mac := range now {
 			if err := c.trace(mac, w.steps[mac]); err != nil {
 				return err
@@ -173,10 +177,8 @@ func (e *Engine) takeDown(ctx context.Context) {
 			}
 		}
 
-		for _, mac := range slices.Sorted(maps.Keys(w.strange)) {
-			if err := c.sight(*w.strange[mac]); err != nil {
-				return err
-			}
+		if ported, err = c.sightings(w); err != nil {
+			return err
 		}
 
 		for _, mac := range forget {
@@ -194,6 +196,59 @@ func (e *Engine) takeDown(ctx context.Context) {
 	}
 
 	w.written(now, forget)
+
+	for _, mac := range ported {
+		w.ported[mac] = e.Clock.Now()
+	}
+}
+
+// sightings writes down who was seen, and returns which hosts that told of.
+func (c *change) sightings(w *witness) (ported []core.MAC, err error) {
+	for _, mac := range slices.Sorted(maps.Keys(w.strange)) {
+		if err := c.sight(*w.strange[mac]); err != nil {
+			return nil, err
+		}
+	}
+
+	return c.otherPorts(w)
+}
+
+// otherPorts tells of strangers that have the identity of a host: its firmware boots from a
+// port that nobody has registered. Whoever sends such a packet chooses what it says, so a host
+// is told of once an hour.
+func (c *change) otherPorts(w *witness) (told []core.MAC, err error) {
+	const pause = time.Hour
+
+	asks := map[string]*core.Sighting{}
+
+	for _, mac := range slices.Sorted(maps.Keys(w.strange)) {
+		if s := w.strange[mac]; s.UUID != "" {
+			asks[strings.ToLower(s.UUID)] = s
+		}
+	}
+
+	if len(asks) == 0 {
+		return nil, nil
+	}
+
+	err = c.Scan(core.TableHost, core.Query{}, func(_ string, decode func(any) error) error {
+		var host core.Host
+		if err := decode(&host); err != nil {
+			return err
+		}
+
+		s := asks[strings.ToLower(host.Identity.SMBIOSUUID)]
+		if s == nil || c.now.Sub(w.ported[host.MAC]) < pause {
+			return nil
+		}
+
+		told = append(told, host.MAC)
+
+		return c.notice(host.MAC, host.CurrentRun, problem.HostOtherPort, fmt.Sprintf(
+			"%s asks from a port that is not registered, %s, and is not answered there; it is known by %s", host.Name, s.MAC, host.MAC))
+	})
+
+	return told, err
 }
 
 // written forgets what is in the ledger now.

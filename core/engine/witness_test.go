@@ -11,6 +11,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/coretest"
+	"vetting/core/problem"
 )
 
 func step(n int, kind string) core.BootStep {
@@ -316,6 +317,67 @@ func TestLogsAndFilesAreAnnounced(t *testing.T) {
 
 		if codeOf(err) != "run/too-many-files" {
 			t.Errorf("endless files: %v", err)
+		}
+	})
+}
+
+// Firmware that boots from a port that nobody has registered is not answered, and by its
+// machine's UUID people are told whose it is: once an hour, since a packet may say anything.
+func TestAHostThatAsksFromAnotherPortIsToldOf(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+		r.host(2)
+
+		_, err := r.ledger.Update(t.Context(), func(txn core.Txn) error {
+			var host core.Host
+
+			err := txn.Get(core.TableHost, string(coretest.MAC(1)), &host)
+			host.Identity = coretest.Identity(1)
+
+			return errors.Join(err, txn.Put(core.TableHost, string(host.MAC), host))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		asks := func(n int, uuid string) {
+			s := step(n, "sighting")
+			s.Client.UUID, s.Time = uuid, r.clock.Now()
+			r.Witness(s)
+			synctest.Wait()
+			r.pass(time.Second)
+		}
+
+		told := func() (texts []string) {
+			for _, e := range r.events(core.EventNotice) {
+				if strings.Contains(string(e.Data), problem.HostOtherPort) {
+					texts = append(texts, string(e.Host)+" "+string(e.Data))
+				}
+			}
+
+			return texts
+		}
+
+		asks(8, coretest.Identity(7).SMBIOSUUID) // of nobody
+		asks(8, "")
+
+		if all := told(); len(all) != 0 {
+			t.Errorf("of a stranger it is told %q", all)
+		}
+
+		asks(9, strings.ToUpper(coretest.Identity(1).SMBIOSUUID))
+		asks(9, coretest.Identity(1).SMBIOSUUID)
+		asks(10, coretest.Identity(1).SMBIOSUUID)
+
+		if all := told(); len(all) != 1 || !strings.HasPrefix(all[0], string(coretest.MAC(1))+" ") || !strings.Contains(all[0], string(coretest.MAC(9))) {
+			t.Errorf("told %q", all)
+		}
+
+		r.pass(time.Hour)
+		asks(10, coretest.Identity(1).SMBIOSUUID)
+
+		if all := told(); len(all) != 2 || !strings.Contains(all[1], string(coretest.MAC(10))) {
+			t.Errorf("an hour later: %q", all)
 		}
 	})
 }

@@ -14,6 +14,7 @@ const (
 	HostIdentityMismatch = "host/identity-mismatch"
 	HostIdentityRecorded = "host/identity-recorded"
 	HostIdentityUnknown  = "host/identity-unknown"
+	HostOtherPort        = "host/other-port"
 	HostSpontaneousReset = "host/spontaneous-reset"
 	BootDeadline         = "boot/deadline"
 	BootTokenReused      = "boot/token-reused"
@@ -72,6 +73,11 @@ func hosts() []Entry {
 		{
 			HostIdentityUnknown, "Machine tells no identity", "The platform tells neither UUID nor board serial, so only its MAC address binds it.",
 			"Set them with the maker's tool if you can.", core.Warning,
+		},
+		{
+			HostOtherPort, "Host boots from a port that is not registered",
+			"A machine with this host's SMBIOS UUID asks from another network port, which is not answered: the appliance answers registered addresses alone.",
+			"Put network boot of the registered port first in its boot order, or plug the cable in there. All ports of a machine count once its agent was heard.", core.Warning,
 		},
 		{
 			HostSpontaneousReset, "Machine reset itself", "The machine came back with another boot id while a stage was working, and nobody asked it to.",

@@ -61,5 +61,6 @@ func surroundings() []Quirk {
 		{"Q33", "installed systems started by a network GRUB", "fail where \\EFI\\BOOT\\grubx64.efi is missing", "the machine goes back to its firmware; only where that has failed is its disk started, the installed system's own program first", "maas #1853906"},
 		{"Q34", "BMCs", "forget a boot device after 60 s, or the kind of boot", "set before power, and the kind kept", "racker PR #36, bmclib PR #209"},
 		{"Q35", "switches with DHCP snooping", "drop our offers", "the diagnosis of a machine that takes none names it", "MAAS discourse 14975"},
+		{"Q36", "boot servers behind address translation", "the DISCOVER comes through and TFTP times out: its transfer leaves from another address", "transfers leave from the address that was asked; `vetting doctor` fetches our own files to see that", "smee #504"},
 	}
 }
