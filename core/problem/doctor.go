@@ -1,6 +1,10 @@
 package problem
 
-import "vetting/core"
+import (
+	"slices"
+
+	"vetting/core"
+)
 
 // What a boot trace says is in the way of a boot (core/bootdoctor).
 const (
@@ -29,6 +33,11 @@ func Boots() []Entry { return doctors() }
 
 // doctors lists the causes of boots that come to a standstill.
 func doctors() []Entry {
+	return slices.Concat(addressCauses(), loaderCauses(), imageCauses())
+}
+
+// addressCauses lists what keeps a machine from an address.
+func addressCauses() []Entry {
 	return []Entry{
 		{
 			DoctorNothingHeard, "The machine was switched on, and nothing was heard of it",
@@ -59,6 +68,12 @@ func doctors() []Entry {
 			DoctorNoAddress, "No address was free for the machine",
 			"The pool is used up.", "Enlarge netboot.pool, or delete hosts that are gone.", core.Warning,
 		},
+	}
+}
+
+// loaderCauses lists what keeps it from its boot program, and that from its script.
+func loaderCauses() []Entry {
+	return []Entry{
 		{
 			DoctorNothingFetched, "The machine took its address and then fetched nothing",
 			"It knows where the boot program is, and did not ask for it.",
@@ -93,6 +108,12 @@ func doctors() []Entry {
 			"HTTP does not get through, or its driver sends nothing.",
 			"Look for a firewall that keeps HTTP (80) of the test network away; update the firmware of the card.", core.Warning,
 		},
+	}
+}
+
+// imageCauses lists what keeps it from the live image, and that from its run.
+func imageCauses() []Entry {
+	return []Entry{
 		{
 			DoctorImageStalled, "The live image is not fetched to its end",
 			"The transfer was begun and came to a standstill.",

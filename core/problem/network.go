@@ -1,14 +1,24 @@
 package problem
 
-import "vetting/core"
+import (
+	"slices"
+
+	"vetting/core"
+)
+
+// What is to be done about most findings of the Network stage.
+const (
+	nextCable = "Replace the cable of {part}, then its transceivers, then try another port of the switch; replace the card if it stays with it."
+	nextRetry = "Look at the evidence and the appliance's log, then retry the stage."
+)
 
 // networks lists the codes of the Network stage.
 func networks() []Entry {
-	const (
-		nextCable = "Replace the cable of {part}, then its transceivers, then try another port of the switch; replace the card if it stays with it."
-		nextRetry = "Look at the evidence and the appliance's log, then retry the stage."
-	)
+	return slices.Concat(networkTests(), networkLinks(), networkOptics(), networkRates(), networkLoops(), networkPackets())
+}
 
+// networkTests lists why a port was not tested, or not to the end.
+func networkTests() []Entry {
 	return []Entry{
 		{
 			"network/nothing-tested", "No network port was tested",
@@ -37,6 +47,12 @@ func networks() []Entry {
 			"network/broken-off", "A network test broke off",
 			"A connection ended before its time.", nextRetry, core.Critical,
 		},
+	}
+}
+
+// networkLinks lists what is wrong with links and what they carried.
+func networkLinks() []Entry {
+	return []Entry{
 		{
 			"network/corruption", "Data was altered on the network",
 			"What came was not what was sent, and no checksum of the network noticed: card, its offloading, or the machine's memory.",
@@ -71,6 +87,12 @@ func networks() []Entry {
 			"network/no-room", "Frames came faster than the machine took them",
 			"Neither cable nor card is to blame: the machine had no room for them.", "Nothing is to be done; it is told since it takes away from the rates.", core.Info,
 		},
+	}
+}
+
+// networkOptics lists what ports and transceivers say of themselves.
+func networkOptics() []Entry {
+	return []Entry{
 		{
 			"network/self-test-failed", "A port failed its own self-test",
 			"The adapter's driver tested registers, memory, interrupts or a loop in the port, twice, and found them wrong.",
@@ -96,6 +118,12 @@ func networks() []Entry {
 			"Light or clock was lost in a lane under load, or is missing for good, though the link is up.",
 			"Clean the connectors of {part}, then replace the fibre or cable, then the transceiver at either end.", core.Warning,
 		},
+	}
+}
+
+// networkRates lists what ports and hosts were measured to be too slow for.
+func networkRates() []Entry {
+	return []Entry{
 		{
 			"network/slow", "A port is slower than its link",
 			"It was measured against what the appliance's side left of the rate.",
@@ -116,6 +144,12 @@ func networks() []Entry {
 			"What came was not what was sent, and the appliance saw nothing of the kind: one of both hosts, or the switch, does it under full load.",
 			"Test {part} with a third host: the one that alters data with both is the bad one. Then replace its network card.", core.Critical,
 		},
+	}
+}
+
+// networkLoops lists what comes of ports that are tested with each other.
+func networkLoops() []Entry {
+	return []Entry{
 		{
 			"network/loop-untested", "Ports were NOT tested with each other",
 			"It was asked for, and their cables do not lead to each other, or not both ways.",
@@ -144,6 +178,12 @@ func networks() []Entry {
 			"It was moved into a network namespace to be tested, and not all is where it was before.",
 			"Boot the host anew and retry the stage; collect a support bundle if it comes back.", core.Critical,
 		},
+	}
+}
+
+// networkPackets lists what became of single packets.
+func networkPackets() []Entry {
+	return []Entry{
 		{
 			"network/udp-loss", "Datagrams were lost",
 			"At 80 % of what there is, a sound network loses none.", nextCable, core.Warning,

@@ -1,10 +1,19 @@
 package problem
 
-import "vetting/core"
+import (
+	"slices"
+
+	"vetting/core"
+)
 
 // people lists the codes of users and their roles, and of lists and specs that
 // people bring.
 func people() []Entry {
+	return slices.Concat(signingIn(), secondFactors(), userChanges(), brought())
+}
+
+// signingIn lists what keeps people out, and what second factors want.
+func signingIn() []Entry {
 	return []Entry{
 		{
 			"account/bad-role", "No such role",
@@ -51,6 +60,12 @@ func people() []Entry {
 			"Whoever finds a console left open must not be able to take it over.",
 			"Change it in the settings; without it, have another administrator make a link, or run vetting admin link on the appliance.", core.Info,
 		},
+	}
+}
+
+// secondFactors lists what was done to second factors.
+func secondFactors() []Entry {
+	return []Entry{
 		{
 			"account/totp-on", "A second factor was turned on",
 			"Kept for the audit trail.",
@@ -66,6 +81,12 @@ func people() []Entry {
 			"Kept for the audit trail; those before are void.",
 			"Nothing, if you know of it.", core.Info,
 		},
+	}
+}
+
+// userChanges lists what was done to users, or could not be.
+func userChanges() []Entry {
+	return []Entry{
 		{
 			"account/user-changed", "A user got another role",
 			"Kept for the audit trail.",
@@ -91,6 +112,12 @@ func people() []Entry {
 			"Kept for the audit trail.",
 			"Nothing, if you know of it.", core.Info,
 		},
+	}
+}
+
+// brought lists what is wrong with what people bring.
+func brought() []Entry {
+	return []Entry{
 		{
 			"host/bad-list", "The list of hosts cannot be read",
 			"It is not CSV, lacks a column that is needed, or a row of it makes no sense.",

@@ -9,7 +9,7 @@ import (
 // rooms lists the codes that the rooms raise themselves.
 func rooms() []Entry {
 	return slices.Concat(
-		agentCalls(), agentFaults(), agentStages(), ledgers(), backups(), records(), logs(), artifacts(),
+		agentCalls(), agentRuns(), agentFaults(), agentStages(), ledgers(), backups(), records(), logs(), artifacts(),
 		dhcps(), cards(), accounts(), people(), links(), tokens(), consoles(), orders(), powers(), notices(),
 	)
 }
@@ -66,6 +66,12 @@ func agentCalls() []Entry {
 			"The token names nobody.",
 			"Boot the host from the network again, so that it gets a fresh one.", core.Warning,
 		},
+	}
+}
+
+// agentRuns lists refusals that are about the run which the agent speaks of.
+func agentRuns() []Entry {
+	return []Entry{
 		{
 			"run/expired", "A newer boot has taken the run over",
 			"This agent belongs to an older boot, or its run is over.",
@@ -360,6 +366,11 @@ func artifacts() []Entry {
 
 // dhcps lists the codes of packets on the test network.
 func dhcps() []Entry {
+	return slices.Concat(bootNetwork(), bootTransfers())
+}
+
+// bootNetwork lists what goes wrong with addresses and the network that they are of.
+func bootNetwork() []Entry {
 	return []Entry{
 		{
 			"netboot/address-conflict", "An address is in use twice",
@@ -406,6 +417,12 @@ func dhcps() []Entry {
 			"Two of them break machines on both, so the appliance offers nothing as long as the other is there.",
 			"Turn that one off or choose another network card. Once it is gone the appliance goes on by itself; where it cannot tell, start it again.", core.Critical,
 		},
+	}
+}
+
+// bootTransfers lists what goes wrong with files that are sent, and with trials.
+func bootTransfers() []Entry {
+	return []Entry{
 		{
 			"netboot/tftp-malformed", "Broken TFTP request",
 			"A packet to the TFTP port was no request that can be read, and was refused.",
@@ -600,6 +617,11 @@ func tokens() []Entry {
 
 // consoles lists the codes of the console and the operator API.
 func consoles() []Entry {
+	return slices.Concat(consoleCalls(), consoleRequests())
+}
+
+// consoleCalls lists what goes wrong with pages and streams.
+func consoleCalls() []Entry {
 	return []Entry{
 		{
 			"console/broken", "Something broke in the appliance",
@@ -636,6 +658,12 @@ func consoles() []Entry {
 			"The appliance serves only so many at once.",
 			"Close some pages and try again.", core.Warning,
 		},
+	}
+}
+
+// consoleRequests lists what is wrong with requests.
+func consoleRequests() []Entry {
+	return []Entry{
 		{
 			"list/bad-limit", "Not a limit",
 			"A page has a limited number of entries.",

@@ -88,6 +88,11 @@ func storageRun() []Entry {
 
 // storageDisk lists what makes a disk one that is not written.
 func storageDisk() []Entry {
+	return slices.Concat(storageChoice(), storageKind())
+}
+
+// storageChoice lists what says that a disk was not chosen, or is not the one that was.
+func storageChoice() []Entry {
 	return []Entry{
 		{
 			StorageNoSerial, "A disk without a serial number is not written",
@@ -124,6 +129,12 @@ func storageDisk() []Entry {
 			"Nobody can say which of the two was armed: neither is written.",
 			"Take one of them out and start a new run.", core.Critical,
 		},
+	}
+}
+
+// storageKind lists disks that are never written for what they are.
+func storageKind() []Entry {
+	return []Entry{
 		{
 			StorageRemovable, "A removable or USB disk is not written",
 			"It need not belong to the machine.",
