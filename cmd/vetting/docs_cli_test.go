@@ -151,7 +151,7 @@ func TestEveryCallHasACommand(t *testing.T) {
 
 	for _, r := range route.Table() {
 		switch r.Name {
-		case "metrics", "openapi.yaml", "openapi.json", "docs": // for Prometheus, programs and browsers
+		case "metrics", "sd.prometheus", "openapi.yaml", "openapi.json", "docs": // for Prometheus, programs and browsers
 			continue
 		case "events", "runs.hold-tunnel", "tokens.create": // of package client; by the control socket
 			continue
