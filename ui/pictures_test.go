@@ -21,7 +21,7 @@ func TestPictures(t *testing.T) {
 		t.Skip("make screenshots takes pictures")
 	}
 
-	for _, scene := range append(scenes(), canned.Disks) {
+	for _, scene := range append(scenes(), canned.Disks, canned.Long) {
 		b := open(t, scene, func(cfg *ui.Config) { cfg.Counts.Slots = func() int { return 3 } })
 		base, _ := b.listen()
 		tab := browser.Open(t, b.token("admin"))

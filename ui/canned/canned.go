@@ -54,6 +54,7 @@ const (
 	Hostile Scene = "hostile" // a machine that wants to be markup
 	Crowd   Scene = "crowd"   // five hundred hosts
 	Disks   Scene = "disks"   // one machine with forty disks under test
+	Long    Scene = "long"    // names, models and serial numbers as long as they may be, on forty disks
 	Broken  Scene = "broken"  // the appliance itself; its ledger is not looked at
 )
 
@@ -80,6 +81,8 @@ func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
 		rows = crowd()
 	case Disks:
 		rows = []row{fortyDisks()}
+	case Long:
+		rows = longNames()
 	}
 
 	_, err := ledger.Update(ctx, func(txn core.Txn) error {
@@ -213,6 +216,10 @@ func shared(txn core.Txn, scene Scene) error {
 		Time: Now().Add(-time.Hour), Who: "ada", Action: "host.delete", Object: "host/" + string(gone.MAC), Host: gone.MAC, Text: "deleted rack3-u1",
 	}
 
+	if scene == Long {
+		class.Name, gone.Name = long("class"), long("gone")
+	}
+
 	if scene == Hostile {
 		class.Name, class.SpecYAML, class.Notes = Evil, "</textarea>"+Evil, Evil
 		gone.Name, gone.DeletedBy, entry.Who, entry.Text, entry.Object, entry.Action = Evil, Evil, Evil, Evil, Evil, Evil
@@ -233,6 +240,12 @@ func installed(txn core.Txn, scene Scene) error {
 		{ID: strings.Repeat("1a", 16), Host: host(13, "").MAC, HostName: "rack3-u19", State: core.HostKeyApproved, DecidedAt: at, DecidedBy: "ada"},
 		{ID: strings.Repeat("2b", 16), Host: host(18, "").MAC, HostName: "bench-1.lan", State: core.HostKeyPending},
 		{ID: strings.Repeat("3c", 16), Host: host(13, "").MAC, HostName: "rack3-u19", State: core.HostKeyRevoked, DecidedAt: at, DecidedBy: "ada"},
+	}
+
+	if scene == Long {
+		for i := range keys {
+			keys[i].HostName = long("host")
+		}
 	}
 
 	if scene == Hostile {
@@ -259,6 +272,10 @@ func sightings(txn core.Txn, scene Scene) error {
 	list := []core.Sighting{
 		{MAC: "3c:ec:ef:00:17:a2", Vendor: "PXEClient:Arch:00007:UNDI:003016", Arch: "uefi-x64", UUID: "00000000-0000-0000-0000-3cecef0017a2", Count: 14},
 		{MAC: "b4:96:91:aa:01:02", Vendor: "PXEClient:Arch:00000:UNDI:002001", Arch: "bios", Count: 3},
+	}
+
+	if scene == Long {
+		list[0].Vendor = long("vendor")
 	}
 
 	if scene == Hostile {

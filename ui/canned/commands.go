@@ -24,7 +24,8 @@ type Commands struct {
 	OnKey      func(word, id string) (core.HostKey, error)
 	OnBaseline func(text string) (core.FirmwareBaseline, error)
 	OnRun      func(order string, run core.RunID) (core.Run, error)
-	Who        *string // set to whoever asked last
+	Who        *string        // set to whoever asked last
+	More       []core.Profile // beside those of every scene
 }
 
 func (c *Commands) asked(who string) {
@@ -128,4 +129,4 @@ func (c *Commands) order(who, word string, run core.RunID) (core.Run, error) {
 }
 
 // Profiles is of ui.Commands.
-func (c *Commands) Profiles() []core.Profile { return Profiles() }
+func (c *Commands) Profiles() []core.Profile { return append(Profiles(), c.More...) }

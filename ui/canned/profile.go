@@ -28,6 +28,10 @@ func (c *Commands) ProfileBook() []core.ProfileEntry {
 		list = append(list, entry)
 	}
 
+	for _, p := range c.More {
+		list = append(list, core.ProfileEntry{Profile: p, Origin: core.ProfileConsole, Extends: "quick", Text: canText(p.Name, profileText)})
+	}
+
 	own := Profiles()[0]
 	own.Name, own.Description, own.Config = "returned", "what comes back from the field", map[string]string{"SMART.self_test": "extended"}
 

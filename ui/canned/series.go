@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"vetting/core"
+	"vetting/core/catalogue"
+	"vetting/core/problem"
 )
 
 // hot is the rule of the scene.
@@ -54,6 +56,12 @@ func measured(txn core.Txn, scene Scene) error {
 		{Rule: "disk-temperature", Key: "disk/S64G7C9F1R5/temperature_celsius", Value: 34, Limit: "lte 55", Verdict: core.Pass, Severity: core.Warning},
 		{Rule: "disk-temperature", Key: MeasuredKey, Value: 59, Limit: "lte 55", Verdict: core.Fail, Severity: core.Warning},
 	}
+
+	broken := problem.Finding(problem.ThresholdBreach, core.Warning, core.SMART, core.Part{Kind: "disk", Serial: "ZC1A7C9F1R5"},
+		MeasuredKey+" is 59, must be at most 55 (rule disk-temperature)") // as the engine has it
+	broken.Title, broken.Subject = catalogue.Breach(&run.Stages[3].Evaluations[1]), "disk-temperature "+MeasuredKey
+	run.Stages[3].Findings = []core.Finding{broken}
+
 	trails := []core.Trail{
 		{
 			Rule: "disk-temperature", Key: "disk/S64G7C9F1R5/temperature_celsius", Limit: "lte 55", Severity: core.Warning, Verdict: core.Pass,

@@ -28,7 +28,7 @@ import (
 )
 
 func main() {
-	scene := flag.String("scene", "full", "empty, full, failed, hostile, crowd, disks or broken")
+	scene := flag.String("scene", "full", "empty, full, failed, hostile, crowd, disks, long or broken")
 	play := flag.Bool("play", false, "let the run go on, a step every second")
 	addr := flag.String("addr", "127.0.0.1:8444", "loopback address to listen on")
 
@@ -49,8 +49,13 @@ func run(ctx context.Context, scene canned.Scene, addr string, play bool) error 
 		return err
 	}
 
+	orders := &canned.Commands{}
+	if scene == canned.Long {
+		orders.More = canned.LongProfiles()
+	}
+
 	cfg := ui.Config{
-		Ledger: ledger, Commands: &canned.Commands{}, Logs: canned.Lines(scene), Artifacts: canned.Files{}, ReportKeys: canned.Keys{}, Bell: bells,
+		Ledger: ledger, Commands: orders, Logs: canned.Lines(scene), Artifacts: canned.Files{}, ReportKeys: canned.Keys{}, Bell: bells,
 		Appliance: canned.Appliance(), Addr: addr, Now: canned.Now, Rand: rand.Reader, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Counts:   ui.Counts{Slots: func() int { return 3 }},
 		Netboot:  canned.Netboot,

@@ -65,8 +65,8 @@ func cases() map[string]struct {
 		id    core.RunID
 		class string
 	}{
-		"pass":                {canned.Full, canned.Run[:25] + "3", "pass"},
-		"pass-with-a-warning": {canned.Full, canned.Run[:25] + "5", "warn"},
+		"pass":                {canned.Full, canned.Run[:25] + "5", "pass"},
+		"pass-with-a-warning": {canned.Full, canned.Run[:25] + "3", "warn"},
 		"fail":                {canned.Full, canned.Run[:25] + "4", "fail"},
 		"held":                {canned.Full, canned.Run[:25] + "2", "fail"},
 		"cancelled":           {canned.Full, canned.Run[:25] + "9", "idle"},

@@ -197,11 +197,11 @@ func powerWord(m core.PowerMethod) string {
 // loaderSentence says what a boot program is; the empty one is no choice.
 func loaderSentence(l core.Loader) string {
 	return map[core.Loader]string{
-		"":                 "what works: tried in this order, and remembered",
-		core.LoaderSNPOnly: "snponly: iPXE through the firmware's network driver",
-		core.LoaderIPXE:    "ipxe: iPXE with drivers of its own",
-		core.LoaderUKI:     "uki: the live image as one program, UEFI only",
-		core.LoaderShim:    "shim: signed shim and GRUB for Secure Boot, UEFI only",
+		"":                 "what works, tried in this order",
+		core.LoaderSNPOnly: "snponly: iPXE, firmware's driver",
+		core.LoaderIPXE:    "ipxe: iPXE, its own drivers",
+		core.LoaderUKI:     "uki: one program, UEFI only",
+		core.LoaderShim:    "shim: Secure Boot, UEFI only",
 	}[l]
 }
 
@@ -224,7 +224,7 @@ func bootProgram(l core.Ladder) string {
 // homeSentence says what a way to the own disk is; the empty one is no choice.
 func homeSentence(way core.Home) string {
 	if way == "" {
-		return "what works: tried in turn, and remembered"
+		return "what works, tried in turn"
 	}
 
 	return string(way) + ": " + wayhome.Words(way)
@@ -249,12 +249,12 @@ func wayHome(h core.Homeward) string {
 // powerSentence says what a way to switch a host does.
 func powerSentence(m core.PowerMethod) string {
 	return map[core.PowerMethod]string{
-		core.PowerManual:  "by hand: somebody presses the button",
-		core.PowerWoL:     "Wake-on-LAN: the appliance sends magic packets",
-		core.PowerAgent:   "installed agent: it reboots the host when told to",
-		core.PowerIPMI:    "IPMI: by the management controller",
-		core.PowerRedfish: "Redfish: by the management controller",
-		core.PowerWebhook: "webhook: a service of yours switches it",
+		core.PowerManual:  "by hand, at its power button",
+		core.PowerWoL:     "Wake-on-LAN: magic packets",
+		core.PowerAgent:   "installed agent: it reboots",
+		core.PowerIPMI:    "IPMI: management controller",
+		core.PowerRedfish: "Redfish: management controller",
+		core.PowerWebhook: "webhook: a service of yours",
 	}[m]
 }
 

@@ -477,14 +477,14 @@ func welcomeNotifiers(w *Welcome) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if len(w.Notifiers) == 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<p>Nobody is told of a held host at night yet. Notifiers and routes stand in the configuration; <span class=\"mono\">vetting reload</span> takes them in.</p><pre class=\"code\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<p>Nobody is told of a held host at night yet. Notifiers and routes stand in the configuration; <span class=\"mono\">vetting reload</span> takes them in.</p><pre class=\"code\" tabindex=\"0\" role=\"region\" aria-label=\"Example of the configuration file\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var23 string
 			templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs("notifiers:\n  phone: { type: ntfy, url: \"https://ntfy.sh\", topic: a-word-nobody-guesses }\nroutes:\n  - { events: [StageFailed, HoldingOpened, Alarm], to: [phone] }")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `ui/view/welcome.templ`, Line: 83, Col: 190}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `ui/view/welcome.templ`, Line: 83, Col: 264}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var23))
 			if templ_7745c5c3_Err != nil {

@@ -57,7 +57,7 @@ func reports(t *testing.T) map[string]report.Report {
 	full := canned.Run[:25]
 
 	return map[string]report.Report{
-		"pass": found(t, canned.Full, full+"3"), "warned": found(t, canned.Full, full+"5"), "fail": found(t, canned.Full, full+"4"),
+		"pass": found(t, canned.Full, full+"5"), "warned": found(t, canned.Full, full+"3"), "fail": found(t, canned.Full, full+"4"),
 		"held": found(t, canned.Full, full+"2"), "cancelled": found(t, canned.Full, full+"9"), "preliminary": found(t, canned.Full, canned.Run),
 		"error": found(t, canned.Failed, full+"2"), "hostile": found(t, canned.Hostile, canned.Run),
 	}
