@@ -168,7 +168,7 @@ func TestTheReportNeedsNothingElse(t *testing.T) {
 		}
 	}
 
-	if !strings.Contains(got.body, "@page { margin: 14mm }") {
+	if !strings.Contains(got.body, "@page { margin: 14mm; @bottom-right") {
 		t.Error("the report does not say how it is printed")
 	}
 }

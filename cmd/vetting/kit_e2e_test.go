@@ -8,9 +8,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -256,12 +253,7 @@ func kitVerdict(t *testing.T, rack *lab.Rack, machine lab.Machine) {
 
 	time.Sleep(2 * time.Second) // the screen draws
 
-	shot := filepath.Join(t.TempDir(), "screen.ppm")
-	if err := guest.Picture(ctx, shot); err != nil {
-		t.Fatal(err)
-	}
-
-	keepPicture(t, shot, machine.Name)
+	isLit(t, pictureOf(t, ctx, guest, machine.Name))
 	guest.PowerOff()
 
 	if err := guest.Untouched(); err != nil {
@@ -284,49 +276,6 @@ func kitVerdict(t *testing.T, rack *lab.Rack, machine lab.Machine) {
 	}
 
 	t.Log(first, second)
-}
-
-// keepPicture keeps a picture of a screen as PNG where ENDURE_KIT_PICTURES says, and
-// wants something to be on it.
-func keepPicture(t *testing.T, ppm, name string) {
-	t.Helper()
-
-	raw, err := os.ReadFile(ppm)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	var width, height, most int
-	if _, err := fmt.Fscanf(bytes.NewReader(raw), "P6\n%d %d\n%d\n", &width, &height, &most); err != nil || len(raw) < width*height*3 {
-		t.Fatalf("a picture of %d bytes: %v", len(raw), err)
-	}
-
-	pixels := raw[len(raw)-width*height*3:]
-	picture := image.NewRGBA(image.Rect(0, 0, width, height))
-	lit := 0
-
-	for i := range width * height {
-		c := color.RGBA{pixels[3*i], pixels[3*i+1], pixels[3*i+2], 255}
-		picture.SetRGBA(i%width, i/width, c)
-
-		if c.R > 100 {
-			lit++
-		}
-	}
-
-	if share := float64(lit) / float64(width*height); share < 0.005 {
-		t.Errorf("%.2f %% of the screen are lit", 100*share)
-	}
-
-	dir := os.Getenv("ENDURE_KIT_PICTURES")
-	if dir == "" {
-		return
-	}
-
-	out, err := os.Create(filepath.Join(dir, name+".png"))
-	if err = errors.Join(err, png.Encode(out, picture), out.Close()); err != nil {
-		t.Error(err)
-	}
 }
 
 // TestAKitWritesAStick: the program writes another stick on a machine of its own, and
@@ -490,12 +439,7 @@ func TestAKitServesANetworkPort(t *testing.T) {
 	t.Logf("%.0f s: it serves; %s", at.Sub(p.Started).Seconds(), link[1])
 	time.Sleep(2 * time.Second)
 
-	shot := filepath.Join(t.TempDir(), "screen.ppm")
-	if err := kit.Picture(ctx, shot); err != nil {
-		t.Fatal(err)
-	}
-
-	keepPicture(t, shot, "serve")
+	isLit(t, pictureOf(t, ctx, kit, "serve"))
 	setUp(t, kit, link[1])
 
 	if _, err := other.PowerOn(context.WithoutCancel(ctx)); err != nil {
@@ -525,11 +469,7 @@ func TestAKitServesANetworkPort(t *testing.T) {
 		t.Error(verdict[0])
 	}
 
-	if err := kit.Picture(ctx, shot); err != nil {
-		t.Fatal(err)
-	}
-
-	keepPicture(t, shot, "served")
+	isLit(t, pictureOf(t, ctx, kit, "served"))
 
 	if err := p.Type("0\r"); err != nil { // back to the menu, and a ledger that is closed
 		t.Fatal(err)

@@ -16,13 +16,15 @@ import (
 
 // losesASupply boots a machine whose BMC answers over KCS, and whose second power supply
 // loses its input thirty seconds after somebody first asked for its state. The stage PSU
-// names it, with its serial number, and the run is held.
+// names it, with its serial number, and the run is held, which the machine's own screen says
+// as well.
 func losesASupply(t *testing.T, rack *lab.Rack, machine lab.Machine) {
 	const why = "this test is about PSU"
 
 	machine.BMC = bmc.New(bmc.LosesInput(1, 30*time.Second))
 	machine.Identity.Supplies = []string{"PSU1", "PSU2"}
 	machine.Disks = nil
+	machine.Screen = true
 
 	s := plug(t, rack, machine)
 	s.register(core.PowerManual)
@@ -63,6 +65,8 @@ func losesASupply(t *testing.T, rack *lab.Rack, machine lab.Machine) {
 	if slices.ContainsFunc(stage.Findings, func(f core.Finding) bool { return f.Part.Slot == "PSU1" }) {
 		t.Errorf("the other supply is blamed: %+v", stage.Findings)
 	}
+
+	s.saysThatItFailed(run.ID)
 }
 
 // seesItsSupplies looks whether the stage PSU of a run saw both healthy supplies.
