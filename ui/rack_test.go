@@ -22,7 +22,7 @@ func TestTheRackShowsWhatItsAddressAsksFor(t *testing.T) {
 	auth := "Bearer " + b.token("operate")
 
 	tests := map[string]struct{ path, want, not string }{
-		"a state":            {"/?state=pass", "rack3-u19", ">rack3-u17<"},
+		"a state":            {"/?state=pass", "rack3-u21", ">rack3-u17<"},
 		"words":              {"/?q=hpe+u20", "rack3-u20", ">rack3-u21<"},
 		"a tag":              {"/?q=gpu", "rack3-u19", ">rack3-u18<"},
 		"nothing fits":       {"/?q=nowhere", "No host fits", "rack3-u20</a>"},
