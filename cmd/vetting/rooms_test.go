@@ -60,6 +60,7 @@ var rooms = map[string][]string{
 	"ui": {
 		"core", "core/signal", "github.com/gofiber/fiber/v2", "github.com/valyala/fasthttp", "github.com/fasthttp/websocket", "github.com/a-h/templ", "github.com/nicholas-fedor/shoutrrr",
 		"golang.org/x/crypto", "golang.org/x/sync", "github.com/boombuler/barcode",
+		"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", // ui/oidc: what a provider says is proved by code that many use
 	},
 	// A real browser, for tests of pages; no program links it.
 	"ui/browser": {"github.com/chromedp/chromedp", "github.com/chromedp/cdproto"},
