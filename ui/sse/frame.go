@@ -73,3 +73,44 @@ func logFrame(run core.RunID, lines []core.LogLine) (frame, error) {
 
 	return frame{Event: string(core.EventLog), Data: string(data)}, nil
 }
+
+// verdict is the data of a verdict frame: what people want to hear of a run.
+type verdict struct {
+	Host  core.MAC   `json:"host"`
+	Run   core.RunID `json:"run"`
+	State string     `json:"state"` // "pass", "warn", "fail" or "hold"
+	Text  string     `json:"text"`
+}
+
+// verdictFrame says what an event means to people, where it is a verdict: a run has
+// ended, or waits for its operator.
+func verdictFrame(e core.Event) (frame, bool) {
+	if e.Kind != core.EventNotice {
+		return frame{}, false
+	}
+
+	var n core.Notice
+	if err := json.Unmarshal(e.Data, &n); err != nil {
+		return frame{}, false
+	}
+
+	v := verdict{Host: e.Host, Run: e.Run, Text: n.Text}
+
+	switch n.Topic {
+	case core.HoldingOpened:
+		v.State = "hold"
+	case core.RunFailed:
+		v.State = "fail"
+	case core.RunCompleted:
+		v.State = map[core.Severity]string{core.Critical: "fail", core.Warning: "warn"}[n.Severity]
+		if v.State == "" {
+			v.State = "pass"
+		}
+	default:
+		return frame{}, false
+	}
+
+	data, err := json.Marshal(v)
+
+	return frame{Event: "verdict", Data: string(data)}, err == nil
+}

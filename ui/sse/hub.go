@@ -26,9 +26,13 @@ type Config struct {
 
 	Heartbeat time.Duration // of the comment that keeps proxies awake: 15 s
 	Stall     time.Duration // how long a write may take before the reader is dropped: 10 s
-	LogEvery  time.Duration // how often the run's log is looked at: 500 ms
+	LogEvery  time.Duration // how often the run's log is looked at, and a frame of it sent at most: 250 ms
+	Clock     time.Duration // how often the appliance's time is told where it is wanted: 30 s
 	Most      int           // streams at once: 2048
 	MostEach  int           // streams of one caller; the oldest gives way: 8
+
+	Now      func() time.Time // default: time.Now
+	Upgraded func() bool      // another version of the program starts next; nil: never
 }
 
 // Hub knows the open streams. Safe for concurrent use.
@@ -40,6 +44,7 @@ type Hub struct {
 	resync uint64 // how often a reader was told to read anew
 	bye    chan struct{}
 	once   sync.Once
+	look   chan struct{} // closed to have every stream look whether it may go on
 }
 
 // New returns a Hub without streams.
@@ -51,7 +56,12 @@ func New(cfg Config) *Hub {
 	}
 	orTime(&cfg.Heartbeat, 15*time.Second)
 	orTime(&cfg.Stall, 10*time.Second)
-	orTime(&cfg.LogEvery, 500*time.Millisecond)
+	orTime(&cfg.LogEvery, 250*time.Millisecond)
+	orTime(&cfg.Clock, 30*time.Second)
+
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 
 	if cfg.Most == 0 {
 		cfg.Most = 2048
@@ -61,7 +71,7 @@ func New(cfg Config) *Hub {
 		cfg.MostEach = 8
 	}
 
-	return &Hub{cfg: cfg, open: map[*stream]struct{}{}, bye: make(chan struct{})}
+	return &Hub{cfg: cfg, open: map[*stream]struct{}{}, bye: make(chan struct{}), look: make(chan struct{})}
 }
 
 // Close says goodbye to every stream and ends it. More may not be opened. Readers
@@ -75,6 +85,33 @@ func (h *Hub) Close() {
 	for s := range h.open {
 		s.deadline()
 	}
+}
+
+// Recheck has every stream look at once whether its caller may still read, as after
+// somebody signed out.
+func (h *Hub) Recheck() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	close(h.look)
+	h.look = make(chan struct{})
+}
+
+// looked is closed at the next Recheck.
+func (h *Hub) looked() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	return h.look
+}
+
+// leaving is why all streams end.
+func (h *Hub) leaving() string {
+	if h.cfg.Upgraded != nil && h.cfg.Upgraded() {
+		return "upgrade"
+	}
+
+	return "restart"
 }
 
 // Open is how many streams there are.
@@ -128,7 +165,7 @@ func (h *Hub) enter(s *stream) bool {
 	}
 
 	h.number++
-	s.number = h.number
+	s.number, s.looked = h.number, h.look
 	h.open[s] = struct{}{}
 
 	return true

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	batch    = 256                    // events or lines read at once
+	batch    = 256                    // events read at once
+	lines    = 200                    // of a log in one frame
 	farewell = 300 * time.Millisecond // how long a reader has to take the goodbye
 )
 
@@ -27,6 +28,7 @@ type Want struct {
 	Chooses  func(core.Event) bool // nil: every event
 	Run      core.RunID            // with its log as log frames
 	LogAfter uint64                // seq of the last log line known
+	Page     bool                  // for people: with the appliance's time and verdicts in words
 	Resync   uint64                // further behind than this, the reader is told to read anew; 0: never
 	Alive    func(context.Context) error
 }
@@ -42,6 +44,7 @@ type stream struct {
 	conn   net.Conn
 	down   <-chan struct{}
 	w      *bufio.Writer
+	looked <-chan struct{} // of Hub.Recheck, since before the stream could be found
 }
 
 // leave asks the stream to end. Safe for concurrent use.
@@ -140,13 +143,28 @@ func (s *stream) run(ctx context.Context) {
 		logs = tick.C
 	}
 
+	var clock <-chan time.Time
+
+	if s.want.Page {
+		tick := time.NewTicker(s.hub.cfg.Clock)
+		defer tick.Stop()
+
+		clock = tick.C
+	}
+
+	looked := s.looked
+
 	s.deadline()
 
 	_, _ = s.w.WriteString("retry: 2000\n\n") // an error shows at the flush
 
 	if s.lost {
 		end, _ := s.hub.cfg.Bell.After(0)
-		_ = s.resync(end)
+		_ = s.resync(end, "gap")
+	}
+
+	if s.tellLog(ctx) != nil {
+		return
 	}
 
 	for {
@@ -157,11 +175,11 @@ func (s *stream) run(ctx context.Context) {
 
 		select {
 		case <-s.down:
-			s.goodbye("restart")
+			s.goodbye(s.hub.leaving())
 
 			return
 		case <-s.hub.bye:
-			s.goodbye("restart")
+			s.goodbye(s.hub.leaving())
 
 			return
 		case <-s.gone:
@@ -172,7 +190,20 @@ func (s *stream) run(ctx context.Context) {
 			if !s.beat(ctx) {
 				return
 			}
+		case <-looked:
+			looked = s.hub.looked()
+
+			if !s.beat(ctx) {
+				return
+			}
+		case <-clock:
+			if s.tellClock() != nil {
+				return
+			}
 		case <-logs:
+			if s.tellLog(ctx) != nil {
+				return
+			}
 		case <-wake:
 		}
 
@@ -199,10 +230,6 @@ func (s *stream) beat(ctx context.Context) bool {
 // catchUp tells what has happened past the cursor and returns the channel that
 // closes when there is more.
 func (s *stream) catchUp(ctx context.Context) (wake <-chan struct{}, err error) {
-	if err := s.tellLog(ctx); err != nil {
-		return nil, err
-	}
-
 	for {
 		end, wake := s.hub.cfg.Bell.After(s.want.After)
 		if wake != nil {
@@ -210,7 +237,7 @@ func (s *stream) catchUp(ctx context.Context) (wake <-chan struct{}, err error) 
 		}
 
 		if s.want.Resync > 0 && end-s.want.After > s.want.Resync {
-			if err := s.resync(end); err != nil {
+			if err := s.resync(end, "lag"); err != nil {
 				return nil, err
 			}
 
@@ -223,8 +250,9 @@ func (s *stream) catchUp(ctx context.Context) (wake <-chan struct{}, err error) 
 	}
 }
 
-// resync tells a reader who is far behind to read everything anew.
-func (s *stream) resync(end uint64) error {
+// resync tells a reader to read everything anew who is far behind ("lag"), or whose
+// cursor is of another ledger ("gap").
+func (s *stream) resync(end uint64, why string) error {
 	s.want.After = end
 	s.hub.mu.Lock()
 	s.hub.resync++
@@ -232,7 +260,7 @@ func (s *stream) resync(end uint64) error {
 
 	s.deadline()
 
-	return frame{ID: end, Event: "resync", Data: "lag"}.write(s.w)
+	return frame{ID: end, Event: "resync", Data: why}.write(s.w)
 }
 
 // tellEvents tells one batch of events up to end at least.
@@ -289,38 +317,47 @@ func (s *stream) tell(e core.Event) error {
 
 	s.deadline() // for each frame: a reader who is slow and takes them is not stalled
 
-	return f.write(s.w)
+	if err := f.write(s.w); err != nil || !s.want.Page {
+		return err
+	}
+
+	said, ok := verdictFrame(e)
+	if !ok {
+		return nil
+	}
+
+	return said.write(s.w)
 }
 
-// tellLog tells the lines of the run's log past the last known.
+// tellClock tells the time, so that a page need not trust its own.
+func (s *stream) tellClock() error {
+	s.deadline()
+
+	return frame{Event: "clock", Data: `{"now":"` + s.hub.cfg.Now().UTC().Format(time.RFC3339Nano) + `"}`}.write(s.w)
+}
+
+// tellLog tells one frame of the run's log, of lines past the last known: a log that
+// grows faster than that is read to its end later, or by itself.
 func (s *stream) tellLog(ctx context.Context) error {
 	if s.want.Run == "" {
 		return nil
 	}
 
-	for {
-		lines, err := s.hub.cfg.Logs.ReadLog(ctx, s.want.Run, s.want.LogAfter, batch)
-		if err != nil || len(lines) == 0 {
-			return err
-		}
-
-		s.want.LogAfter = lines[len(lines)-1].Seq
-
-		f, err := logFrame(s.want.Run, lines)
-		if err != nil {
-			return err
-		}
-
-		s.deadline()
-
-		if err := f.write(s.w); err != nil {
-			return err
-		}
-
-		if err := s.flush(); err != nil {
-			return err
-		}
+	news, err := s.hub.cfg.Logs.ReadLog(ctx, s.want.Run, s.want.LogAfter, lines)
+	if err != nil || len(news) == 0 {
+		return err
 	}
+
+	s.want.LogAfter = news[len(news)-1].Seq
+
+	f, err := logFrame(s.want.Run, news)
+	if err != nil {
+		return err
+	}
+
+	s.deadline()
+
+	return f.write(s.w)
 }
 
 // flush hands what was written to the reader, who has Stall to take it.
