@@ -22,7 +22,19 @@ type Audit struct {
 	Text   string    `json:"text"`             // a sentence without its subject: "deleted rack1-u04"
 	Before string    `json:"before,omitempty"` // Digest of the object before; empty: there was none
 	After  string    `json:"after,omitempty"`  // Digest of it after; empty: it is gone
+	From   string    `json:"from,omitempty"`   // address of whoever asked; empty: the appliance itself, or somebody at its terminal
+	Result Outcome   `json:"result,omitempty"` // what came of it; absent in entries of earlier versions, which were all done
 }
+
+// Outcome is what came of something that somebody wanted.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeDone    Outcome = "done"    // written in the same write
+	OutcomeRefused Outcome = "refused" // nothing was changed
+	OutcomeFailed  Outcome = "failed"  // the appliance broke; its log says what
+)
 
 // Digest is the SHA-256 of what a record is encoded as, in hex.
 func Digest(record any) string {
@@ -37,7 +49,8 @@ func Digest(record any) string {
 }
 
 // WriteAudit appends an entry to the audit trail, as a part of the write that
-// does what it tells. ID is given here: it grows even when the clock goes back.
+// does what it tells. ID is given here: it grows even when the clock goes back. So are
+// From, by the origin of the write, and Result where it is empty.
 func WriteAudit(tx Txn, a Audit) error {
 	last := ""
 
@@ -51,6 +64,17 @@ func WriteAudit(tx Txn, a Audit) error {
 	}
 
 	a.ID = auditKey(a.Time, last)
+
+	if a.Result == "" {
+		a.Result = OutcomeDone
+	}
+
+	if known, ok := tx.(sourced); ok {
+		if o := known.Origin(); o != nil {
+			a.From = o.From
+			o.wrote(a.ID)
+		}
+	}
 
 	return tx.Put(TableAudit, a.ID, a)
 }

@@ -47,7 +47,7 @@ func (s *Store) newGroup() *group {
 // the commit any more, g is finished first and a new group returned.
 func (s *Store) include(g *group, p *place) *group {
 	own := newOverlay()
-	t := &txn{reader: reader{txn: g.snapshot, layers: []*overlay{own, g.over}}, own: own, last: g.seq}
+	t := &txn{reader: reader{txn: g.snapshot, layers: []*overlay{own, g.over}}, own: own, last: g.seq, from: core.OriginOf(p.ctx)}
 
 	err := p.run(t)
 	if err == nil && !s.fits(own) {

@@ -12,9 +12,13 @@ type txn struct {
 	reader
 	own  *overlay
 	last uint64 // sequence number of the last event, of this change or before it
+	from *core.Origin
 }
 
 var _ core.Txn = (*txn)(nil)
+
+// Origin is where the change comes from; nil: nobody said.
+func (t *txn) Origin() *core.Origin { return t.from }
 
 // Put stores value under key.
 func (t *txn) Put(table core.Table, key string, value any) error {

@@ -42,7 +42,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"openapi.yaml": u.openAPI, "openapi.json": u.openAPI, "docs": u.docsPage, "metrics": u.metrics,
 		"users.list": u.listUsers, "users.create": u.createUser, "users.update": u.updateUser, "users.invite": u.inviteUser, "users.reset-totp": u.resetFactor,
 		"hosts.trash": u.listTrash, "hosts.export": u.exportHosts, "classes.list": u.listClasses,
-		"users.delete": u.deleteUser, "audit.list": u.listAudit, "config.get": u.getConfig,
+		"users.delete": u.deleteUser, "audit.list": u.listAudit, "tasks.list": u.listTasks, "tasks.stop": u.haltTask, "config.get": u.getConfig,
 		"runs.report-json": u.getReportJSON, "runs.report-html": u.getReportHTML,
 		"runs.report-csv": u.getForm(route.CSV, form.CSV), "runs.report-ocp": u.getForm(route.JSONL, form.OCP), "runs.report-junit": u.getForm(route.XML, form.JUnit),
 		"reports.batch-html": u.getBatchHTML, "reports.batch-json": u.getBatchJSON, "runs.rma": u.getBundle, "runs.label": u.getLabel,

@@ -41,13 +41,44 @@ func (u *UI) listBackups(c *fiber.Ctx) error {
 	return shown(c, http.StatusOK, list, err)
 }
 
+// makeBackup makes one as a task.
+func (u *UI) makeBackup(c *fiber.Ctx, from Backups) (route.BackupProof, error) {
+	ctx, done := u.begin(c, "backup", "makes a backup", nil)
+	defer done()
+
+	made, err := from.Make(ctx, caller(c).Name)
+
+	return made, u.stopped(ctx, err)
+}
+
+// proveBackup reads one from its beginning to its end, as a task.
+func (u *UI) proveBackup(c *fiber.Ctx, from Backups) (route.BackupProof, error) {
+	name := param(c, "name")
+
+	ctx, done := u.begin(c, "backup-proof", "reads the backup "+name, nil)
+	defer done()
+
+	proof, err := from.Verify(ctx, name)
+
+	return proof, u.stopped(ctx, err)
+}
+
+// stopped says so where a task has failed because somebody stopped it.
+func (u *UI) stopped(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && u.life.Err() == nil {
+		return core.NewProblem(core.ErrConflict, "task/stopped", "This was stopped before its end; nothing half done was kept.")
+	}
+
+	return err
+}
+
 func (u *UI) createBackup(c *fiber.Ctx) error {
 	from, err := u.backups()
 	if err != nil {
 		return err
 	}
 
-	made, err := from.Make(u.life, caller(c).Name)
+	made, err := u.makeBackup(c, from)
 
 	return shown(c, http.StatusCreated, made, err)
 }
@@ -58,7 +89,7 @@ func (u *UI) verifyBackup(c *fiber.Ctx) error {
 		return err
 	}
 
-	proof, err := from.Verify(u.life, param(c, "name"))
+	proof, err := u.proveBackup(c, from)
 
 	return shown(c, http.StatusOK, proof, err)
 }
@@ -128,12 +159,15 @@ func (u *UI) sendFile(c *fiber.Ctx, name string, write func(context.Context, io.
 	c.Context().SetConnectionClose() // the write deadline would outlive the answer
 
 	conn := c.Context().Conn() // c is recycled by the time it is sent
+	ctx, done := u.begin(c, "backup", "sends the backup "+name, nil)
 
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
-		stop := context.AfterFunc(u.life, func() { _ = conn.Close() }) // the ledger closes once nobody reads in it
+		defer done()
+
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // stopped, or the ledger closes once nobody reads in it
 		defer stop()
 
-		if err := write(u.life, patient{w, conn}); err != nil {
+		if err := write(ctx, patient{w, conn}); err != nil {
 			u.cfg.Log.Error("a backup was not sent to its end", slog.String("error", err.Error()))
 
 			_ = conn.Close()

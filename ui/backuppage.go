@@ -55,7 +55,7 @@ func (u *UI) makeBackupOnPage(c *fiber.Ctx) error {
 		return u.showBackups(c, nil, err)
 	}
 
-	proof, err := from.Make(u.life, caller(c).Name)
+	proof, err := u.makeBackup(c, from)
 
 	return u.proved(c, &proof, err)
 }
@@ -66,7 +66,7 @@ func (u *UI) verifyBackupOnPage(c *fiber.Ctx) error {
 		return u.showBackups(c, nil, err)
 	}
 
-	proof, err := from.Verify(u.life, param(c, "name"))
+	proof, err := u.proveBackup(c, from)
 
 	return u.proved(c, &proof, err)
 }

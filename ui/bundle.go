@@ -73,9 +73,15 @@ func (u *UI) getBundle(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentDisposition, `attachment; filename="vetting-`+string(run.ID)+`-rma.zip"`)
 	c.Context().SetConnectionClose() // the write deadline would outlive the answer
 
-	ctx, conn := context.Background(), c.Context().Conn() //nolint:forbidigo // c is recycled by the time it is sent
+	conn := c.Context().Conn() // c is recycled by the time it is sent
+	ctx, done := u.begin(c, "bundle", "packs what a vendor wants of the run of "+run.HostName, &run)
 
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer done()
+
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		defer stop()
+
 		// An archive that breaks off has no directory: no reader takes it for whole.
 		_ = bundle.Write(patient{w, conn}, &bundle.Bundle{
 			Report: found, Page: page.Bytes(), JSON: text.Bytes(), Table: table.Bytes(), Artifacts: files,

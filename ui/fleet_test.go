@@ -48,7 +48,7 @@ func TestAPageOffersWhatItsReaderMayDo(t *testing.T) {
 		`href="/hosts/new"`: route.Operator, `action="` + hostPath + `/runs"`: route.Operator, `action="` + hostPath + `/delete"`: route.Operator,
 		`/cancel"`: route.Operator, `action="` + held + `/retry"`: route.Operator, `action="` + held + `/hold-key"`: route.Operator,
 		`>Adopt<`: route.Operator, `>Bring back<`: route.Operator, `action="/classes"`: route.Operator, `>Save the baseline<`: route.Operator, `>Save the spec<`: route.Operator,
-		`href="/people"`: route.Administrator, `href="/audit"`: route.Administrator, `action="/settings/tokens"`: route.Administrator,
+		`href="/people"`: route.Administrator, `href="/activity"`: route.Viewer, `action="/settings/tokens"`: route.Administrator,
 		`action="/settings/password"`: route.Viewer,
 	} {
 		for _, role := range route.Roles() {

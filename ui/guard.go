@@ -187,6 +187,10 @@ func (u *UI) mustBeFresh(c *fiber.Ctx, password string) error {
 		return nil
 	}
 
+	if strings.HasPrefix(caller(c).Name, route.Outside) {
+		return core.NewProblem(core.ErrRefused, problem.AccountStale, "Sign in at "+u.provider()+" again: this needs a sign-in within the last five minutes.")
+	}
+
 	if password == "" {
 		return core.NewProblem(core.ErrRefused, problem.AccountStale, "Type your password again: this needs it typed within the last five minutes.")
 	}
@@ -282,7 +286,7 @@ func (u *UI) fail(c *fiber.Ctx, err error) error {
 	}
 
 	code, detail := u.fault(c, err)
-	c.Status(code)
+	c.Status(code).Locals(saidKey, detail.Message)
 
 	if forPrograms(c.Path()) {
 		return c.JSON(route.ErrorBody{Error: detail})

@@ -19,6 +19,7 @@ func (u *UI) accountPages() {
 	u.app.Get("/login", u.loginPage)
 	u.app.Post("/login", u.login)
 	u.app.Post("/logout", u.logout)
+	u.outsidePages()
 	u.app.Get("/setup", u.setupPage)
 	u.app.Post("/setup", u.setup)
 	u.app.Get("/wall", u.wallPage)
@@ -44,6 +45,8 @@ func explain(c *fiber.Ctx, frame *view.Frame, err error) error {
 	default:
 		return err
 	}
+
+	c.Locals(saidKey, frame.Problem)
 
 	return nil
 }
@@ -92,7 +95,7 @@ func (u *UI) showLogin(c *fiber.Ctx, ticket string, why error) error {
 
 	next := c.FormValue("next", c.Query("next", "/"))
 
-	return draw(c, view.ShowLogin(&view.Login{Frame: frame, Name: c.FormValue("name"), Next: local(next), Peopled: peopled, Ticket: ticket}))
+	return draw(c, view.ShowLogin(&view.Login{Frame: frame, Name: c.FormValue("name"), Next: local(next), Peopled: peopled, Ticket: ticket, Outside: u.provider()}))
 }
 
 // local keeps a path inside the console.
@@ -256,6 +259,11 @@ func (u *UI) showSettings(c *fiber.Ctx, page *view.Settings, why error) error {
 	}
 
 	return draw(c, view.ShowSettings(page))
+}
+
+// tokensPage is the part of the settings that is about programs.
+func (u *UI) tokensPage(c *fiber.Ctx) error {
+	return u.showSettings(c, &view.Settings{OnlyTokens: true}, nil)
 }
 
 func (u *UI) makeToken(c *fiber.Ctx) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +55,14 @@ func (u *UI) pages() {
 	u.app.Get("/hosts/:mac/firmware", read, u.hostFirmwarePage)
 	u.app.Get("/hosts/:mac", read, u.hostPage)
 
+	for name, at := range view.HostTabs() {
+		u.app.Get("/hosts/:mac/"+name, read, part("/hosts/", "mac", at))
+	}
+
+	for name, at := range view.RunTabs() {
+		u.app.Get("/runs/:id/"+name, read, part("/runs/", "id", at))
+	}
+
 	for path, handler := range map[string]fiber.Handler{
 		"/hosts": u.addHost, "/hosts/:mac": u.editHost, "/hosts/:mac/delete": u.removeHost, "/hosts/:mac/spec": u.saveSpec,
 		"/hosts/:mac/overrides": u.saveOverrides,
@@ -77,7 +86,10 @@ func (u *UI) pages() {
 	u.profilePages(read, admin)
 	u.app.Get("/config", admin, u.configPage)
 	u.app.Get("/people", admin, u.peoplePage)
-	u.app.Get("/audit", admin, u.auditPage)
+	u.app.Get("/activity", read, u.activityPage)
+	u.app.Get("/activity/recent", read, u.drawerPart)
+	u.app.Post("/activity/:id/stop", operate, u.stopOnPage)
+	u.app.Get("/audit", read, leads("/activity"))
 
 	for path, handler := range map[string]fiber.Handler{
 		"/people": u.addUser, "/people/unlock": u.unlockPeople, "/people/:name/role": u.giveRole, "/people/:name/invite": u.linkUser, "/people/:name/delete": u.removeUser, "/people/:name/reset-totp": u.removeFactor,
@@ -93,6 +105,13 @@ func (u *UI) pages() {
 	u.setupPages(admin)
 	u.steeringPages(admin)
 	u.accountPages()
+}
+
+// part leads to a part of the page of a host or a run.
+func part(base, name, at string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		return c.Redirect(base+url.PathEscape(param(c, name))+"#"+at, http.StatusSeeOther)
+	}
 }
 
 // orderPages registers what operators send, beyond the plain life of hosts and runs.
@@ -185,7 +204,7 @@ func entryOf(path string) string {
 	switch first {
 	case "/welcome":
 		return "/"
-	case "/people", "/audit", "/config", "/notifications", "/retention", "/api", "/setup", "/docs":
+	case "/people", "/activity", "/audit", "/config", "/notifications", "/retention", "/api", "/setup", "/docs":
 		return "/settings"
 	case "/classes", "/firmware":
 		return "/hosts"
@@ -217,7 +236,7 @@ func done(word string) string {
 		"waived": "The finding is waived. The verdict stays, and the report says who bears with it, why and how long.", "withdrawn": "The waiver is withdrawn.",
 		"profile": "The profile is saved; it counts for runs that are started from now on.", "profile-removed": "The profile is removed; runs that had it keep what they used.",
 		"tagged":    "The tags of the ticked hosts are saved.",
-		"cancelled": "The run is cancelled.", "released": "The host is released.", "retried": "The stage runs again.",
+		"cancelled": "The run is cancelled.", "stopped": "The task was told to stop.", "released": "The host is released.", "retried": "The stage runs again.",
 		"totp-off": "The second factor is gone: the password alone opens.", "reset": "The password is set. Sign in with it and a code.",
 		"notifier": "The notifier is set up. Send it a test.", "notifier-gone": "The notifier is removed, and its secrets with it.",
 		"certificate": "The certificate is kept. One that takes the place of another of its kind counts within minutes, any other after a restart.",
@@ -550,7 +569,7 @@ func (u *UI) alive(c *fiber.Ctx, need route.Scope) func(context.Context) error {
 // pageEvents is the one stream of a page: v says which page it is, "run:ID" for
 // a run with its log, "report:ID" for its report; all else follows everything.
 func (u *UI) pageEvents(c *fiber.Ctx) error {
-	want := sse.Want{Caller: streamOwner(c), Alive: u.alive(c, route.Read), Resync: lookup.MaxLimit}
+	want := sse.Want{Caller: streamOwner(c), Alive: u.alive(c, route.Read), Resync: lookup.MaxLimit, Page: true}
 
 	after, known, err := sse.Cursor(c)
 	if err != nil {

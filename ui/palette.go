@@ -67,6 +67,7 @@ func pagesFor(scope route.Scope) []jump {
 		{Word: "Profiles", Kind: "page", Path: "/profiles", Find: "dry run"},
 		{Word: "Firmware", Kind: "page", Path: "/firmware"},
 		{Word: "Model classes", Kind: "page", Path: "/classes"},
+		{Word: "Activity", Kind: "page", Path: "/activity", Find: "audit trail tasks who did what stop"},
 		{Word: "Notifications", Kind: "page", Path: "/notifications"},
 		{Word: "Retention", Kind: "page", Path: "/retention"},
 		{Word: "Parts by serial number", Kind: "page", Path: "/parts", Find: "component history memory disk"},
@@ -80,7 +81,7 @@ func pagesFor(scope route.Scope) []jump {
 	}
 
 	if scope.Allows(route.Admin) {
-		list = append(list, jump{Word: "People", Kind: "page", Path: "/people"}, jump{Word: "Audit trail", Kind: "page", Path: "/audit", Find: "activity"},
+		list = append(list, jump{Word: "People", Kind: "page", Path: "/people"},
 			jump{Word: "Configuration", Kind: "page", Path: "/config"})
 	}
 

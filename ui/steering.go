@@ -17,8 +17,7 @@ import (
 func (u *UI) steeringPages(admin fiber.Handler) {
 	for path, handler := range map[string]fiber.Handler{
 		"/settings/general": u.generalPage, "/settings/tls": u.certificatePage, "/settings/about": u.aboutPage, "/settings/restart": u.restartPage, "/settings/licences": u.licences,
-		"/settings/users": leads("/people"), "/settings/tokens": leads("/settings#tokens"), "/settings/notifiers": leads("/notifications"),
-		"/settings/retention": leads("/retention"), "/settings/integrations": leads("/api/docs"),
+		"/settings/users": u.peoplePage, "/settings/tokens": u.tokensPage, "/settings/notifiers": u.notificationsPage, "/settings/retention": u.retentionPage,
 	} {
 		u.app.Get(path, admin, handler)
 	}
@@ -31,6 +30,7 @@ func (u *UI) steeringPages(admin fiber.Handler) {
 		u.app.Post(path, admin, handler)
 	}
 
+	u.integrationPages(admin)
 	u.backupPages(admin)
 	u.app.Get("/ca.crt", u.authority)
 }

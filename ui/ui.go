@@ -64,6 +64,11 @@ type Config struct {
 	TerminalKey ed25519.PrivateKey
 	// Factor makes the secrets of second factors; see account.Config.
 	Factor []byte
+	// Upgraded reports whether another version of the program starts next, once this one
+	// ends; nil: never.
+	Upgraded func() bool
+	// Outside lets people in whom a provider of OpenID Connect vouches for; nil: there is none.
+	Outside *Outside
 	// Settings is the configuration in force for /api/v1/config, by key and
 	// without secrets; nil shows none.
 	Settings func() []route.Setting
@@ -115,6 +120,8 @@ type UI struct {
 
 	tunnels   *tunnels
 	terminals *terminals
+	tasks     *tasks
+	refusals  refusals
 	courses   lookup.Courses
 	shelf     lookup.Shelf
 	paces     lookup.Paces
@@ -158,7 +165,7 @@ func New(cfg Config) (*UI, error) {
 	u := &UI{
 		cfg: cfg, files: files, docs: docs, manual: manual,
 		book: account.New(account.Config{Ledger: cfg.Ledger, Now: cfg.Now, Rand: cfg.Rand, Factor: cfg.Factor}),
-		hub:  sse.New(sse.Config{Ledger: cfg.Ledger, Bell: cfg.Bell, Logs: cfg.Logs}), tunnels: newTunnels(), terminals: newTerminals(),
+		hub:  sse.New(sse.Config{Ledger: cfg.Ledger, Bell: cfg.Bell, Logs: cfg.Logs, Now: cfg.Now, Upgraded: cfg.Upgraded}), tunnels: newTunnels(), terminals: newTerminals(), tasks: newTasks(),
 	}
 	u.ledger = &lookup.Tally{}
 	u.life, u.end = context.WithCancel(context.Background()) //nolint:forbidigo // it ends with Run
@@ -316,7 +323,7 @@ func (u *UI) CreateTokenFor(ctx context.Context, name, scope string, life time.D
 }
 
 func (u *UI) routes() {
-	u.app.Use(u.counted, u.recoverPanic, u.installed, u.headers)
+	u.app.Use(u.counted, u.sourced, u.recoverPanic, u.installed, u.headers)
 
 	for _, f := range u.files.All() {
 		u.app.Get(f.Path, serveFile(f))

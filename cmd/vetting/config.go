@@ -26,6 +26,7 @@ type Config struct {
 	DataDir    string           `yaml:"data_dir"`
 	Log        LogConfig        `yaml:"log"`
 	Console    ConsoleConfig    `yaml:"console"`
+	OIDC       OIDCConfig       `yaml:"oidc"`
 	Netboot    NetbootConfig    `yaml:"netboot"`
 	Traffic    TrafficConfig    `yaml:"traffic"`
 	HostAPI    HostAPIConfig    `yaml:"host_api"`
@@ -172,6 +173,7 @@ func Defaults() Config {
 		DataDir: "/var/lib/vetting",
 		Log:     LogConfig{Level: "info", Format: "text"},
 		Console: ConsoleConfig{Listen: "127.0.0.1:8443", TLS: TLSConfig{Mode: "self-signed"}},
+		OIDC:    OIDCConfig{GroupsClaim: "groups"},
 		Netboot: NetbootConfig{
 			Mode: "dhcp", Solicitation: "auto",
 			Subnet: "10.77.0.1/24",
@@ -202,7 +204,7 @@ func Defaults() Config {
 func (c *Config) Validate() error {
 	sweeps := c.sweeps()
 
-	return errors.Join(c.validateTop(), c.Console.validate(), c.Netboot.validate(), c.Traffic.validate(), c.HostAPI.validate(), c.Run.validate(),
+	return errors.Join(c.validateTop(), c.Console.validate(), c.OIDC.validate(), c.Netboot.validate(), c.Traffic.validate(), c.HostAPI.validate(), c.Run.validate(),
 		c.Hosts.validate(), sweeps.Validate(), c.Backup.validate(), c.validateRoutes(), c.validateProfiles())
 }
 
@@ -315,7 +317,12 @@ func (c *Config) checkSecrets() error {
 		err = notifications.Validate()
 	}
 
-	return errors.Join(fault, err)
+	_, missing := c.OIDC.ClientSecret.Read()
+	if missing != nil {
+		missing = fmt.Errorf("oidc.client_secret: %w", missing)
+	}
+
+	return errors.Join(fault, err, missing)
 }
 
 // enrolKey reads the key that hosts must know; empty: none. The installer writes

@@ -7,7 +7,9 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,9 +39,14 @@ func (a *appliance) openConsole(context.Context) error {
 		steering = pilot{a}
 	}
 
+	outside, err := a.config.OIDC.provider()
+	if err != nil {
+		return err
+	}
+
 	a.ui, err = ui.New(ui.Config{
-		Steering: steering,
-		Ledger:   a.store, Commands: a.engine, Logs: a.logs, Artifacts: a.artifacts, Bell: a.bell, Appliance: a.about,
+		Steering: steering, Outside: outside, Upgraded: replaced,
+		Ledger: a.store, Commands: a.engine, Logs: a.logs, Artifacts: a.artifacts, Bell: a.bell, Appliance: a.about,
 		Addr: a.config.Console.Listen, TLS: a.console.get(), Certificate: a.console.get, Now: time.Now, Rand: rand.Reader, Log: a.log, Ready: a.ready(), Dial: a.dialHeld, TerminalKey: a.terminalKey, Factor: factor,
 		Base: a.config.Console.base(a.testNetwork().card), Admit: a.admit(),
 		Installed: a.installed(a.console), Warnings: a.conditions,
@@ -49,6 +56,24 @@ func (a *appliance) openConsole(context.Context) error {
 	})
 
 	return err
+}
+
+// replaced reports whether the file of this program is another one by now, or gone: what
+// starts next is another version.
+func replaced() bool {
+	own, err := os.Stat("/proc/self/exe") // follows to the file that is running, even where its name is another's now
+	if err != nil {
+		return false
+	}
+
+	name, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+
+	there, err := os.Stat(strings.TrimSuffix(name, " (deleted)"))
+
+	return err == nil && !os.SameFile(own, there)
 }
 
 // factsOf returns what the console tells of the boot services. The files are hashed

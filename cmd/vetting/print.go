@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vetting/cmd/vetting/install"
+	"vetting/ui/integration"
 )
 
 // printed is a file that goes with this program.
@@ -19,6 +20,8 @@ func printables() []printed {
 	return []printed{
 		{"config", "the commented configuration with its defaults, as vetting config init", func(string) (string, error) { return example() }},
 		{"containerfile", "how a container image is built of this program", func(string) (string, error) { return install.Containerfile(), nil }},
+		{"grafana-dashboard", "a dashboard for Grafana over the figures of /metrics", func(string) (string, error) { return integration.Dashboard, nil }},
+		{"prometheus-rules", "alerting rules for Prometheus over them", func(string) (string, error) { return integration.Rules, nil }},
 		{"sysusers", "what systemd-sysusers makes the account from", func(string) (string, error) { return install.Sysusers(), nil }},
 		{"unit", "the unit of systemd, with its sandbox", func(program string) (string, error) { return install.Unit(program), nil }},
 	}

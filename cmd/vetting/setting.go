@@ -26,7 +26,7 @@ type setting struct {
 // settings lists every scalar key, in the order of the file. Environment names
 // follow from the keys: netboot.pool.start is VETTING_NETBOOT_POOL_START.
 func settings() []setting {
-	return slices.Concat(generalSettings(), consoleSettings(), netbootSettings(), trafficSettings(), hostSettings(), runSettings(), upkeepSettings())
+	return slices.Concat(generalSettings(), consoleSettings(), oidcSettings(), netbootSettings(), trafficSettings(), hostSettings(), runSettings(), upkeepSettings())
 }
 
 func generalSettings() []setting {
@@ -129,6 +129,10 @@ func lists() []setting {
 	const rule = "profiles.*.thresholds."
 
 	return []setting{
+		{key: "oidc.scopes", doc: "what the provider is asked for beside openid; without it, profile and email"},
+		{key: "oidc.admins", doc: "who comes in as an administrator: verified addresses (ada@example.org), all of a domain (@example.org), or groups"},
+		{key: "oidc.operators", doc: "likewise, as an operator"},
+		{key: "oidc.viewers", doc: "likewise, as a viewer; whoever is in none of the three is refused"},
 		{key: "netboot.reservations", doc: "addresses set apart, as MAC: address, in the network or in one behind a relay"},
 		{key: "netboot.relayed", doc: "networks whose DHCP relay agents are answered; others are not"},
 		{key: "netboot.relayed.subnet", doc: "the relay's own address on that network, with the network's length"},

@@ -26,8 +26,12 @@ import (
 )
 
 // settable reports whether the console may set a key. It may not set what it is reached
-// by, where the ledger lies in which it keeps what it sets, and secrets.
+// by, who comes in, where the ledger lies in which it keeps what it sets, and secrets.
 func settable(key string) bool {
+	if strings.HasPrefix(key, "oidc.") {
+		return false
+	}
+
 	switch key {
 	case "version", "data_dir", "log.format", "console.listen", "host_api.enrol_key":
 		return false

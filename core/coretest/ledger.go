@@ -74,7 +74,7 @@ func (l *Ledger) Update(ctx context.Context, change func(core.Txn) error) (seq u
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	tx := &txn{reader: reader{l.snapshot()}, own: map[core.Table]bool{}}
+	tx := &txn{reader: reader{l.snapshot()}, own: map[core.Table]bool{}, from: core.OriginOf(ctx)}
 	tx.records = maps.Clone(tx.records)
 	first := len(tx.events)
 
@@ -189,7 +189,11 @@ type txn struct {
 	own   map[core.Table]bool // tables already copied for writing
 	notes []core.SampleNote
 	noted int // where in events the one of the notes is
+	from  *core.Origin
 }
+
+// Origin is where the change comes from; nil: nobody said.
+func (t *txn) Origin() *core.Origin { return t.from }
 
 // Put stores a value.
 func (t *txn) Put(table core.Table, key string, value any) error {

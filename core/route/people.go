@@ -6,6 +6,10 @@ import (
 	"vetting/core"
 )
 
+// Outside begins the name of whoever signs in at a provider of OpenID Connect. No user
+// with a password here has a colon in their name.
+const Outside = "oidc:"
+
 // User is somebody who may sign in.
 type User struct {
 	Name      string    `json:"name"`
@@ -16,6 +20,7 @@ type User struct {
 
 	TOTP       bool `json:"totp"`                     // a code of an authenticator is asked for, too
 	SpareCodes int  `json:"recovery_codes,omitempty"` // that are left
+	Outside    bool `json:"outside,omitempty"`        // signs in at a provider, which keeps password and second factor
 }
 
 // UserList is everybody who may sign in.

@@ -21,7 +21,7 @@ const (
 	None    Scope = "none"    // anybody
 	Read    Scope = "read"    // look
 	Operate Scope = "operate" // register hosts, start and end runs
-	Admin   Scope = "admin"   // let people and programs in, read the audit trail
+	Admin   Scope = "admin"   // let people and programs in
 )
 
 // scopes in their order.

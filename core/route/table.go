@@ -10,7 +10,7 @@ import (
 func Table() []Route {
 	return slices.Concat(
 		hostRoutes(), hostOrderRoutes(), noteRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
-		upkeepRoutes(), backupRoutes(), netbootRoutes(), discoveryRoutes(), systemRoutes(), probeRoutes(),
+		upkeepRoutes(), backupRoutes(), netbootRoutes(), discoveryRoutes(), taskRoutes(), systemRoutes(), probeRoutes(),
 	)
 }
 
@@ -283,9 +283,11 @@ func systemRoutes() []Route {
 			OK: Answer{Status: 200, Type: Stream, Summary: "an endless stream"}, Errors: []int{404, 422, 503},
 		},
 		{
-			Name: "audit.list", Tag: "system", Method: "GET", Path: "/api/v1/audit", Scope: Admin,
+			Name: "audit.list", Tag: "system", Method: "GET", Path: "/api/v1/audit", Scope: Read,
 			Summary: "Read the audit trail, the newest entry first",
 			Query: append([]Param{
+				{Name: "id", Kind: "string", Summary: "only this entry: an order's answer names the one that it left in the header Vetting-Activity"},
+				{Name: "result", Kind: "string", Summary: "only what was done, refused or failed"},
 				{Name: "who", Kind: "string", Summary: "only what this operator did"},
 				{Name: "action", Kind: "string", Summary: "only actions that begin so, such as \"host.\""},
 				{Name: "host", Kind: "string", Summary: "only what was done to the host with this MAC"},

@@ -104,6 +104,12 @@ func (b *Book) Renew(ctx context.Context, cookie, password string, addr netip.Ad
 
 	b.throttle.Forgive(keys...)
 
+	return b.renew(ctx, who.Session)
+}
+
+// renew gives the session under key another cookie, whose owner has just proved who they
+// are.
+func (b *Book) renew(ctx context.Context, key string) (fresh string, err error) {
 	if fresh, err = b.secret(); err != nil {
 		return "", err
 	}
@@ -111,7 +117,7 @@ func (b *Book) Renew(ctx context.Context, cookie, password string, addr netip.Ad
 	_, err = b.ledger.Update(ctx, func(txn core.Txn) error {
 		var s session
 
-		if err := txn.Get(core.TableSession, who.Session, &s); err != nil {
+		if err := txn.Get(core.TableSession, key, &s); err != nil {
 			return err
 		}
 
@@ -121,7 +127,7 @@ func (b *Book) Renew(ctx context.Context, cookie, password string, addr netip.Ad
 			return err
 		}
 
-		return txn.Delete(core.TableSession, who.Session)
+		return txn.Delete(core.TableSession, key)
 	})
 	if isMissing(err) {
 		return "", errNobody() // signed out this very moment
@@ -131,7 +137,7 @@ func (b *Book) Renew(ctx context.Context, cookie, password string, addr netip.Ad
 		return "", fmt.Errorf("renewing a session: %w", err)
 	}
 
-	b.renewed(who.Session, digest(fresh))
+	b.renewed(key, digest(fresh))
 
 	return fresh, nil
 }

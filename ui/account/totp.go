@@ -362,6 +362,10 @@ func (b *Book) BeginTOTP(ctx context.Context, name, issuer, typed string) (e Enr
 	}
 
 	err = b.changeUser(ctx, name, func(txn core.Txn, u *user) error {
+		if u.outside() {
+			return errOutside(u.Name)
+		}
+
 		if err := b.prove(u, typed); err != nil {
 			return err
 		}

@@ -22,6 +22,8 @@ type user struct {
 	ChangedAt time.Time  `json:"changed_at"` // of the password
 	TOTP      *totp      `json:"totp,omitempty"`
 	NextTOTP  *totp      `json:"next_totp,omitempty"` // drawn and not confirmed yet
+	Issuer    string     `json:"issuer,omitempty"`    // the provider that vouches for them, who have no password here
+	Subject   string     `json:"subject,omitempty"`   // who they are there
 }
 
 // role is the user's. A record from before there were roles is of an
@@ -35,7 +37,7 @@ func (u *user) role() route.Role {
 }
 
 func (u *user) shown() route.User {
-	shown := route.User{Name: u.Name, Role: u.role(), CreatedAt: u.CreatedAt, Active: u.Hash != "", TOTP: u.TOTP.on()}
+	shown := route.User{Name: u.Name, Role: u.role(), CreatedAt: u.CreatedAt, Active: u.Hash != "", TOTP: u.TOTP.on(), Outside: u.outside()}
 	if shown.TOTP {
 		shown.SpareCodes = len(u.TOTP.Spare)
 	}
@@ -135,6 +137,10 @@ func (b *Book) InviteUser(ctx context.Context, who, name string) (secret string,
 	}
 
 	err = b.changeUser(ctx, name, func(txn core.Txn, u *user) error {
+		if u.outside() {
+			return errOutside(u.Name)
+		}
+
 		if err := b.invite(txn, u.Name, secret); err != nil {
 			return err
 		}
@@ -160,6 +166,10 @@ func (b *Book) SetRole(ctx context.Context, who, name string, role route.Role) (
 	}
 
 	err = b.changeUser(ctx, name, func(txn core.Txn, u *user) error {
+		if u.outside() {
+			return errOutside(u.Name)
+		}
+
 		if role != route.Administrator {
 			if err := othersRule(txn, u); err != nil {
 				return err
@@ -215,7 +225,7 @@ func (b *Book) DeleteUser(ctx context.Context, who, name string) error {
 
 func (b *Book) changeUser(ctx context.Context, name string, change func(core.Txn, *user) error) error {
 	name = strings.ToLower(strings.TrimSpace(name))
-	if _, err := cleanName(name); err != nil {
+	if _, err := cleanName(name); err != nil && !strings.HasPrefix(name, route.Outside) {
 		return errNoUser(name)
 	}
 
@@ -239,7 +249,7 @@ func (b *Book) changeUser(ctx context.Context, name string, change func(core.Txn
 
 // othersRule refuses to take away the last administrator who can sign in.
 func othersRule(r core.Reader, gone *user) error {
-	if gone.role() != route.Administrator {
+	if gone.role() != route.Administrator || gone.outside() { // whoever has a password here is still there
 		return nil
 	}
 

@@ -13,10 +13,13 @@ type AuditFilter struct {
 	Who    string
 	Action string // begins so
 	Host   core.MAC
+	ID     string
+	Result core.Outcome
 }
 
 func (f AuditFilter) chooses(a *core.Audit) bool {
-	return (f.Who == "" || f.Who == a.Who) && strings.HasPrefix(a.Action, f.Action) && (f.Host == "" || f.Host == a.Host)
+	return (f.Who == "" || f.Who == a.Who) && strings.HasPrefix(a.Action, f.Action) && (f.Host == "" || f.Host == a.Host) &&
+		(f.Result == "" || f.Result == a.Result || f.Result == core.OutcomeDone && a.Result == "")
 }
 
 // Audit lists what operators did, the newest first. A page may be short and still
@@ -24,6 +27,17 @@ func (f AuditFilter) chooses(a *core.Audit) bool {
 func Audit(r core.Reader, filter AuditFilter, page Page) (entries []core.Audit, next string, err error) {
 	entries = []core.Audit{}
 	last, looked := "", 0
+
+	if filter.ID != "" {
+		var one core.Audit
+
+		err := r.Get(core.TableAudit, filter.ID, &one)
+		if errors.Is(err, core.ErrNotFound) || err == nil && !filter.chooses(&one) {
+			return entries, "", nil
+		}
+
+		return append(entries, one), "", err
+	}
 
 	err = r.Scan(core.TableAudit, core.Query{After: page.After, Limit: mostLooked + 1, Reverse: true},
 		func(key string, decode func(any) error) error {

@@ -9,6 +9,7 @@
 	const banner = document.querySelector(".banner");
 	let source = null, last = body.dataset.seq || "0", tries = 0, timer = 0;
 	let busy = false, again = false, fetched = 0, took = 0;
+	let title = document.title, unseen = "", ended = "", skew = 0; // skew: how far our clock is behind the appliance's, ms
 
 	const say = (on, text) => {
 		if (state) { state.dataset.state = on ? "on" : "off"; state.textContent = on ? "live" : text; }
@@ -21,7 +22,7 @@
 		for (const el of root.querySelectorAll("time[datetime]")) {
 			const t = new Date(el.dateTime);
 			if (isNaN(t) || el.dataset.done) continue;
-			const day = t.toDateString() === new Date().toDateString() ? {} : { day: "numeric", month: "short", year: "numeric" };
+			const day = t.toDateString() === new Date(Date.now() + skew).toDateString() ? {} : { day: "numeric", month: "short", year: "numeric" };
 			el.title = el.dateTime;
 			el.textContent = new Intl.DateTimeFormat(undefined, { ...day, hour: "2-digit", minute: "2-digit", second: el.dataset.s ? "2-digit" : undefined, timeZoneName: "short" }).format(t);
 			el.dataset.done = "1";
@@ -77,17 +78,34 @@
 			if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
 			if (answer.ok) {
 				const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+				const now = page.querySelector("script[src]"), ours = document.querySelector("script[src]");
+				if (now && ours && now.getAttribute("src") !== ours.getAttribute("src")) { location.reload(); return; } // another version of the appliance
 				for (const fresh of page.querySelectorAll("[data-live]")) {
 					const el = document.getElementById(fresh.id);
 					if (el && !inUse(el)) swap(el, fresh);
 				}
-				if (page.title) document.title = page.title;
+				if (page.title) { title = page.title; document.title = unseen + title; }
 				announce();
 			}
 		} catch { /* the stream says when the appliance is back */ }
+		await fill();
 		fetched = Date.now(); took = fetched - began; busy = false;
 		if (again) later();
 	};
+
+	// The drawer at the bottom of every page is filled while it is open.
+	const drawer = document.getElementById("drawer"), part = document.getElementById("drawer-part");
+	const fill = async () => {
+		if (!drawer || !drawer.open || document.hidden) return;
+		try {
+			const answer = await fetch("/activity/recent", { headers: { "X-Live": "1" }, credentials: "same-origin", redirect: "manual", cache: "no-store" });
+			if (!answer.ok) return;
+			const fresh = document.createElement("div");
+			fresh.innerHTML = await answer.text();
+			swap(part, fresh);
+		} catch { /* the stream says when the appliance is back */ }
+	};
+	if (drawer) drawer.addEventListener("toggle", fill);
 
 	// Plots are followed by themselves: they change with every sample, which is no event.
 	const polled = document.querySelector("[data-poll]");
@@ -262,7 +280,7 @@
 	};
 	const help = () => {
 		const keys = make("dl", { className: "keys" });
-		for (const [k, what] of [["Ctrl K", "go to a host, a run or a page"], ["/", "search on this page, else the same"], ["g r", "rack; g h hosts, g u runs, g i inbox, g n netboot, g p profiles, g s settings"], ["j k", "next and previous host or row"], ["Enter", "open it"], ["x", "tick it"], ["v", "vet the ticked hosts"], ["l", "follow the log, or not"], ["Esc", "close"], ["?", "this"]]) {
+		for (const [k, what] of [["Ctrl K", "go to a host, a run or a page"], ["/", "search on this page, else the same"], ["g r", "rack; g h hosts, g u runs, g i inbox, g n netboot, g p profiles, g s settings"], ["j k", "next and previous host or row"], ["Enter", "open it"], ["x", "tick it"], ["v", "vet the ticked hosts"], ["b", "light up the machine: the host chosen, or of this page"], ["l", "follow the log, or not"], ["Esc", "close"], ["?", "this"]]) {
 			keys.append(make("dt", {}, make("kbd", { textContent: k })), make("dd", { textContent: what }));
 		}
 		openDialog("Keys", make("h2", { textContent: "Keys" }), keys);
@@ -294,6 +312,7 @@
 		case "k": step(-1); break;
 		case "x": { const box = here && here.querySelector(".tick input"); if (box) { box.checked = !box.checked; countTicks(); } break; }
 		case "v": { const pick = document.querySelector(".picked"); const box = here && here.querySelector(".tick input"); if (pick) { if (box && !ticks().some(b => b.checked)) box.checked = true; pick.closest("form").requestSubmit(); } break; }
+		case "b": blink(here); break;
 		case "l": if (follow) { follow.checked = !follow.checked; bottom(); } break;
 		}
 	});
@@ -311,6 +330,65 @@
 	body.append(ear);
 	const standing = () => [...document.querySelectorAll("#run-head .v, .edge.hold > .v")].map(v => v.textContent.trim()).join(". ");
 	let stood = standing();
+	// A sentence at the corner, said aloud by what reads the page.
+	const toast = (text, tone, href) => {
+		const box = make("div", { className: `toast card edge ${tone}` });
+		box.append(href ? make("a", { href, textContent: text }) : make("span", { textContent: text }));
+		body.append(box);
+		ear.textContent = text;
+		setTimeout(() => box.remove(), 12000);
+	};
+
+	// A verdict is seen in the tab's name and icon until somebody looks, and heard where that is wanted.
+	const icon = document.querySelector("link[rel=icon]"), plain = icon && icon.getAttribute("href");
+	const signs = { pass: ["\u2713", "#00694d"], warn: ["!", "#8a5600"], fail: ["\u2715", "#b03c00"], hold: ["\u2016", "#7a2f6b"] };
+	const clean = s => String(s || "").replace(/\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)/g, "").replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, "").slice(0, 4000);
+	const beep = state => {
+		if (localStorage.getItem("sound") !== "on") return;
+		try {
+			const sound = new AudioContext(), tone = sound.createOscillator(), loud = sound.createGain();
+			tone.frequency.value = state === "pass" ? 880 : 330;
+			loud.gain.value = .1;
+			tone.connect(loud).connect(sound.destination);
+			tone.start(); tone.stop(sound.currentTime + .25);
+			tone.onended = () => sound.close();
+		} catch { /* no sound here */ }
+	};
+	const verdict = v => {
+		const [sign, colour] = signs[v.state] || signs.warn;
+		toast(clean(v.text), v.state, v.run ? `/runs/${encodeURIComponent(v.run)}` : "");
+		beep(v.state);
+		if (document.hasFocus()) return;
+		unseen = `(${sign}) `;
+		document.title = unseen + title;
+		if (icon) icon.href = "data:image/svg+xml," + encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="8" fill="${colour}"/><text x="8" y="12" font-size="11" font-weight="700" text-anchor="middle" fill="#fff">${sign}</text></svg>`);
+	};
+	addEventListener("focus", () => {
+		if (!unseen) return;
+		unseen = ""; document.title = title;
+		if (icon) icon.href = plain;
+	});
+	const loud = document.getElementById("sound");
+	if (loud) {
+		loud.hidden = false;
+		const box = loud.querySelector("input");
+		box.checked = localStorage.getItem("sound") === "on";
+		box.addEventListener("change", () => { localStorage.setItem("sound", box.checked ? "on" : "off"); beep("pass"); });
+	}
+
+	// The light by which a machine is found: of the host that the keys have led to, or that the page is about.
+	const blink = async here => {
+		const at = here && here.querySelector(".tick input"), own = location.pathname.match(/^\/hosts\/([0-9a-f:]{17})$/);
+		const link = document.querySelector("#run-head h1 a[href^='/hosts/']");
+		const path = at ? `/hosts/${at.value}` : own ? own[0] : link && link.getAttribute("href");
+		if (!path || !document.querySelector("header.top[data-operates]")) return;
+		try {
+			const answer = await fetch(`${path}/power`, { method: "POST", body: new URLSearchParams({ op: "locate" }), credentials: "same-origin" });
+			const page = new DOMParser().parseFromString(await answer.text(), "text/html"), why = page.querySelector(".note.fail b");
+			if (answer.ok) toast("The light is on: look for the machine that blinks.", "pass"); else toast(why ? why.textContent : "The light could not be switched on.", "fail");
+		} catch { toast("The appliance does not answer.", "fail"); }
+	};
+
 	const announce = () => { const now = standing(); if (now !== stood) { stood = now; ear.textContent = now; } };
 
 	const log = document.getElementById("log");
@@ -327,7 +405,6 @@
 			if (l.seq <= known) continue;
 			const row = document.createElement("span");
 			row.className = { warn: "warn", warning: "warn", error: "fail" }[String(l.level).toLowerCase()] || "";
-			const clean = s => String(s || "").replace(/\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)/g, "").replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, "").slice(0, 4000);
 			row.textContent = `${new Date(l.time).toISOString().slice(11, 19)} ${clean(l.stage).padEnd(14)} ${clean(l.text)}\n`;
 			row.hidden = !fits(row);
 			log.append(row);
@@ -346,18 +423,30 @@
 		url.searchParams.set("after", last);
 		if (log) url.searchParams.set("log_after", log.dataset.after || "0");
 		source = new EventSource(url);
-		source.onopen = () => { if (tries) refresh(); tries = 0; say(true); };
+		source.onopen = () => {
+			if (ended === "upgrade") { location.reload(); return; }
+			if (tries) refresh();
+			tries = 0; ended = ""; say(true);
+		};
 		source.onerror = () => {
 			const over = source && source.readyState === EventSource.CLOSED;
-			say(false, `The appliance does not answer. Showing what was known at ${new Date(fetched || performance.timeOrigin).toLocaleTimeString()}; trying again.`);
-			if (state) state.textContent = "reconnecting";
+			if (!ended) say(false, `The appliance does not answer. Showing what was known at ${new Date(fetched || performance.timeOrigin).toLocaleTimeString()}; trying again.`);
+			if (state && !ended) state.textContent = "reconnecting";
 			tries++;
 			if (over) { close(); setTimeout(connect, Math.min(30000, 1000 * 2 ** Math.min(tries, 5)) * (0.5 + Math.random())); }
 		};
 		const heard = e => { if (e.lastEventId) last = e.lastEventId; later(); };
 		for (const kind of ["host", "run", "stage", "finding", "boot", "notice", "resync"]) source.addEventListener(kind, heard);
 		source.addEventListener("log", e => { try { addLines(JSON.parse(e.data)); } catch { /* a frame that is no log */ } });
+		source.addEventListener("clock", e => { try { skew = Date.parse(JSON.parse(e.data).now) - Date.now(); } catch { /* a frame that is no clock */ } });
+		source.addEventListener("verdict", e => { try { verdict(JSON.parse(e.data)); } catch { /* a frame that is no verdict */ } });
 		source.addEventListener("bye", e => {
+			if (e.data === "restart" || e.data === "upgrade") { // it comes back by itself: no failure
+				ended = e.data;
+				if (state) { state.dataset.state = "wait"; state.textContent = "starting anew"; }
+				if (banner) { banner.dataset.on = "calm"; banner.textContent = e.data === "upgrade" ? "The appliance starts anew with another version; this page follows by itself." : "The appliance starts anew; this page follows by itself."; }
+				setTimeout(() => { if (ended) { ended = ""; say(false, "The appliance does not come back; trying on."); } }, 120000);
+			}
 			if (e.data === "logout") location.reload();
 			if (e.data === "many") { close(); say(false, "Too many pages of this console are open; this one no longer follows. Reload it to follow again."); }
 		});

@@ -32,15 +32,3 @@ func pathClass(name, order string) templ.SafeURL {
 func pathRunOrder(id core.RunID, order string) templ.SafeURL {
 	return templ.URL("/runs/" + string(id) + "/" + order)
 }
-
-func (a *Audit) nextHref() string {
-	q := url.Values{"page_token": {a.Next}}
-
-	for key, value := range map[string]string{"who": a.Who, "action": a.Action, "host": string(a.Host)} {
-		if value != "" {
-			q.Set(key, value)
-		}
-	}
-
-	return "/audit?" + q.Encode()
-}

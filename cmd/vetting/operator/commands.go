@@ -11,7 +11,7 @@ import (
 func Commands(e Env) []*cobra.Command {
 	return []*cobra.Command{
 		e.hostCommand(), e.classCommand(), e.inboxCommand(), e.runCommand(), e.profileCommand(), e.reportCommand(), e.notifyCommand(),
-		e.inventoryCommand(), e.firmwareCommand(), e.retentionCommand(), e.statusCommand(), e.healthCommand(), e.userCommand(), e.auditCommand(), e.eventsCommand(),
+		e.inventoryCommand(), e.firmwareCommand(), e.retentionCommand(), e.statusCommand(), e.healthCommand(), e.userCommand(), e.auditCommand(), e.taskCommand(), e.eventsCommand(),
 		e.versionCommand(),
 	}
 }

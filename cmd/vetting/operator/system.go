@@ -48,8 +48,17 @@ func (e *Env) userCommand() *cobra.Command {
 
 func (e *Env) auditCommand() *cobra.Command {
 	return e.command(verb{use: "audit", short: "Read the audit trail, the newest entry first", route: "audit.list", sheet: sheet{
-		list: "entries", columns: "time=time|time who action object text", name: "id",
+		list: "entries", columns: "time=time|time who from action object result text", name: "id",
 	}})
+}
+
+func (e *Env) taskCommand() *cobra.Command {
+	return e.group("task", "What the appliance is at work on: runs, backups, files that are sent",
+		verb{use: "list", aliases: []string{"ls"}, short: "List the tasks, the newest first", route: "tasks.list", sheet: sheet{
+			list: "tasks", columns: "id kind who since=since|time text", name: "id",
+		}},
+		verb{use: "stop TASK…", short: "Stop tasks; a run is cancelled", route: "tasks.stop", done: "stopped"},
+	)
 }
 
 func (e *Env) retentionCommand() *cobra.Command {

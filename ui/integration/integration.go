@@ -1,0 +1,15 @@
+// Package integration holds what other programs are given to work with the appliance: a
+// dashboard for Grafana and alerting rules for Prometheus.
+package integration
+
+import _ "embed" // the files
+
+// Dashboard is a dashboard for Grafana, to be imported there.
+//
+//go:embed dashboard.json
+var Dashboard string
+
+// Rules are alerting rules for Prometheus.
+//
+//go:embed rules.yaml
+var Rules string
