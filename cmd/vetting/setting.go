@@ -130,7 +130,7 @@ func lists() []setting {
 
 	return []setting{
 		{key: "oidc.scopes", doc: "what the provider is asked for beside openid; without it, profile and email"},
-		{key: "oidc.admins", doc: "who comes in as an administrator: verified addresses (ada@example.org), all of a domain (@example.org), or groups"},
+		{key: "oidc.admins", doc: "who comes in as an administrator: verified addresses (name@domain), all of a domain (@example.org), or groups"},
 		{key: "oidc.operators", doc: "likewise, as an operator"},
 		{key: "oidc.viewers", doc: "likewise, as a viewer; whoever is in none of the three is refused"},
 		{key: "netboot.reservations", doc: "addresses set apart, as MAC: address, in the network or in one behind a relay"},
