@@ -148,4 +148,5 @@ type StartRun struct {
 	Armed     []string // serials of disks that may be overwritten
 	Overrides Override // of this run only; checked like those of a host
 	Who       string   // operator
+	Batch     string   // name of the batch that it joins, which is made if there is none; empty: none
 }

@@ -134,7 +134,13 @@ type Sighting struct {
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
 	Count     int       `json:"count"`
+	IgnoredAt time.Time `json:"ignored_at,omitzero"` // since when people want to see no more of it; zero: they do
+	IgnoredBy string    `json:"ignored_by,omitempty"`
 }
+
+// MostIgnored bounds the machines that are ignored: each is remembered until it is
+// adopted or heeded again, whoever else is heard meanwhile.
+const MostIgnored = 256
 
 // PartOwner is who was last found to have a part.
 type PartOwner struct {

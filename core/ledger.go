@@ -43,6 +43,7 @@ const (
 	TableFirmware   Table = "firmware"   // "run/" and a RunID → FirmwareSnapshot; "host/" and a MAC, "passed/" model/MAC → which run
 	TableWaiver     Table = "waiver"     // WaiverKey: MAC/ID
 	TableNote       Table = "note"       // NoteKey: MAC/ID
+	TableBatch      Table = "batch"      // name
 	TableProfile    Table = "profile"    // ProfileNow and a name, ProfileVersionKey → ProfileText
 	TableRollup     Table = "rollup"     // RunID/number, zero-padded → RollupBatch; counts once Expiry says so
 )

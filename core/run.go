@@ -58,6 +58,7 @@ type Run struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	UpdatedAt time.Time `json:"updated_at"`
 	Operator  string    `json:"operator,omitempty"` // who started it
+	Batch     string    `json:"batch,omitempty"`    // name of the Batch that it belongs to; empty: none
 	Findings  []Finding `json:"findings,omitempty"` // of the run as a whole (lost contact, boot deadline)
 	Agent     AgentInfo `json:"agent"`
 	Stale     bool      `json:"stale,omitempty"`    // no sign of life for a while, not yet given up

@@ -23,12 +23,13 @@ type change struct {
 	engine *Engine
 	now    time.Time // one moment for the whole write
 
-	opened  []opening   // runs whose passes are void until the outcome is known
-	touched []core.MAC  // hosts whose place in the index has changed
-	errands []errand    // orders for hosts' power
-	told    []slog.Attr // one group for each notice, for the log
-	heardOf *life       // a run that is not over has given a sign of life; it is as it will stand
-	refusal error       // the answer, when what is written is that we refuse
+	opened    []opening   // runs whose passes are void until the outcome is known
+	touched   []core.MAC  // hosts whose place in the index has changed
+	errands   []errand    // orders for hosts' power
+	reordered bool        // the order of the queue has changed
+	told      []slog.Attr // one group for each notice, for the log
+	heardOf   *life       // a run that is not over has given a sign of life; it is as it will stand
+	refusal   error       // the answer, when what is written is that we refuse
 }
 
 // errClockSet ends a write that would mix moments of two clocks.
@@ -104,6 +105,10 @@ func (e *Engine) writeOnce(ctx context.Context, act func(*change) error) error {
 	}
 
 	e.index.refresh(ctx, e, done.touched)
+
+	if done.reordered {
+		e.index.reorder(ctx, e)
+	}
 
 	if done.heardOf != nil {
 		e.index.beat(&done.heardOf.run)

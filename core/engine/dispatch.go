@@ -7,8 +7,8 @@ import (
 	"vetting/core"
 )
 
-// dispatch gives the next runs in the queue their turn: first in, first out, at
-// most MaxConcurrent under way. A held host does not count: nothing runs on it.
+// dispatch gives the next runs in the queue their turn: first in, first out, unless
+// people have given them another order, at most MaxConcurrent under way. A held host does not count: nothing runs on it.
 func (e *Engine) dispatch(ctx context.Context) {
 	queued, busy := e.index.queue()
 

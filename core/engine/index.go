@@ -29,6 +29,7 @@ type index struct {
 	ports  map[core.MAC]core.MAC // further ports of machines whose run is under way
 	nonces map[string]core.RunID
 	tokens map[string]core.RunID // SHA-256 of live tokens, to tell a foreign one from a wrong one
+	ranks  map[core.RunID]int    // of runs that people have moved in the queue
 	stale  bool                  // a refresh failed: read everything anew
 }
 
@@ -116,7 +117,13 @@ func (x *index) reload(ctx context.Context, e *Engine) error {
 
 	places := map[core.MAC]*place{}
 
-	err := e.Ledger.View(ctx, func(r core.Reader) error {
+	var queue core.Queue
+
+	err := e.Ledger.View(ctx, func(r core.Reader) (err error) {
+		if queue, err = readQueue(r); err != nil {
+			return err
+		}
+
 		return r.Scan(core.TableHost, core.Query{}, func(key string, _ func(any) error) error {
 			p, err := readPlace(r, core.MAC(key))
 			places[core.MAC(key)] = p
@@ -139,7 +146,7 @@ func (x *index) reload(ctx context.Context, e *Engine) error {
 		x.put(mac, p)
 	}
 
-	x.stale = false
+	x.ranks, x.stale = queue.Ranks(), false
 
 	return nil
 }
@@ -310,7 +317,13 @@ func (x *index) queue() (waiting []core.RunID, busy int) {
 		}
 	}
 
-	slices.Sort(waiting)
+	if len(x.ranks) == 0 {
+		slices.Sort(waiting)
+
+		return waiting, busy
+	}
+
+	slices.SortFunc(waiting, func(a, b core.RunID) int { return queueOrder(x.ranks, a, b) })
 
 	return waiting, busy
 }

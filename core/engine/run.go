@@ -45,13 +45,17 @@ func (e *Engine) StartRun(ctx context.Context, mac core.MAC, wish core.StartRun)
 			return err
 		}
 
+		if err := c.join(wish.Batch, id, wish.Who); err != nil {
+			return err
+		}
+
 		if err := c.move(l, lifecycle.Enqueue); err != nil {
 			return err
 		}
 
 		if err := c.audit(deed{
 			who: wish.Who, action: "run.start", host: host.MAC, run: id, after: core.Digest(l.run),
-			text: fmt.Sprintf("started run %s of profile %s on %s%s", id, p.Name, host.Name, armedWords(wish.Armed)),
+			text: fmt.Sprintf("started run %s of profile %s on %s%s%s", id, p.Name, host.Name, batchWords(wish.Batch), armedWords(wish.Armed)),
 		}); err != nil {
 			return err
 		}
@@ -110,6 +114,12 @@ func (e *Engine) wished(wish *core.StartRun) (core.Profile, error) {
 		}
 	}
 
+	if wish.Batch != "" {
+		if _, err := core.ParseBatch(wish.Batch); err != nil {
+			return core.Profile{}, err
+		}
+	}
+
 	return p, profile.CheckOverride(wish.Overrides)
 }
 
@@ -136,7 +146,7 @@ func (c *change) conceive(id core.RunID, host core.Host, p core.Profile, wish *c
 	l := &life{host: host, known: true, secret: core.RunSecret{Run: id}, run: core.Run{
 		ID: id, Host: host.MAC, HostName: host.Name, Profile: frozen.Profile, Rules: frozen.Profile.Rules,
 		Overrides: wish.Overrides, State: core.StateRegistered, Stages: plan(&frozen, c.now), Armed: slices.Clone(wish.Armed),
-		CreatedAt: c.now, Operator: clip(wish.Who, maxWord),
+		CreatedAt: c.now, Operator: clip(wish.Who, maxWord), Batch: wish.Batch,
 	}}
 	l.run.SpecYAML, l.run.SpecFrom = expected(&host, &class)
 

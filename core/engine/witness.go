@@ -160,9 +160,9 @@ func (e *Engine) takeDown(ctx context.Context) {
 		return
 	}
 
-	forget, now := w.longestUnseen(), w.turn()
+	now := w.turn()
 
-	var ported []core.MAC
+var ported, forget []core.MAC
 
 	err := e.write(ctx, func(c *change) (err error) {
 		for _, mac := range now {
@@ -178,6 +178,10 @@ func (e *Engine) takeDown(ctx context.Context) {
 		}
 
 		if ported, err = c.sightings(w); err != nil {
+			return err
+		}
+
+		if forget, err = c.longestUnseen(w); err != nil {
 			return err
 		}
 
@@ -283,8 +287,9 @@ func (w *witness) turn() []core.MAC {
 	return all[:min(len(all), maxTraces)]
 }
 
-// longestUnseen picks what must go for the new sightings to fit.
-func (w *witness) longestUnseen() []core.MAC {
+// longestUnseen picks what must go for the new sightings to fit. Machines that are
+// ignored stay: forgotten, they would be back in the inbox.
+func (c *change) longestUnseen(w *witness) ([]core.MAC, error) {
 	fresh := 0
 
 	var old []core.MAC
@@ -295,8 +300,18 @@ func (w *witness) longestUnseen() []core.MAC {
 		}
 	}
 
+	over := len(w.lastSeen) + fresh - maxSightings
+	if over <= 0 {
+		return nil, nil
+	}
+
+	ignored, err := ignoredMachines(c)
+	if err != nil {
+		return nil, err
+	}
+
 	for mac := range w.lastSeen {
-		if w.strange[mac] == nil {
+		if w.strange[mac] == nil && !ignored[mac] {
 			old = append(old, mac)
 		}
 	}
@@ -309,9 +324,7 @@ func (w *witness) longestUnseen() []core.MAC {
 		return strings.Compare(string(a), string(b))
 	})
 
-	over := len(w.lastSeen) + fresh - maxSightings
-
-	return old[:max(0, min(over, len(old)))]
+	return old[:min(over, len(old))], nil
 }
 
 // elsewhere reports whether a step shows that the host runs something else than our
@@ -406,6 +419,7 @@ func (c *change) sight(s core.Sighting) error {
 
 	if !first {
 		s.FirstSeen, s.Count = old.FirstSeen, s.Count+old.Count
+		s.IgnoredAt, s.IgnoredBy = old.IgnoredAt, old.IgnoredBy
 		s.Vendor, s.Arch, s.UUID = or(s.Vendor, old.Vendor), or(s.Arch, old.Arch), or(s.UUID, old.UUID)
 	}
 

@@ -29,6 +29,7 @@ const (
 	OperatorAction       = "operator/action"
 
 	HostNotSeen        = "host/not-seen"
+	HostManyIgnored    = "host/too-many-ignored"
 	HostNoClass        = "host/no-class"
 	HostClassUsed      = "host/class-used"
 	HostImport         = "host/import"
@@ -83,7 +84,8 @@ func hosts() []Entry {
 			HostSpontaneousReset, "Machine reset itself", "The machine came back with another boot id while a stage was working, and nobody asked it to.",
 			"Look at power supplies, memory and the machine's event log; run the stage again to see whether it repeats.", core.Critical,
 		},
-		{HostNotSeen, "Machine was never heard", "Only a machine that was heard on the test network can be adopted.", "Register the host by hand.", core.Warning},
+		{HostNotSeen, "Machine was never heard", "Only a machine that was heard on the test network can be adopted or ignored.", "Register the host by hand.", core.Warning},
+		{HostManyIgnored, "Too many machines are ignored", "Each machine that is ignored is remembered, and there is room for so many.", "Adopt some of them, or take them back into the inbox.", core.Warning},
 		{HostNoClass, "No such model class", "No model class has this name.", "Look it up in the list of classes.", core.Warning},
 		{HostClassUsed, "Model class is in use", "Hosts still name this model class.", "Give those hosts another class first.", core.Warning},
 		{HostImport, "List cannot be imported", "A line of the list makes no sense; nothing of it was taken over.", "Correct the lines named, then import the list again.", core.Warning},

@@ -15,6 +15,9 @@ const (
 	RunSeqReused         = "run/seq-reused"
 	RunBadResult         = "run/bad-result"
 	RunBadWish           = "run/bad-wish"
+	RunBadBatch          = "run/bad-batch"
+	RunBadMove           = "run/bad-move"
+	RunNotQueued         = "run/not-queued"
 	RunTooLarge          = "run/too-large"
 	RunTooManyFiles      = "run/too-many-files"
 	RunLostContact       = "run/lost-contact"
@@ -80,6 +83,9 @@ func runCalls() []Entry {
 			RunBadResult, "Result makes no sense", "The agent's message has a field outside its limits.",
 			"See the message for the field; agent and appliance may be of different versions.", core.Warning,
 		},
+		{RunBadBatch, "Batch cannot be used", "The name of a batch stands in addresses and names of files, and a batch has a largest size.", "Give it another name.", core.Warning},
+		{RunBadMove, "No such place in the queue", "A run is moved to the first or last place, up, down, or before another run that waits.", "Name one of these places.", core.Warning},
+		{RunNotQueued, "Run waits no more", "Only runs that wait for their turn have a place in the queue.", "Look at the queue again: the run may have got its turn.", core.Warning},
 		{RunBadWish, "Run cannot be started like this", "Profile, scale or armed disks make no sense.", "Correct the field named in the message.", core.Warning},
 		{
 			RunTooLarge, "More than a run can hold", "What the host sent is larger than the record of a run may be.",

@@ -1,0 +1,187 @@
+package engine_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"vetting/core"
+	"vetting/core/coretest"
+	"vetting/core/engine"
+)
+
+// inQueue runs a test where one run is under way and those of hosts 2 to 5 wait.
+func inQueue(t *testing.T, test func(t *testing.T, r *rig, busy core.RunID, waiting []core.RunID)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, coretest.NewLedger(), func(c *engine.Config) { c.MaxConcurrent = 1 })
+
+		var ids []core.RunID
+
+		for n := 1; n <= 5; n++ {
+			r.host(n)
+			ids = append(ids, r.start(n))
+		}
+
+		test(t, r, ids[0], ids[1:])
+	})
+}
+
+func (r *rig) move(id core.RunID, to core.Place, before core.RunID) core.QueueMoved {
+	r.t.Helper()
+
+	moved, err := r.MoveRun(r.t.Context(), "op", id, core.QueueMove{To: to, Before: before})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+
+	synctest.Wait()
+
+	return moved
+}
+
+// turns cancels what is under way again and again and returns who got a turn.
+func (r *rig) turns(busy core.RunID, waiting []core.RunID) (got []core.RunID) {
+	r.t.Helper()
+
+	for range waiting {
+		if _, err := r.CancelRun(r.t.Context(), "op", busy); err != nil {
+			r.t.Fatal(err)
+		}
+
+		synctest.Wait()
+
+		for _, id := range waiting {
+			if run := r.run(id); !run.State.Over() && run.State != core.StateQueued {
+				busy = id
+			}
+		}
+
+		got = append(got, busy)
+	}
+
+	return got
+}
+
+func TestTheQueueIsObeyedAsPeopleHaveOrderedIt(t *testing.T) {
+	inQueue(t, func(t *testing.T, r *rig, busy core.RunID, w []core.RunID) {
+		for _, m := range []struct {
+			run    core.RunID
+			to     core.Place
+			before core.RunID
+			want   []core.RunID
+			stood  core.RunID
+		}{
+			{w[3], core.PlaceFirst, "", []core.RunID{w[3], w[0], w[1], w[2]}, ""},
+			{w[0], core.PlaceDown, "", []core.RunID{w[3], w[1], w[0], w[2]}, w[1]},
+			{w[2], core.PlaceUp, "", []core.RunID{w[3], w[1], w[2], w[0]}, ""},
+			{w[3], core.PlaceLast, "", []core.RunID{w[1], w[2], w[0], w[3]}, w[1]},
+			{w[3], core.PlaceBefore, w[2], []core.RunID{w[1], w[3], w[2], w[0]}, ""},
+			{w[1], core.PlaceUp, "", []core.RunID{w[1], w[3], w[2], w[0]}, w[3]},
+			{w[0], core.PlaceDown, "", []core.RunID{w[1], w[3], w[2], w[0]}, ""},
+			{w[2], core.PlaceBefore, w[2], []core.RunID{w[1], w[3], w[2], w[0]}, w[0]},
+		} {
+			if got := r.move(m.run, m.to, m.before); !slices.Equal(got.Order, m.want) || got.Before != m.stood {
+				t.Fatalf("%s %s %s: %v, it stood before %q", m.run, m.to, m.before, got.Order, got.Before)
+			}
+		}
+
+		// A run that is started later waits after all others, and a restart forgets nothing.
+		r.host(6)
+		late := r.start(6)
+		r.restart()
+
+		all := []core.RunID{w[1], w[3], w[2], w[0], late}
+		if got := r.turns(busy, all); !slices.Equal(got, all) {
+			t.Errorf("turns %v, want %v", got, all)
+		}
+	})
+}
+
+func TestMovingIsAuditedAndMovingNowhereIsNot(t *testing.T) {
+	inQueue(t, func(t *testing.T, r *rig, _ core.RunID, w []core.RunID) {
+		r.move(w[2], core.PlaceFirst, "")
+		r.move(w[2], core.PlaceFirst, "")
+
+		var told []string
+
+		for _, a := range r.audits() {
+			if a.Action == "run.move" {
+				told = append(told, a.Who+": "+a.Text)
+			}
+		}
+
+		if len(told) != 1 || !strings.HasPrefix(told[0], "op: moved run "+string(w[2])) || !strings.HasSuffix(told[0], "from place 3 to place 1 of the queue") {
+			t.Errorf("%q", told)
+		}
+	})
+}
+
+func TestWhatCannotBeMovedIsRefused(t *testing.T) {
+	inQueue(t, func(t *testing.T, r *rig, busy core.RunID, w []core.RunID) {
+		for name, c := range map[string]struct {
+			run  core.RunID
+			move core.QueueMove
+			code string
+		}{
+			"no run":                  {"x", core.QueueMove{To: core.PlaceUp}, "run/not-found"},
+			"a run that has its turn": {busy, core.QueueMove{To: core.PlaceUp}, "run/not-queued"},
+			"before one that has":     {w[0], core.QueueMove{To: core.PlaceBefore, Before: busy}, "run/not-queued"},
+			"before nobody":           {w[0], core.QueueMove{To: core.PlaceBefore}, "run/not-queued"},
+			"to a place that is none": {w[0], core.QueueMove{To: "top"}, "run/bad-move"},
+			"to no place":             {w[0], core.QueueMove{}, "run/bad-move"},
+		} {
+			if _, err := r.MoveRun(t.Context(), "op", c.run, c.move); codeOf(err) != c.code {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestRunsOfABatchAreKeptTogether(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		var ids []core.RunID
+
+		for n := 1; n <= 2; n++ {
+			r.host(n)
+
+			run, err := r.StartRun(t.Context(), coretest.MAC(n), core.StartRun{Profile: "quick", Who: "op", Batch: "delivery-7"})
+			if err != nil || run.Batch != "delivery-7" {
+				t.Fatalf("%q %v", run.Batch, err)
+			}
+
+			ids = append(ids, run.ID)
+			r.pass(time.Minute)
+		}
+
+		batch := get[core.Batch](r, core.TableBatch, "delivery-7")
+		if !slices.Equal(batch.Runs, ids) || batch.By != "op" || !batch.CreatedAt.Equal(coretest.Start()) {
+			t.Errorf("%+v", batch)
+		}
+
+		r.host(3)
+
+		for _, name := range []string{".hidden", "a/b", "a b", "ä", strings.Repeat("x", 65), "<b>"} {
+			if _, err := r.StartRun(t.Context(), coretest.MAC(3), core.StartRun{Profile: "quick", Batch: name}); codeOf(err) != "run/bad-batch" {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+
+		// A batch that is full refuses the run as a whole.
+		if _, err := r.ledger.Update(t.Context(), func(txn core.Txn) error {
+			return txn.Put(core.TableBatch, "full", core.Batch{Name: "full", Runs: make([]core.RunID, core.MostBatchRuns)})
+		}); err != nil {
+			t.Fatal(err)
+		}
+
+		if _, err := r.StartRun(t.Context(), coretest.MAC(3), core.StartRun{Profile: "quick", Batch: "full"}); codeOf(err) != "run/bad-batch" {
+			t.Errorf("a full batch: %v", err)
+		}
+
+		if host := r.hostOf(3); host.CurrentRun != "" {
+			t.Errorf("a run that was refused is there: %s", host.CurrentRun)
+		}
+	})
+}
