@@ -110,10 +110,12 @@ type Row struct {
 }
 
 // Read reads a list: a header, then a row for each host. Commas, semicolons or
-// tabs stand between cells; columns of unknown names are passed over. The error
-// is of the list as a whole, a *core.Problem.
+// tabs stand between cells; columns of unknown names are passed over. A list that
+// begins with an address has no header: it is an address in each line, and perhaps a
+// name behind it. The error is of the list as a whole, a *core.Problem.
 func Read(text []byte) ([]Row, error) {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	text, above := headed(text)
 	in := csv.NewReader(bytes.NewReader(text))
 	in.Comma, in.FieldsPerRecord = separator(text), -1
 	in.TrimLeadingSpace = in.Comma != '\t' // it would eat empty cells
@@ -137,10 +139,11 @@ func Read(text []byte) ([]Row, error) {
 		}
 
 		if err != nil {
-			return nil, refused(len(rows)+2, err)
+			return nil, refused(len(rows)+2-above, err)
 		}
 
 		line, _ := in.FieldPos(0)
+		line -= above
 
 		if len(rows) == MaxRows {
 			return nil, core.NewProblem(core.ErrInvalid, "host/bad-list", fmt.Sprintf("A list has %d hosts at most; split it.", MaxRows))
@@ -148,6 +151,65 @@ func Read(text []byte) ([]Row, error) {
 
 		rows = append(rows, readRow(line, names, record, seen))
 	}
+}
+
+// headed gives a list of mere addresses the header that it lacks, and a name to those
+// that have none; above is how many lines stand above it then.
+func headed(text []byte) (list []byte, above int) {
+	between := func(r rune) bool { return strings.ContainsRune(",; \t\r", r) }
+	first, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+
+	cells := strings.FieldsFunc(first, between)
+	if len(cells) == 0 {
+		return text, 0
+	}
+
+	if _, err := core.ParseMAC(cells[0]); err != nil {
+		return text, 0
+	}
+
+	rows := [][]string{{"mac_address", "name"}}
+
+	for line := range strings.SplitSeq(string(text), "\n") {
+		cells := strings.FieldsFunc(line, between)
+
+		switch len(cells) {
+		case 0:
+			rows = append(rows, nil)
+		case 1:
+			rows = append(rows, []string{cells[0], nameless(cells[0])})
+		default:
+			rows = append(rows, []string{cells[0], strings.Join(cells[1:], " ")})
+		}
+	}
+
+	var out bytes.Buffer
+
+	for _, row := range rows {
+		// An empty line stays one, so that lines have the numbers that people see.
+		if row == nil {
+			out.WriteByte('\n')
+
+			continue
+		}
+
+		w := csv.NewWriter(&out)
+		_ = w.Write(row) // a buffer takes all
+
+		w.Flush()
+	}
+
+	return out.Bytes(), 1
+}
+
+// nameless is the name of a host of which only the address is known.
+func nameless(address string) string {
+	mac, err := core.ParseMAC(address)
+	if err != nil {
+		return ""
+	}
+
+	return "host-" + strings.ReplaceAll(string(mac), ":", "")[6:]
 }
 
 // separator guesses what stands between cells by the header.

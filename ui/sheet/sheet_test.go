@@ -155,3 +155,32 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// People paste what a switch or a delivery note shows: addresses, perhaps with names.
+func TestAListOfMereAddressesNeedsNoHeader(t *testing.T) {
+	t.Parallel()
+
+	for name, list := range map[string]string{
+		"one in each line":  "52:54:00:00:00:11\n\n5254.0000.0012 rack3-u18\n52-54-00-00-00-13, rack3 u19\r\nnonsense\n",
+		"with a byte order": "\xef\xbb\xbf52:54:00:00:00:11\n\n5254.0000.0012;rack3-u18\n52-54-00-00-00-13\track3 u19\nnonsense",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			rows, err := sheet.Read([]byte(list))
+			if err != nil || len(rows) != 4 {
+				t.Fatalf("%d rows, %v", len(rows), err)
+			}
+
+			for i, want := range []struct {
+				line int
+				mac  core.MAC
+				name string
+			}{{1, "52:54:00:00:00:11", "host-000011"}, {3, "52:54:00:00:00:12", "rack3-u18"}, {4, "52:54:00:00:00:13", "rack3 u19"}, {5, "", ""}} {
+				if r := rows[i]; r.Line != want.line || r.MAC != want.mac || r.Name != want.name || (r.Err != nil) != (want.mac == "") {
+					t.Errorf("row %d: line %d, %q, %q, %v", i, r.Line, r.MAC, r.Name, r.Err)
+				}
+			}
+		})
+	}
+}
