@@ -19,6 +19,7 @@ import (
 	"vetting/core"
 	"vetting/core/route"
 	"vetting/ui/lookup"
+	"vetting/ui/oui"
 	"vetting/ui/report/form"
 	"vetting/ui/sse"
 	"vetting/ui/view"
@@ -45,7 +46,8 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"users.delete": u.deleteUser, "audit.list": u.listAudit, "tasks.list": u.listTasks, "tasks.stop": u.haltTask, "config.get": u.getConfig,
 		"runs.report-json": u.getReportJSON, "runs.report-html": u.getReportHTML,
 		"runs.report-csv": u.getForm(route.CSV, form.CSV), "runs.report-ocp": u.getForm(route.JSONL, form.OCP), "runs.report-junit": u.getForm(route.XML, form.JUnit),
-		"reports.batch-html": u.getBatchHTML, "reports.batch-json": u.getBatchJSON, "runs.rma": u.getBundle, "runs.label": u.getLabel,
+		"reports.batch-html": u.getBatchHTML, "reports.batch-json": u.getBatchJSON, "reports.batch-csv": u.getBatchCSV, "reports.batch-zip": u.getBatchZIP,
+		"queue.list": u.listQueue, "batches.list": u.listBatches, "batches.get": u.getBatch, "runs.rma": u.getBundle, "runs.label": u.getLabel,
 		"report-keys.list": u.listReportKeys, "report-keys.rotate": u.rotateReportKey,
 	}
 }
@@ -57,6 +59,7 @@ func (u *UI) orderHandlers() map[string]fiber.Handler {
 		"profiles.list": u.listProfiles, "profiles.get": u.getProfile, "profiles.set": u.putProfile, "profiles.check": u.checkProfile,
 		"profiles.delete": u.deleteProfile, "profiles.estimate": u.estimateProfile,
 		"hosts.undelete": u.undeleteHost, "hosts.secrets": u.putSecrets, "hosts.learn": u.learnSpec, "discovered.adopt": u.adoptHost,
+		"discovered.ignore": u.regardMachine(u.cfg.Commands.IgnoreMachine), "discovered.heed": u.regardMachine(u.cfg.Commands.HeedMachine), "runs.move": u.moveRun,
 		"classes.put": u.putClass, "classes.delete": u.deleteClass, "runs.override-wipe": u.overrideWipe, "runs.hold-key": u.takeHoldKey,
 		"runs.waive": u.waive, "waivers.list": u.listWaivers, "waivers.withdraw": u.withdrawWaiver,
 		"firmware.set-baseline": u.putBaseline, "firmware.check-baseline": u.checkBaseline,
@@ -230,10 +233,20 @@ func (u *UI) listDiscovered(c *fiber.Ctx) error {
 		return err
 	}
 
-	var list route.SightingList
+	ignored, err := yes(c, "ignored")
+	if err != nil {
+		return err
+	}
 
-	err = u.look(c, func(r core.Reader) (err error) {
-		list.Discovered, list.NextPageToken, err = lookup.Sightings(r, page)
+	list := route.SightingList{Discovered: []route.Discovered{}}
+
+	err = u.look(c, func(r core.Reader) error {
+		seen, next, err := lookup.Sightings(r, ignored, page)
+		list.NextPageToken = next
+
+		for i := range seen {
+			list.Discovered = append(list.Discovered, route.Discovered{Sighting: seen[i], Maker: oui.Maker(seen[i].MAC)})
+		}
 
 		return err
 	})

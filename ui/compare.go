@@ -58,7 +58,7 @@ func (u *UI) comparePage(c *fiber.Ctx) error {
 
 // findBatch gathers the batch that is asked for.
 func (u *UI) findBatch(c *fiber.Ctx) (batch model.Batch, err error) {
-	of := model.BatchOf{Day: c.Query("day"), Tag: c.Query("tag"), Rack: c.Query("rack"), Profile: c.Query("profile")}
+	of := model.BatchOf{Day: c.Query("day"), Tag: c.Query("tag"), Rack: c.Query("rack"), Profile: c.Query("profile"), Batch: c.Query("batch")}
 	if err := lookup.ParseDay(of.Day); err != nil {
 		return batch, err
 	}

@@ -17,36 +17,6 @@ import (
 // runsShown is how many runs a host's page lists.
 const runsShown = 10
 
-func (u *UI) hostsPage(c *fiber.Ctx) error {
-	frame, err := u.frame(c, "Hosts", "rack")
-	if err != nil {
-		return err
-	}
-
-	page := view.Hosts{Frame: frame, Query: c.Query("q")}
-
-	if err := u.look(c, func(r core.Reader) (err error) {
-		if page.Trash, _, err = lookup.Trash(r, lookup.Page{Limit: lookup.DefaultLimit}); err != nil {
-			return err
-		}
-
-		all, err := u.rows(r)
-		page.All = len(all)
-
-		for i := range all {
-			if all[i].Fits(page.Query) {
-				page.Rows = append(page.Rows, all[i])
-			}
-		}
-
-		return err
-	}); err != nil {
-		return err
-	}
-
-	return draw(c, view.ShowHosts(&page))
-}
-
 func (u *UI) newHostPage(c *fiber.Ctx) error {
 	frame, err := u.frame(c, "Add a host", "")
 	if err != nil {
@@ -164,9 +134,20 @@ func (u *UI) addHost(c *fiber.Ctx) error {
 		return err
 	}
 
-	form.Frame.Problem = problem.Message
+	form.Frame.Problem, form.Taken = problem.Message, holder(problem)
 
 	return draw(c.Status(status(problem)), view.ShowNewHost(&form))
+}
+
+// holder is the host that a refusal names as the one that has an address already; empty:
+// it names none.
+func holder(problem *core.Problem) core.MAC {
+	mac, _ := problem.Details["host"].(string) //nolint:errcheck // then there is none
+	if parsed, err := core.ParseMAC(mac); err == nil {
+		return parsed
+	}
+
+	return ""
 }
 
 func (u *UI) hostPage(c *fiber.Ctx) error {

@@ -13,18 +13,58 @@ import (
 	"vetting/ui/lookup"
 	"vetting/ui/sheet"
 	"vetting/ui/text"
+	"vetting/ui/view"
 )
 
 // exportHosts sends all hosts as CSV.
 func (u *UI) exportHosts(c *fiber.Ctx) error {
-	var lines []sheet.Line
+	var hosts []core.Host
+
+	if err := u.look(c, func(r core.Reader) (err error) {
+		hosts, err = lookup.AllHosts(r)
+
+		return err
+	}); err != nil {
+		return err
+	}
+
+	return u.sendHosts(c, hosts)
+}
+
+// exportChosen sends those that were ticked, else those that the list is asked for, in
+// its order.
+func (u *UI) exportChosen(c *fiber.Ctx) error {
+	chosen, err := ticked(queryList(c, "mac"))
+	if err != nil {
+		return err
+	}
+
+	var hosts []core.Host
 
 	if err := u.look(c, func(r core.Reader) error {
-		hosts, err := lookup.AllHosts(r)
+		rows, want, err := u.wantedHosts(c, r)
 		if err != nil {
 			return err
 		}
 
+		for _, row := range want.Chosen(rows) {
+			if len(chosen) == 0 || slices.Contains(chosen, row.Host.MAC) {
+				hosts = append(hosts, row.Host)
+			}
+		}
+
+		return nil
+	}); err != nil {
+		return err
+	}
+
+	return u.sendHosts(c, hosts)
+}
+
+func (u *UI) sendHosts(c *fiber.Ctx, hosts []core.Host) error {
+	var lines []sheet.Line
+
+	if err := u.look(c, func(r core.Reader) error {
 		for i := range hosts {
 			machine, err := lookup.Inventory(r, hosts[i].LastRun)
 			if err != nil {
@@ -43,6 +83,75 @@ func (u *UI) exportHosts(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentDisposition, `attachment; filename="hosts.csv"`)
 
 	return sheet.Write(c.Response().BodyWriter(), lines)
+}
+
+// decided is the last run of a host that came to a verdict; nil: none has.
+func (u *UI) decided(r core.Reader, host *core.Host, run *core.Run) (*core.Run, error) {
+	if run.Verdict != "" || host.LastRun == "" {
+		if run.Verdict == "" {
+			return nil, nil //nolint:nilnil // none is no fault
+		}
+
+		return run, nil
+	}
+
+	last, err := u.shelf.Run(r, host.LastRun)
+	if err != nil || last.Verdict == "" {
+		return nil, err
+	}
+
+	return last, nil
+}
+
+// wantedHosts reads all hosts, and which of them the address asks for.
+func (u *UI) wantedHosts(c *fiber.Ctx, r core.Reader) ([]view.HostRow, view.HostsWant, error) {
+	want := view.ReadHostsWant(func(key string) string { return c.Query(key) }, queryList(c, "cols"))
+
+	rows, err := u.rows(r)
+	if err != nil || !want.NeedsFacts() {
+		return rows, want, err
+	}
+
+	for i := range rows {
+		if rows[i].Run == nil {
+			continue
+		}
+
+		if rows[i].Facts, err = u.shelf.Facts(r, rows[i].Run.ID); err != nil {
+			return nil, want, err
+		}
+
+		if last := rows[i].Host.LastRun; rows[i].Facts == (lookup.Facts{}) && last != "" {
+			if rows[i].Facts, err = u.shelf.Facts(r, last); err != nil {
+				return nil, want, err
+			}
+		}
+	}
+
+	return rows, want, nil
+}
+
+func (u *UI) hostsPage(c *fiber.Ctx) error {
+	frame, err := u.frame(c, "Hosts", "rack")
+	if err != nil {
+		return err
+	}
+
+	page := view.Hosts{Frame: frame}
+
+	if err := u.look(c, func(r core.Reader) (err error) {
+		if page.Trash, _, err = lookup.Trash(r, lookup.Page{Limit: lookup.DefaultLimit}); err != nil {
+			return err
+		}
+
+		page.Rows, page.Want, err = u.wantedHosts(c, r)
+
+		return err
+	}); err != nil {
+		return err
+	}
+
+	return draw(c, view.ShowHosts(&page))
 }
 
 func (u *UI) importHosts(c *fiber.Ctx) error {
@@ -132,6 +241,9 @@ func refusedRow(rows []sheet.Row, line int, why error) route.ImportRow {
 
 	if found := problems(why); len(found) > 0 {
 		row.Error = &route.ErrorDetail{Code: found[0].Code, Message: found[0].Message}
+		if mac := holder(found[0]); mac != "" {
+			row.Error.Details = map[string]any{"host": string(mac)}
+		}
 	}
 
 	if i := slices.IndexFunc(rows, func(r sheet.Row) bool { return r.Line == line }); i >= 0 {

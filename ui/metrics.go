@@ -156,7 +156,7 @@ func (u *UI) fleetFigures(r core.Reader) ([]metric.Family, error) {
 		return nil, err
 	}
 
-	seen, _, err := lookup.Sightings(r, lookup.Page{Limit: lookup.MaxLimit})
+	seen, _, err := lookup.Sightings(r, false, lookup.Page{Limit: lookup.MaxLimit})
 	if err != nil {
 		return nil, err
 	}

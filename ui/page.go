@@ -38,7 +38,7 @@ func (u *UI) pages() {
 
 	for path, handler := range map[string]fiber.Handler{
 		"/": u.rackPage, "/hosts": u.hostsPage, "/runs": u.runsPage, "/runs/:id": u.runPage,
-		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/parts": u.partPage, "/classes": u.classesPage, "/firmware": u.firmwarePage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
+		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/parts": u.partPage, "/classes": u.classesPage, "/firmware": u.firmwarePage, "/batches": u.batchesPage, "/batches/:name": u.batchPage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
 	} {
 		u.app.Get(path, read, handler)
 	}
@@ -46,6 +46,8 @@ func (u *UI) pages() {
 	u.app.Add(http.MethodGet, "/events", read, u.pageEvents) // Get would answer HEAD with a stream too
 	u.app.Get("/hosts/new", operate, u.newHostPage)
 	u.app.Get("/hosts/selected", operate, u.selectedPage)
+	u.app.Get("/hosts/selected/labels", operate, u.selectedLabels)
+	u.app.Get("/hosts/list.csv", read, u.exportChosen)
 	u.app.Post("/hosts/selected/runs", operate, u.beginRuns)
 	u.app.Post("/hosts/selected/tags", operate, u.tagSelected)
 	u.app.Get("/hosts/import", operate, u.showImportPage)
@@ -117,6 +119,8 @@ func part(base, name, at string) fiber.Handler {
 // orderPages registers what operators send, beyond the plain life of hosts and runs.
 func (u *UI) orderPages(operate fiber.Handler) {
 	for path, handler := range map[string]fiber.Handler{
+		"/runs/:id/move": u.moveOnPage, "/inbox/:mac/ignore": u.regardOnPage(u.cfg.Commands.IgnoreMachine, "ignored"),
+		"/inbox/:mac/heed":     u.regardOnPage(u.cfg.Commands.HeedMachine, "heeded"),
 		"/hosts/:mac/undelete": u.returnHost, "/hosts/:mac/spec/learn": u.teachSpec,
 		"/firmware/baseline": u.saveBaseline, "/classes": u.saveClass, "/classes/:name/delete": u.removeClass,
 		"/hosts/:mac/power": u.switchHost, "/hosts/:mac/controller": u.showController, "/host-keys/:id/approve": u.letKey, "/host-keys/:id/revoke": u.dropKey,
@@ -183,7 +187,7 @@ func (u *UI) frame(c *fiber.Ctx, title, follows string) (view.Frame, error) {
 	f.Seq, _ = u.cfg.Bell.After(0)
 
 	err := u.look(c, func(r core.Reader) error {
-		seen, _, err := lookup.Sightings(r, lookup.Page{Limit: lookup.MaxLimit})
+		seen, _, err := lookup.Sightings(r, false, lookup.Page{Limit: lookup.MaxLimit})
 		if err != nil {
 			return err
 		}
@@ -208,6 +212,8 @@ func entryOf(path string) string {
 		return "/settings"
 	case "/classes", "/firmware":
 		return "/hosts"
+	case "/batches":
+		return "/runs"
 	case "/profile-editor":
 		return "/profiles"
 	default:
@@ -237,6 +243,8 @@ func done(word string) string {
 		"profile": "The profile is saved; it counts for runs that are started from now on.", "profile-removed": "The profile is removed; runs that had it keep what they used.",
 		"tagged":    "The tags of the ticked hosts are saved.",
 		"cancelled": "The run is cancelled.", "stopped": "The task was told to stop.", "released": "The host is released.", "retried": "The stage runs again.",
+		"moved": "The run has another place in the queue.", "moved-back": "The run is back in its place.",
+		"ignored": "The machine is ignored, however often it is heard. It stands in the list of the ignored below.", "heeded": "The machine is back in the inbox.",
 		"totp-off": "The second factor is gone: the password alone opens.", "reset": "The password is set. Sign in with it and a code.",
 		"notifier": "The notifier is set up. Send it a test.", "notifier-gone": "The notifier is removed, and its secrets with it.",
 		"certificate": "The certificate is kept. One that takes the place of another of its kind counts within minutes, any other after a restart.",
@@ -314,6 +322,10 @@ func (u *UI) rowOf(r core.Reader, host *core.Host) (view.HostRow, error) {
 		return row, err
 	}
 
+	if row.Last, err = u.decided(r, host, row.Run); err != nil {
+		return row, err
+	}
+
 	if row.Model, err = u.shelf.Model(r, id); err != nil || row.Run.State.Over() {
 		return row, err
 	}
@@ -321,35 +333,6 @@ func (u *UI) rowOf(r core.Reader, host *core.Host) (view.HostRow, error) {
 	row.Plan, err = u.paces.Of(r, &u.shelf, row.Run, u.cfg.Now())
 
 	return row, err
-}
-
-func (u *UI) runsPage(c *fiber.Ctx) error {
-	frame, err := u.frame(c, "Runs", "rack")
-	if err != nil {
-		return err
-	}
-
-	filter, err := runFilter(c)
-	if err != nil {
-		return err
-	}
-
-	page, err := paging(c)
-	if err != nil {
-		return err
-	}
-
-	runs := view.Runs{Frame: frame, State: filter.State, Host: filter.Host, Beyond: page.After != ""}
-
-	if err := u.look(c, func(r core.Reader) (err error) {
-		runs.Rows, runs.Next, err = lookup.Runs(r, filter, page)
-
-		return err
-	}); err != nil {
-		return err
-	}
-
-	return draw(c, view.ShowRuns(&runs))
 }
 
 func (u *UI) runPage(c *fiber.Ctx) error { return u.showRun(c, nil, nil) }
@@ -600,45 +583,6 @@ func (u *UI) pageEvents(c *fiber.Ctx) error {
 	}
 
 	return u.hub.Serve(c, want)
-}
-
-func (u *UI) inboxPage(c *fiber.Ctx) error {
-	frame, err := u.frame(c, "Inbox", "rack")
-	if err != nil {
-		return err
-	}
-
-	page, err := paging(c)
-	if err != nil {
-		return err
-	}
-
-	inbox := view.Inbox{Frame: frame, Names: map[core.MAC]string{}, Quick: u.quickLines(c)}
-
-	if err := u.look(c, func(r core.Reader) (err error) {
-		if inbox.Keys, err = lookup.HostKeys(r, lookup.KeyFilter{State: core.HostKeyPending}); err != nil {
-			return err
-		}
-
-		for i := range inbox.Keys {
-			mac := inbox.Keys[i].Host
-
-			host, err := lookup.Host(r, mac)
-			if err != nil && !errors.Is(err, core.ErrNotFound) {
-				return err
-			}
-
-			inbox.Names[mac] = host.Name
-		}
-
-		inbox.Rows, inbox.Next, err = lookup.Sightings(r, page)
-
-		return err
-	}); err != nil {
-		return err
-	}
-
-	return draw(c, view.ShowInbox(&inbox))
 }
 
 // components lists the parts of a machine as the report does.

@@ -61,6 +61,7 @@ func pagesFor(scope route.Scope) []jump {
 		{Word: "First steps", Kind: "page", Path: "/welcome", Find: "wizard help start"},
 		{Word: "Hosts", Kind: "page", Path: "/hosts"},
 		{Word: "Runs", Kind: "page", Path: "/runs"},
+		{Word: "Batches", Kind: "page", Path: "/batches"},
 		{Word: "Runs that hold", Kind: "page", Path: "/runs?state=FailedHolding"},
 		{Word: "Inbox", Kind: "page", Path: "/inbox"},
 		{Word: "Netboot", Kind: "page", Path: "/netboot", Find: "dhcp leases boot"},

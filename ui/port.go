@@ -74,6 +74,13 @@ type Orders interface {
 	HoldKey(ctx context.Context, who string, run core.RunID) (core.HoldKey, error)
 	// AdoptHost records a machine that was heard; ErrNotFound when it never was.
 	AdoptHost(ctx context.Context, who string, host core.Host) (core.Host, error)
+	// IgnoreMachine takes a machine that was heard out of the inbox, HeedMachine takes it
+	// back; ErrNotFound when it was not heard, or is registered.
+	IgnoreMachine(ctx context.Context, who string, mac core.MAC) (core.Sighting, error)
+	HeedMachine(ctx context.Context, who string, mac core.MAC) (core.Sighting, error)
+	// MoveRun gives a run that waits another place in the queue; ErrConflict when it
+	// waits no more.
+	MoveRun(ctx context.Context, who string, run core.RunID, to core.QueueMove) (core.QueueMoved, error)
 	// UndeleteHost brings a deleted host back as it was.
 	UndeleteHost(ctx context.Context, who string, mac core.MAC) (core.Host, error)
 	SetHostSecret(ctx context.Context, who string, mac core.MAC, secret core.HostSecret) (core.Host, error)

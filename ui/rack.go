@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -86,7 +88,10 @@ func (u *UI) showSelected(c *fiber.Ctx, chosen []core.MAC, done map[core.MAC]vie
 		return err
 	}
 
-	page := view.Selected{Frame: frame, Profiles: u.cfg.Commands.Profiles(), Profile: c.FormValue("profile", u.usual()), Done: done}
+	page := view.Selected{Frame: frame, Profiles: u.cfg.Commands.Profiles(), Profile: c.FormValue("profile", u.usual()), Done: done, Batch: c.FormValue("batch")}
+	if c.Method() == http.MethodGet && len(chosen) > 1 {
+		page.Batch = u.cfg.Now().UTC().Format("2006-01-02-1504")
+	}
 
 	if err := u.look(c, func(r core.Reader) error {
 		for _, mac := range chosen {
@@ -126,7 +131,7 @@ func (u *UI) beginRuns(c *fiber.Ctx) error {
 	done, refused := map[core.MAC]view.Started{}, 0
 
 	for _, mac := range chosen {
-		run, err := u.cfg.Commands.StartRun(c.UserContext(), mac, core.StartRun{Profile: c.FormValue("profile"), Who: caller(c).Name})
+		run, err := u.cfg.Commands.StartRun(c.UserContext(), mac, core.StartRun{Profile: c.FormValue("profile"), Who: caller(c).Name, Batch: strings.TrimSpace(c.FormValue("batch"))})
 
 		switch {
 		case err == nil:
@@ -171,4 +176,37 @@ func (u *UI) tagSelected(c *fiber.Ctx) error {
 	}
 
 	return c.Redirect("/hosts?done=tagged", http.StatusSeeOther)
+}
+
+// selectedLabels leads to the labels of the last runs of the ticked hosts.
+func (u *UI) selectedLabels(c *fiber.Ctx) error {
+	chosen, err := ticked(queryList(c, "mac"))
+	if err != nil {
+		return err
+	}
+
+	var ids []string
+
+	if err := u.look(c, func(r core.Reader) error {
+		for _, mac := range chosen {
+			host, err := lookup.Host(r, mac)
+			if err != nil {
+				return err
+			}
+
+			if host.LastRun != "" {
+				ids = append(ids, string(host.LastRun))
+			}
+		}
+
+		return nil
+	}); err != nil {
+		return err
+	}
+
+	if len(ids) == 0 {
+		return core.NewProblem(core.ErrConflict, "label/no-run", "None of these hosts was vetted yet; a label is of a run.")
+	}
+
+	return c.Redirect("/labels?"+url.Values{"ids": {strings.Join(ids, ",")}, "sheet": {"1"}}.Encode(), http.StatusSeeOther)
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -117,6 +118,12 @@ func runFilter(c *fiber.Ctx) (filter lookup.Filter, err error) {
 	filter.State = c.Query("state")
 	if err = lookup.ParseState(filter.State); err != nil {
 		return filter, err
+	}
+
+	filter.Profile, filter.Batch, filter.Verdict = c.Query("profile"), c.Query("batch"), core.Verdict(c.Query("verdict"))
+
+	if filter.Verdict != "" && !slices.Contains([]core.Verdict{core.Pass, core.Fail, core.Error, core.Cancelled}, filter.Verdict) {
+		return filter, core.NewProblem(core.ErrInvalid, "run/bad-verdict", "verdict must be pass, fail, error or cancelled.")
 	}
 
 	if text := c.Query("host"); text != "" {

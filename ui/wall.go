@@ -114,12 +114,47 @@ func (u *UI) findPage(c *fiber.Ctx) error {
 		return c.Redirect("/hosts/"+string(found[0]), http.StatusSeeOther)
 	case part:
 		return c.Redirect("/parts?serial="+url.QueryEscape(wanted), http.StatusSeeOther)
-	case bad == nil && caller(c).Scope.Allows(route.Operate):
-		return c.Redirect("/hosts/new?mac="+url.QueryEscape(string(mac)), http.StatusSeeOther)
-	default:
+	case len(found) > 1:
 		return c.Redirect("/hosts?q="+url.QueryEscape(wanted), http.StatusSeeOther)
+	default:
+		return u.unknown(c, wanted, mac)
 	}
 }
+
+// unknown says that nobody knows what was asked for, and offers to adopt or register it;
+// mac is empty where it is no address.
+func (u *UI) unknown(c *fiber.Ctx, wanted string, mac core.MAC) error {
+	frame, err := u.frame(c, "Not known here", "")
+	if err != nil {
+		return err
+	}
+
+	page := view.Unknown{Frame: frame, Wanted: wanted, MAC: mac}
+
+	if err := u.look(c, func(r core.Reader) (err error) {
+		if page.Heard, _, err = lookup.Sightings(r, false, lookup.Page{Limit: heardShown}); err != nil || mac == "" {
+			return err
+		}
+
+		var seen core.Sighting
+
+		err = r.Get(core.TableSighting, string(mac), &seen)
+		page.Seen = err == nil
+
+		if errors.Is(err, core.ErrNotFound) {
+			return nil
+		}
+
+		return err
+	}); err != nil {
+		return err
+	}
+
+	return draw(c.Status(http.StatusNotFound), view.ShowUnknown(&page))
+}
+
+// heardShown is how many machines are offered to be adopted.
+const heardShown = 10
 
 // goesBy reports whether a host has a name, serial or tag.
 func goesBy(h *core.Host, word string) bool {

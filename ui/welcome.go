@@ -44,7 +44,7 @@ func (u *UI) readWelcome(r core.Reader, page *view.Welcome) (err error) {
 		return err
 	}
 
-	if page.Heard, _, err = lookup.Sightings(r, lookup.Page{Limit: shown}); err != nil {
+	if page.Heard, _, err = lookup.Sightings(r, false, lookup.Page{Limit: shown}); err != nil {
 		return err
 	}
 

@@ -365,6 +365,9 @@ func licencePage(t *testing.T) string {
 		fmt.Fprintf(page, "| `%s` | `%s` | %s | %s |\n", m.path, m.version, strings.Join(m.in, ", "), licenceName(m.text))
 	}
 
+	page.WriteString("\n## Tables\n\nThe makers of network ports (`ui/oui/table.gz`) are those of the IEEE's public listing, as Debian's package `ieee-data` 20240722 has it.\n" +
+		"The IEEE asserts no copyright in it and does not restrict its distribution.\n")
+
 	return page.String()
 }
 

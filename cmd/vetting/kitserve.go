@@ -282,7 +282,7 @@ func (s *stall) machines(ctx context.Context) (list []wire.KitMachine, err error
 			return err
 		}
 
-		seen, _, err := lookup.Sightings(r, page)
+		seen, _, err := lookup.Sightings(r, false, page)
 		for i := range seen {
 			list = append(list, wire.KitMachine{MAC: string(seen[i].MAC), State: "asks for an address"})
 		}

@@ -162,7 +162,7 @@ func (e *Engine) takeDown(ctx context.Context) {
 
 	now := w.turn()
 
-var ported, forget []core.MAC
+	var ported, forget []core.MAC
 
 	err := e.write(ctx, func(c *change) (err error) {
 		for _, mac := range now {

@@ -32,6 +32,7 @@ type BatchOf struct {
 	Tag     string `json:"tag,omitempty"`  // of the host
 	Rack    string `json:"rack,omitempty"` // of the host, the part before "/U12"
 	Profile string `json:"profile,omitempty"`
+	Batch   string `json:"batch,omitempty"` // its name
 }
 
 // BatchRow is one host.

@@ -177,6 +177,7 @@ type RunStart struct {
 	Armed   []string `json:"armed_disks,omitempty"` // serials of disks that may be overwritten
 
 	Overrides *core.Override `json:"overrides,omitempty"` // of this run only
+	Batch     string         `json:"batch,omitempty"`     // name of the batch that it joins
 }
 
 // RunList is a page of runs, the newest first.
@@ -201,6 +202,7 @@ type RunSummary struct {
 	StageOf   int            `json:"stage_count"`
 	Progress  float64        `json:"progress"` // 0..1 over the whole plan
 	Operator  string         `json:"operator,omitempty"`
+	Batch     string         `json:"batch,omitempty"`
 	CreatedAt time.Time      `json:"created_at"`
 	StartedAt time.Time      `json:"started_at,omitzero"`
 	EndedAt   time.Time      `json:"ended_at,omitzero"`
@@ -313,8 +315,8 @@ type ArtifactList struct {
 // SightingList is the machines heard on the test network that are not
 // registered.
 type SightingList struct {
-	Discovered    []core.Sighting `json:"discovered"`
-	NextPageToken string          `json:"next_page_token,omitempty"`
+	Discovered    []Discovered `json:"discovered"`
+	NextPageToken string       `json:"next_page_token,omitempty"`
 }
 
 // BootTrace is what was seen of a host's last boot.
@@ -460,7 +462,7 @@ func NewRunSummary(run *core.Run) RunSummary {
 	out := RunSummary{
 		ID: run.ID, Host: run.Host, HostName: run.HostName, Profile: run.Profile.Name, Scale: run.Profile.Scale,
 		State: run.State, Over: run.State.Over(), Verdict: run.Verdict, Words: report.Read(run).Words,
-		StageOf: len(run.Stages), Progress: done, Operator: run.Operator,
+		StageOf: len(run.Stages), Progress: done, Operator: run.Operator, Batch: run.Batch,
 		CreatedAt: run.CreatedAt, StartedAt: run.StartedAt, EndedAt: run.EndedAt, UpdatedAt: run.UpdatedAt,
 	}
 

@@ -57,6 +57,16 @@ func reportRoutes() []Route {
 			Summary: "Get the last report of many hosts in one table, signed", Query: batchQuery(), OK: ok(report.Batch{}, "the table"), Errors: []int{422},
 		},
 		{
+			Name: "reports.batch-csv", Tag: "reports", Method: "GET", Path: "/api/v1/batch.csv", Scope: Read,
+			Summary: "Get the last report of many hosts in one table for spreadsheets, a row for each host", Query: batchQuery(),
+			OK: Answer{Status: 200, Type: CSV, Summary: "the table"}, Errors: []int{422},
+		},
+		{
+			Name: "reports.batch-zip", Tag: "reports", Method: "GET", Path: "/api/v1/batch.zip", Scope: Read,
+			Summary: "Get the last report of many hosts in one archive: the tables, and each report as HTML and JSON, signed", Query: batchQuery(),
+			OK: Answer{Status: 200, Type: ZIP, Summary: "the archive"}, Errors: []int{422},
+		},
+		{
 			Name: "report-keys.list", Tag: "reports", Method: "GET", Path: "/api/v1/report-keys", Scope: Read,
 			Summary: "List the public keys that reports are signed with, those of earlier times too", OK: ok(ReportKeyList{}, "the keys, the newest first"),
 		},
@@ -74,5 +84,6 @@ func batchQuery() []Param {
 		{Name: "tag", Kind: "string", Summary: "only hosts with this tag"},
 		{Name: "rack", Kind: "string", Summary: "only hosts of this rack"},
 		{Name: "profile", Kind: "string", Summary: "only runs of this profile"},
+		{Name: "batch", Kind: "string", Summary: "only runs of the batch with this name"},
 	}
 }

@@ -9,7 +9,7 @@ import (
 // Table returns every call of the operator API.
 func Table() []Route {
 	return slices.Concat(
-		hostRoutes(), hostOrderRoutes(), noteRoutes(), installedRoutes(), classRoutes(), runRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
+		hostRoutes(), hostOrderRoutes(), ignoreRoutes(), noteRoutes(), installedRoutes(), classRoutes(), runRoutes(), queueRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
 		upkeepRoutes(), backupRoutes(), netbootRoutes(), discoveryRoutes(), taskRoutes(), systemRoutes(), probeRoutes(),
 	)
 }
@@ -62,8 +62,9 @@ func hostRoutes() []Route {
 		},
 		{
 			Name: "discovered.list", Tag: "hosts", Method: "GET", Path: "/api/v1/discovered", Scope: Read,
-			Summary: "List machines heard on the test network that are not registered", Query: paging(),
-			OK: ok(SightingList{}, "a page of machines"), Errors: []int{422},
+			Summary: "List machines heard on the test network that are not registered",
+			Query:   append([]Param{{Name: "ignored", Kind: "boolean", Summary: "only those that are ignored, which are left out otherwise"}}, paging()...),
+			OK:      ok(SightingList{}, "a page of machines"), Errors: []int{422},
 		},
 		{
 			Name: "boot-trace.get", Tag: "hosts", Method: "GET", Path: "/api/v1/boot-trace/{mac}", Scope: Read,
@@ -149,6 +150,9 @@ func runRoutes() []Route {
 			Query: append([]Param{
 				{Name: "state", Kind: "string", Summary: "only runs in this state, or \"active\" or \"over\""},
 				{Name: "host", Kind: "string", Summary: "only runs of the host with this MAC"},
+				{Name: "profile", Kind: "string", Summary: "only runs of this profile"},
+				{Name: "verdict", Kind: "string", Summary: "only runs with this verdict: pass, fail, error or cancelled"},
+				{Name: "batch", Kind: "string", Summary: "only runs of this batch"},
 			}, paging()...),
 			OK: ok(RunList{}, "a page of runs; a page may be short and still have a next"), Errors: []int{422},
 		},

@@ -116,7 +116,7 @@ func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
 			return err
 		}
 
-		return sightings(txn, scene)
+		return errors.Join(sightings(txn, scene), batches(txn, rows, scene))
 	})
 	if err != nil {
 		return fmt.Errorf("filling the ledger: %w", err)
@@ -272,6 +272,7 @@ func sightings(txn core.Txn, scene Scene) error {
 	list := []core.Sighting{
 		{MAC: "3c:ec:ef:00:17:a2", Vendor: "PXEClient:Arch:00007:UNDI:003016", Arch: "uefi-x64", UUID: "00000000-0000-0000-0000-3cecef0017a2", Count: 14},
 		{MAC: "b4:96:91:aa:01:02", Vendor: "PXEClient:Arch:00000:UNDI:002001", Arch: "bios", Count: 3},
+		{MAC: "00:1b:21:0a:0b:0c", Vendor: "PXEClient:Arch:00000:UNDI:002001", Arch: "bios", Count: 212, IgnoredAt: Now().Add(-50 * time.Hour), IgnoredBy: "ada"},
 	}
 
 	if scene == Long {
@@ -279,7 +280,7 @@ func sightings(txn core.Txn, scene Scene) error {
 	}
 
 	if scene == Hostile {
-		list = []core.Sighting{{MAC: "de:ad:be:ef:00:01", Vendor: Evil, Arch: Evil, UUID: Evil, Count: 1}}
+		list = []core.Sighting{{MAC: "de:ad:be:ef:00:01", Vendor: Evil, Arch: Evil, UUID: Evil, Count: 1}, {MAC: "de:ad:be:ef:00:02", Vendor: Evil, IgnoredAt: Now(), IgnoredBy: Evil, Count: 1}}
 	}
 
 	for _, s := range list {
@@ -291,6 +292,30 @@ func sightings(txn core.Txn, scene Scene) error {
 	}
 
 	return nil
+}
+
+// BatchName is the batch of all scenes but Empty.
+const BatchName = "delivery-7"
+
+// batches puts the runs of the scene, at most eight, into one batch.
+func batches(txn core.Txn, rows []row, scene Scene) error {
+	batch := core.Batch{Name: BatchName, CreatedAt: Now().Add(-6 * time.Hour), By: "ada"}
+	if scene == Hostile {
+		batch.By = Evil
+	}
+
+	for i := range rows {
+		if run := rows[i].run; run != nil && len(batch.Runs) < 8 {
+			run.Batch = batch.Name
+			batch.Runs = append(batch.Runs, run.ID)
+
+			if err := txn.Put(core.TableRun, string(run.ID), run); err != nil {
+				return err
+			}
+		}
+	}
+
+	return txn.Put(core.TableBatch, batch.Name, batch)
 }
 
 // Play lets the run of the scene go on at each tick: its stage advances, and when

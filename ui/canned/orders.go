@@ -216,3 +216,24 @@ func (c *Commands) CheckFirmwareBaseline(text string) error {
 func (c *Commands) FirmwareCatalogue() string {
 	return "rules:\n  - {id: hpe-sas-ssd-32768-hours, part: disk, model: \"*VO0480JFDGT*\", deny: \"HPD[0-7]\"}\n"
 }
+
+// IgnoreMachine is of ui.Commands.
+func (c *Commands) IgnoreMachine(_ context.Context, who string, mac core.MAC) (core.Sighting, error) {
+	_, err := c.order(who, "ignore "+string(mac), "")
+
+	return core.Sighting{MAC: mac, IgnoredAt: Now(), IgnoredBy: who}, err
+}
+
+// HeedMachine is of ui.Commands.
+func (c *Commands) HeedMachine(_ context.Context, who string, mac core.MAC) (core.Sighting, error) {
+	_, err := c.order(who, "heed "+string(mac), "")
+
+	return core.Sighting{MAC: mac}, err
+}
+
+// MoveRun is of ui.Commands.
+func (c *Commands) MoveRun(_ context.Context, who string, run core.RunID, to core.QueueMove) (core.QueueMoved, error) {
+	_, err := c.order(who, "move "+string(to.To)+" "+string(to.Before), run)
+
+	return core.QueueMoved{Order: []core.RunID{run}}, err
+}

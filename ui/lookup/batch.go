@@ -39,12 +39,7 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 
 	taken := map[core.MAC]bool{}
 
-	err = r.Scan(core.TableRun, core.Query{Reverse: true}, func(_ string, decode func(any) error) error {
-		var run core.Run
-
-		if err := decode(&run); err != nil {
-			return err
-		}
+	err = eachRun(r, of.Batch, func(run core.Run) error {
 
 		if taken[run.Host] || hosts != nil && hosts[run.Host] == nil || !ofBatch(&run, of) {
 			return nil
@@ -106,6 +101,42 @@ func batchHosts(r core.Reader, of report.BatchOf) (map[core.MAC]*core.Host, erro
 	}
 
 	return chosen, nil
+}
+
+// eachRun reads the runs of a batch, all runs where it has no name, the newest first.
+// A batch that is not there has none.
+func eachRun(r core.Reader, batch string, take func(core.Run) error) error {
+	if batch == "" {
+		return r.Scan(core.TableRun, core.Query{Reverse: true}, func(_ string, decode func(any) error) error {
+			var run core.Run
+
+			if err := decode(&run); err != nil {
+				return err
+			}
+
+			return take(run)
+		})
+	}
+
+	found, err := BatchOf(r, batch)
+	if errors.Is(err, core.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+
+	for _, id := range slices.Backward(found.Runs) {
+		run, err := Run(r, id)
+		if err != nil {
+			return err
+		}
+
+		if err := take(run); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 func ofBatch(run *core.Run, of report.BatchOf) bool {

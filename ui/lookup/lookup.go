@@ -169,9 +169,34 @@ func Artifact(r core.Reader, run core.RunID, sha256 string) (core.Artifact, erro
 	return core.Artifact{}, core.NewProblem(core.ErrNotFound, "artifact/not-found", "This run left no such file, or it has expired.")
 }
 
-// Sightings lists the machines heard that are not registered.
-func Sightings(r core.Reader, page Page) ([]core.Sighting, string, error) {
-	return list[core.Sighting](r, core.TableSighting, page)
+// Sightings lists the machines heard that are not registered: those in the inbox, or
+// those that are ignored.
+func Sightings(r core.Reader, ignored bool, page Page) (rows []core.Sighting, next string, err error) {
+	rows = []core.Sighting{}
+	last := ""
+
+	err = r.Scan(core.TableSighting, core.Query{After: page.After}, func(key string, decode func(any) error) error {
+		var s core.Sighting
+
+		if err := decode(&s); err != nil || s.IgnoredAt.IsZero() == ignored {
+			return err
+		}
+
+		if len(rows) == page.Limit {
+			next = token(last)
+
+			return errEnough
+		}
+
+		rows, last = append(rows, s), key
+
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, "", fmt.Errorf("listing sightings: %w", err)
+	}
+
+	return rows, next, nil
 }
 
 // BootTrace reads what was seen of the last boot of mac; empty when nothing was.

@@ -42,6 +42,9 @@ func Run(r core.Reader, id core.RunID) (core.Run, error) {
 type Filter struct {
 	Host  core.MAC
 	State string // a core.State, or "active" or "over"
+
+	Profile, Batch string
+	Verdict        core.Verdict
 }
 
 // States lists the states a run can be in, in the order of its life.
@@ -69,7 +72,8 @@ func ParseState(s string) error {
 }
 
 func (f Filter) chooses(run *core.Run) bool {
-	if f.Host != "" && run.Host != f.Host {
+	if f.Host != "" && run.Host != f.Host || f.Profile != "" && run.Profile.Name != f.Profile || f.Batch != "" && run.Batch != f.Batch ||
+		f.Verdict != "" && run.Verdict != f.Verdict {
 		return false
 	}
 

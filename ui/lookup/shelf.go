@@ -24,6 +24,7 @@ type Shelf struct {
 	over     map[core.RunID]*core.Run
 	live     map[core.RunID]copied
 	machines map[core.RunID]pace.Machine
+	facts    map[core.RunID]Facts
 }
 
 // copied is a run and the text that it was read from.

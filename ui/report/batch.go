@@ -41,7 +41,7 @@ func runTail(id core.RunID) string { return "…" + string(id)[max(0, len(id)-8)
 func batchOf(of report.BatchOf) string {
 	var words []string
 
-	for _, w := range [][2]string{{"", of.Day}, {"tag ", of.Tag}, {"rack ", of.Rack}, {"profile ", of.Profile}} {
+	for _, w := range [][2]string{{"", of.Day}, {"tag ", of.Tag}, {"rack ", of.Rack}, {"profile ", of.Profile}, {"batch ", of.Batch}} {
 		if w[1] != "" {
 			words = append(words, w[0]+text.Line(w[1]))
 		}

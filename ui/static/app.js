@@ -140,7 +140,7 @@
 	const done = document.getElementById("done");
 	if (done) {
 		const here = new URL(location.href);
-		here.searchParams.delete("done");
+		for (const word of ["done", "undo", "back"]) here.searchParams.delete(word);
 		history.replaceState(null, "", here);
 		setTimeout(() => done.remove(), 12000);
 	}
@@ -486,6 +486,38 @@
 	document.addEventListener("input", bounded);
 	document.addEventListener("submit", e => {
 		for (const b of e.target.querySelectorAll("button")) setTimeout(() => { b.disabled = true; setTimeout(() => { b.disabled = false; }, 4000); });
+	});
+
+	// A run that waits is dragged to its place: the form of its row sends what a drop means.
+	let dragged = null;
+	const over = e => { const row = dragged && e.target.closest && e.target.closest("tr[data-run]"); return row && row !== dragged ? row : null; };
+	const unmark = () => { for (const row of document.querySelectorAll("tr.over, tr.drag")) row.classList.remove("over", "drag"); };
+	document.addEventListener("dragstart", e => {
+		dragged = e.target.closest && e.target.closest("tr[data-run]");
+		if (!dragged) return;
+		e.dataTransfer.setData("text/plain", dragged.dataset.run);
+		e.dataTransfer.effectAllowed = "move";
+		dragged.classList.add("drag");
+	});
+	document.addEventListener("dragover", e => {
+		const row = over(e);
+		if (!row) return;
+		e.preventDefault();
+		for (const old of document.querySelectorAll("tr.over")) if (old !== row) old.classList.remove("over");
+		row.classList.add("over");
+	});
+	document.addEventListener("dragend", () => { unmark(); dragged = null; });
+	document.addEventListener("drop", e => {
+		const row = over(e);
+		if (!row) return;
+		e.preventDefault();
+		// Dropped from above it goes behind that run, from below before it.
+		const down = dragged.compareDocumentPosition(row) & Node.DOCUMENT_POSITION_FOLLOWING;
+		const next = down ? row.nextElementSibling : row;
+		const form = make("form", { method: "post", action: dragged.dataset.move });
+		for (const [name, value] of next ? [["to", "before"], ["before", next.dataset.run]] : [["to", "last"]]) form.append(make("input", { type: "hidden", name, value }));
+		body.append(form);
+		form.submit();
 	});
 
 	if (follow) follow.addEventListener("change", bottom);

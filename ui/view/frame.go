@@ -28,12 +28,22 @@ type Frame struct {
 	Follows  string // what the page's stream tells: "rack", "run:ID"; empty: the page does not follow
 	Seq      uint64 // number of the last event the page knows
 	Flash    string // one sentence about what was just done
+	Undo     *Undo  // takes that back; nil: nothing does
 	Problem  string // one sentence about what went wrong
 	Unknown  int    // machines in the inbox
 	Now      time.Time
 	Insecure bool // the console is served without TLS
 	Warnings []Warning
 }
+
+// Undo is a form of one button that takes back what was just done.
+type Undo struct {
+	Path   string
+	Fields []Hidden
+}
+
+// Hidden is what a form sends that nobody types.
+type Hidden struct{ Name, Value string }
 
 // Warning is a sentence about the appliance that stands on every page.
 type Warning struct {

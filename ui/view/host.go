@@ -13,26 +13,9 @@ import (
 	"vetting/ui/text"
 )
 
-// Hosts is the list of hosts.
-type Hosts struct {
-	Trash []core.Host // deleted, and can be brought back
-	Frame Frame
-	Query string
-	Rows  []HostRow
-	All   int // hosts there are, whatever the query
-}
-
-func (h *Hosts) pointers() []*HostRow {
-	list := make([]*HostRow, len(h.Rows))
-	for i := range h.Rows {
-		list[i] = &h.Rows[i]
-	}
-
-	return list
-}
-
 // NewHost is the form that registers a host.
 type NewHost struct {
+	Taken core.MAC // the host that has an address of this one already; empty: none
 	Frame Frame
 	MAC   string
 	Name  string
@@ -317,16 +300,6 @@ func bootDetail(s core.BootStep) string {
 	}
 
 	return strings.Join(words, " · ")
-}
-
-// Inbox is the list of machines that were heard and are not registered.
-type Inbox struct {
-	Frame Frame
-	Rows  []core.Sighting
-	Next  string
-	Keys  []core.HostKey // of installed hosts, that wait for approval
-	Names map[core.MAC]string
-	Quick []QuickLine
 }
 
 // Fits reports whether the row has all words of query in it.

@@ -10,6 +10,7 @@ import (
 	"vetting/core"
 	"vetting/core/report"
 	"vetting/core/route"
+	"vetting/ui/lookup"
 	"vetting/ui/mark"
 	"vetting/ui/pace"
 	"vetting/ui/text"
@@ -20,6 +21,8 @@ type HostRow struct {
 	Host  core.Host
 	Run   *core.Run // nil: never vetted
 	Model string    // maker and product, as the last run found them
+	Last  *core.Run // the last one that came to a verdict; nil: none has
+	Facts lookup.Facts
 
 	Plan pace.Plan // what earlier runs tell of the one that goes on
 

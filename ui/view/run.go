@@ -408,30 +408,6 @@ func logClass(l core.LogLine) string {
 	}
 }
 
-// Runs is the list of runs.
-type Runs struct {
-	Frame  Frame
-	State  string // the filter
-	Host   core.MAC
-	Rows   []core.Run
-	Next   string // page token
-	Beyond bool   // not the first page
-}
-
-func (r *Runs) nextHref() string {
-	href := "/runs?page_token=" + r.Next
-
-	if r.State != "" {
-		href += "&state=" + r.State
-	}
-
-	if r.Host != "" {
-		href += "&host=" + string(r.Host)
-	}
-
-	return href
-}
-
 func runMark(run *core.Run) mark.Mark {
 	if run.State.Over() {
 		return mark.Read(report.Read(run))

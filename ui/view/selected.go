@@ -12,6 +12,7 @@ type Selected struct {
 	Profiles []core.Profile
 	Profile  string               // the one that was chosen
 	Done     map[core.MAC]Started // what came of starting runs; nil: nothing was started
+	Batch    string               // name under which they are started, or were
 }
 
 // Started is what came of starting a run on one of several hosts.
@@ -49,4 +50,15 @@ func (s *Selected) startWord() string {
 
 func (s *Selected) chosen(p *core.Profile, i int) bool {
 	return p.Name == s.Profile || s.Profile == "" && i == 0
+}
+
+// begun counts the runs that were started.
+func (s *Selected) begun() (n int) {
+	for _, done := range s.Done {
+		if done.Run != "" {
+			n++
+		}
+	}
+
+	return n
 }

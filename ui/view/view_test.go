@@ -18,6 +18,7 @@ import (
 	"vetting/core/report"
 	"vetting/core/route"
 	"vetting/ui/canned"
+	"vetting/ui/lookup"
 	"vetting/ui/view"
 )
 
@@ -223,9 +224,9 @@ func TestAPageOfNothingSaysWhatToDo(t *testing.T) {
 		want string
 	}{
 		"no hosts":           {view.ShowRack(view.Rack{Frame: frame()}), "Add a host by its MAC address"},
-		"no host that fits":  {view.ShowHosts(&view.Hosts{Frame: frame(), All: 3, Query: "x"}), "Show all 3"},
+		"no host that fits":  {view.ShowHosts(&view.Hosts{Frame: frame(), Rows: make([]view.HostRow, 3), Want: view.HostsWant{Query: "x"}}), "show all 3"},
 		"no runs":            {view.ShowRuns(&view.Runs{Frame: frame()}), "Open a host and start one."},
-		"no runs that fit":   {view.ShowRuns(&view.Runs{Frame: frame(), State: "over"}), "None fits the filter."},
+		"no runs that fit":   {view.ShowRuns(&view.Runs{Frame: frame(), Filter: lookup.Filter{State: "over"}}), "None fits the filter."},
 		"nobody heard":       {view.ShowInbox(&view.Inbox{Frame: frame()}), "Nothing unknown has asked for an address"},
 		"no administrator":   {view.ShowLogin(&view.Login{Frame: frame()}), "vetting admin link"},
 		"a link that is old": {view.ShowSetup(&view.Setup{Frame: frame()}), "vetting admin link"},

@@ -111,8 +111,13 @@ func (a *API) Discovered(ctx context.Context) ([]core.Sighting, error) {
 	var list route.SightingList
 
 	err := a.call(ctx, "discovered.list", "", nil, &list)
+	seen := make([]core.Sighting, 0, len(list.Discovered))
 
-	return list.Discovered, err
+	for i := range list.Discovered {
+		seen = append(seen, list.Discovered[i].Sighting)
+	}
+
+	return seen, err
 }
 
 // Trace returns what the appliance saw of a machine's last boot.

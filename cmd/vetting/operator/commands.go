@@ -10,7 +10,7 @@ import (
 // Commands returns all commands that work over the operator API.
 func Commands(e Env) []*cobra.Command {
 	return []*cobra.Command{
-		e.hostCommand(), e.classCommand(), e.inboxCommand(), e.runCommand(), e.profileCommand(), e.reportCommand(), e.notifyCommand(),
+		e.hostCommand(), e.classCommand(), e.inboxCommand(), e.runCommand(), e.batchesCommand(), e.profileCommand(), e.reportCommand(), e.notifyCommand(),
 		e.inventoryCommand(), e.firmwareCommand(), e.retentionCommand(), e.statusCommand(), e.healthCommand(), e.userCommand(), e.auditCommand(), e.taskCommand(), e.eventsCommand(),
 		e.versionCommand(),
 	}

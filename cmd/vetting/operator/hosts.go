@@ -183,8 +183,14 @@ func (e *Env) classCommand() *cobra.Command {
 func (e *Env) inboxCommand() *cobra.Command {
 	return e.group("inbox", "Machines that were heard on the test network and are not registered",
 		verb{use: "list", aliases: []string{"ls"}, short: "List them", route: "discovered.list", sheet: sheet{
-			list: "discovered", columns: "mac vendor arch uuid first=first_seen|time last=last_seen|time heard=count", name: "mac",
+			list: "discovered", columns: "mac maker vendor arch uuid first=first_seen|time last=last_seen|time heard=count ignored=ignored_at|time by=ignored_by", name: "mac",
 		}},
 		verb{use: "adopt SEEN NAME", short: "Register one as a host", route: "discovered.adopt", flags: describing(), sheet: hostSheet()},
+		verb{use: "ignore SEEN…", short: "See no more of machines, for good or until they are adopted or taken back; list them with: vetting inbox list --ignored", route: "discovered.ignore", sheet: ignoredSheet()},
+		verb{use: "heed IGNORED…", short: "Take machines that are ignored back into the inbox", route: "discovered.heed", sheet: ignoredSheet()},
 	)
+}
+
+func ignoredSheet() sheet {
+	return sheet{columns: "mac vendor arch last=last_seen|time ignored=ignored_at|time by=ignored_by", name: "mac"}
 }

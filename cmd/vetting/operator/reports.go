@@ -103,7 +103,7 @@ func (e *Env) batchCommand() *cobra.Command {
 		columns: "host mac serial verdict=verdict.words not_tested profile ended=ended_at|time run summary",
 	}}
 	cmd := &cobra.Command{
-		Use: "batch", Short: "Get the last report of many hosts in one table: of a day, a tag, a rack",
+		Use: "batch", Short: "Get the last report of many hosts in one table: of a day, a tag, a rack, a batch",
 		Example: "  vetting report batch --day 2026-11-23 --rack B07\n  vetting report batch --tag delivery-7 --format html --to delivery-7.html",
 	}
 
@@ -121,9 +121,13 @@ func (e *Env) batchCommand() *cobra.Command {
 			return s.save(client.Request{Route: "reports.batch-html", Query: query}, to)
 		case "json":
 			return s.save(client.Request{Route: v.route, Query: query}, to)
+		case "csv":
+			return s.save(client.Request{Route: "reports.batch-csv", Query: query}, to)
+		case "zip":
+			return s.save(client.Request{Route: "reports.batch-zip", Query: query}, to)
 		case "":
 		default:
-			return usage("--format %s: choose html or json", form)
+			return usage("--format %s: choose html, json, csv or zip", form)
 		}
 
 		var answer []byte
@@ -139,7 +143,7 @@ func (e *Env) batchCommand() *cobra.Command {
 		return page.close()
 	})
 	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output")
-	cmd.Flags().StringVar(&form, "format", "", "the table as a file, signed: html or json")
+	cmd.Flags().StringVar(&form, "format", "", "the table as a file: html or json, signed; csv; zip, with each report")
 
 	return cmd
 }

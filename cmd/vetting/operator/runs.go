@@ -59,6 +59,13 @@ func (e *Env) runCommand() *cobra.Command {
 			},
 			sheet: waiverSheet(""),
 		},
+		{use: "queue", short: "List the runs that wait for their turn, the next first", route: "queue.list", sheet: runList()},
+		{
+			use: "move RUN TO [BEFORE]", route: "runs.move",
+			short:   "Give a run that waits another place in the queue: first, last, up, down, or before another run",
+			example: "  vetting run move rack3-u17 first\n  vetting run move rack3-u17 before 01JD4X00000000000000000018",
+			sheet:   sheet{columns: "order stood_before", name: "stood_before"},
+		},
 		{use: "stages RUN", short: "Show the stages of a run", route: "runs.stages", sheet: stageSheet()},
 		{use: "diffs RUN", short: "Show where expected spec and machine differ", route: "runs.spec-diffs", sheet: sheet{
 			list: "diffs", columns: "severity field=path expected actual not_reported slot=part.slot serial=part.serial", name: "path",

@@ -17,6 +17,7 @@ func startFlags() []field {
 		{"profile", "profile", text, "which tests, see: vetting profile list"},
 		{"scale", "scale", number, "shorten or stretch the durations; printed on the report"},
 		{"arm", "armed_disks", list, "serial of a disk that may be overwritten"},
+		{"batch", "batch", text, "name under which the runs are looked at together, see: vetting batch show"},
 		{"set", "overrides.config", pairs, "setting of a stage for this run, such as SMART.self_test=none"},
 	}
 }

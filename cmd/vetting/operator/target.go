@@ -179,7 +179,7 @@ func (e *Env) complete(list []word) cobra.CompletionFunc {
 // offers lists what an argument of a kind may be.
 func (s *session) offers(ctx context.Context, kind string) ([]string, error) {
 	from := map[string]struct{ route, list, field string }{
-		"HOST": {"hosts.list", "hosts", "name"}, "DELETED": {"hosts.trash", "hosts", "name"}, "RUN": {"runs.list", "runs", "id"},
+		"HOST": {"hosts.list", "hosts", "name"}, "DELETED": {"hosts.trash", "hosts", "name"}, "RUN": {"runs.list", "runs", "id"}, "BATCH": {"batches.list", "batches", "name"},
 		"SEEN": {"discovered.list", "discovered", "mac"}, "PROFILE": {"profiles.list", "profiles", "name"},
 		"NOTIFIER": {"notifiers.list", "notifiers", "name"}, "CLASS": {"classes.list", "classes", "name"},
 		"KEY": {"host-keys.list", "keys", "id"},
