@@ -260,7 +260,7 @@ func (w *HostsWant) Fits(h *HostRow) bool {
 	rack, _ := h.place()
 
 	return (w.State == "" || h.standing() == w.State) && (w.Model == "" || text.Line(h.Model) == w.Model) && (w.Rack == "" || rack == w.Rack) &&
-		(w.Tag == "" || slices.Contains(h.Host.Tags, w.Tag)) && h.Fits(w.Query)
+		(w.Tag == "" || slices.Contains(h.tags(), w.Tag)) && h.Fits(w.Query)
 }
 
 // Chosen are the hosts that are asked for, in the order that is.
