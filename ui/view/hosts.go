@@ -318,8 +318,16 @@ func (h *Hosts) racks() []string {
 	})
 }
 
-func (h *Hosts) tags() []string {
-	return h.offers(func(row *HostRow) []string { return row.Host.Tags })
+func (h *Hosts) tags() []string { return h.offers((*HostRow).tags) }
+
+// tags are those of a host as they are shown and asked for.
+func (h *HostRow) tags() []string {
+	list := make([]string, 0, len(h.Host.Tags))
+	for _, tag := range h.Host.Tags {
+		list = append(list, text.Line(tag))
+	}
+
+	return list
 }
 
 // states are the words of the counters of the rack.
