@@ -16,6 +16,8 @@ const (
 	RunBadResult         = "run/bad-result"
 	RunBadWish           = "run/bad-wish"
 	RunBadBatch          = "run/bad-batch"
+	RunNoBatch           = "run/no-batch"
+	RunBadVerdict        = "run/bad-verdict"
 	RunBadMove           = "run/bad-move"
 	RunNotQueued         = "run/not-queued"
 	RunTooLarge          = "run/too-large"
@@ -84,6 +86,8 @@ func runCalls() []Entry {
 			"See the message for the field; agent and appliance may be of different versions.", core.Warning,
 		},
 		{RunBadBatch, "Batch cannot be used", "The name of a batch stands in addresses and names of files, and a batch has a largest size.", "Give it another name.", core.Warning},
+		{RunNoBatch, "No such batch", "No batch has this name; one comes into being with the first run that is started in it.", "Look it up in the list of batches.", core.Warning},
+		{RunBadVerdict, "No such verdict", "A run ends with pass, fail or error, or it is cancelled.", "Ask for one of these.", core.Warning},
 		{RunBadMove, "No such place in the queue", "A run is moved to the first or last place, up, down, or before another run that waits.", "Name one of these places.", core.Warning},
 		{RunNotQueued, "Run waits no more", "Only runs that wait for their turn have a place in the queue.", "Look at the queue again: the run may have got its turn.", core.Warning},
 		{RunBadWish, "Run cannot be started like this", "Profile, scale or armed disks make no sense.", "Correct the field named in the message.", core.Warning},

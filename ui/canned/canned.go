@@ -305,13 +305,21 @@ func batches(txn core.Txn, rows []row, scene Scene) error {
 	}
 
 	for i := range rows {
-		if run := rows[i].run; run != nil && len(batch.Runs) < 8 {
-			run.Batch = batch.Name
-			batch.Runs = append(batch.Runs, run.ID)
+		if rows[i].run == nil || len(batch.Runs) == 8 {
+			continue
+		}
 
-			if err := txn.Put(core.TableRun, string(run.ID), run); err != nil {
-				return err
-			}
+		// As it stands by now: what was measured has changed one of them.
+		var run core.Run
+		if err := txn.Get(core.TableRun, string(rows[i].run.ID), &run); err != nil {
+			return fmt.Errorf("reading a run of the batch: %w", err)
+		}
+
+		run.Batch = batch.Name
+		batch.Runs = append(batch.Runs, run.ID)
+
+		if err := txn.Put(core.TableRun, string(run.ID), run); err != nil {
+			return fmt.Errorf("putting a run into the batch: %w", err)
 		}
 	}
 

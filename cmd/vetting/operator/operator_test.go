@@ -71,7 +71,7 @@ func TestTextOfHostsIsHarmless(t *testing.T) {
 	}
 
 	out, err = say(t, a, "inbox", "list", "-o", "csv")
-	if err != nil || !strings.Contains(out, ",'=1+1,") || !strings.Contains(out, ",-3\n") {
+	if err != nil || !strings.Contains(out, ",'=1+1,") || !strings.Contains(out, ",-3,") {
 		t.Errorf("%q %v", out, err)
 	}
 }
