@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -114,15 +115,64 @@ func (a *agent) invite(ctx context.Context, door Door) error {
 	a.say.Info("this machine is held for the operator", slog.String("ssh", "root@"+a.IP),
 		slog.String("host_key", door.HostKey()), slog.Time("until", reply.Until.Time))
 
-	if reply.Until.IsZero() {
-		<-ctx.Done()
+	return a.keepAdmitting(ctx, door, reply)
+}
 
-		return ctx.Err()
+// askKeys is how often the appliance is asked which keys count: an operator may have had
+// a new one made.
+const askKeys = 30 * time.Second
+
+// keepAdmitting lets in whom the appliance names from time to time. While it is away, or
+// names nobody, those named last count; and the hold never ends later than was said first.
+// It returns when the hold's time is over, or ctx ends.
+func (a *agent) keepAdmitting(ctx context.Context, door Door, known wire.HoldReply) error {
+	for {
+		wait := askKeys
+		if until := known.Until.Time; !until.IsZero() {
+			wait = min(wait, time.Until(until))
+		}
+
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+
+		if until := known.Until.Time; !until.IsZero() && !time.Now().Before(until) {
+			return errHoldOver
+		}
+
+		reply, err := a.askAgain(ctx, door, known)
+		if err != nil || len(reply.AuthorizedKeys) == 0 {
+			continue // what ends a hold is said with the heartbeat
+		}
+
+		if !slices.Equal(reply.AuthorizedKeys, known.AuthorizedKeys) {
+			if err := door.Admit(reply.AuthorizedKeys); err != nil {
+				a.say.Warn("the keys that the appliance names cannot be read; those before count", slog.Any("error", err))
+
+				continue
+			}
+
+			a.say.Info("another key opens this machine now")
+		}
+
+		if until := known.Until.Time; !until.IsZero() && (reply.Until.IsZero() || until.Before(reply.Until.Time)) {
+			reply.Until = known.Until
+		}
+
+		known = reply
+	}
+}
+
+// askAgain asks once which keys count; an appliance that does not answer delays neither the
+// next question nor the end of the hold.
+func (a *agent) askAgain(ctx context.Context, door Door, known wire.HoldReply) (wire.HoldReply, error) {
+	ends := time.Now().Add(askKeys)
+	if until := known.Until.Time; !until.IsZero() && until.Before(ends) {
+		ends = until
 	}
 
-	if err := pause(ctx, time.Until(reply.Until.Time)); err != nil {
-		return err
-	}
+	ctx, cancel := context.WithDeadline(ctx, ends)
+	defer cancel()
 
-	return errHoldOver
+	return a.client.Hold(ctx, a.session.token(), wire.Hold{IP: a.IP, SSHHostKey: door.HostKey()})
 }

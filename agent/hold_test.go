@@ -235,3 +235,61 @@ func TestTheDoorShutsByItselfWhenTheHoldIsOver(t *testing.T) {
 		r.appliance.Start(t)
 	})
 }
+
+// An operator may have a new key made: the door lets it in within half a minute, and the
+// one before no more. While the appliance is away, who may come in stays as it was.
+func TestTheDoorLetsInWhomTheApplianceNamesNow(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		d := &doors{}
+		held(t, r, d)
+		r.appliance.Kill(t)
+		time.Sleep(2 * time.Minute)
+
+		if keys, open := d.look(); open != 1 || len(keys) != 1 {
+			t.Errorf("%d open, keys %v", open, keys)
+		}
+
+		r.appliance.Book.HoldKeys = []string{"ssh-ed25519 AAAA another"}
+		r.appliance.Start(t)
+		time.Sleep(time.Minute)
+
+		keys, open := d.look()
+		if open != 1 || len(keys) != 1 || len(keys[0]) != 1 || keys[0][0] != "ssh-ed25519 AAAA another" {
+			t.Errorf("%d open, keys %v", open, keys)
+		}
+
+		r.kill()
+	})
+}
+
+// Nobody is locked out by an appliance that names nobody, and none makes a hold longer: it
+// ends when was said first, although each answer says a day from now.
+func TestAHoldIsNeitherEmptiedNorLengthenedByALaterAnswer(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		d := &doors{}
+		held(t, r, d)
+		r.appliance.Kill(t)
+
+		r.appliance.Book.HoldKeys = nil
+		r.appliance.Start(t)
+		time.Sleep(time.Minute)
+
+		if keys, open := d.look(); open != 1 || len(keys) != 1 || len(keys[0]) != 2 {
+			t.Errorf("%d open, keys %v", open, keys)
+		}
+
+		time.Sleep(24*time.Hour - 3*time.Minute)
+
+		if keys, open := d.look(); open != 1 || len(keys) != 1 {
+			t.Errorf("before its end %d open, keys %v", open, keys)
+		}
+
+		time.Sleep(4 * time.Minute)
+
+		if keys, _ := d.look(); len(keys) == 1 {
+			t.Error("the door did not shut when the hold was over")
+		}
+
+		r.kill()
+	})
+}

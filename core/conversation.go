@@ -149,4 +149,15 @@ type StartRun struct {
 	Overrides Override // of this run only; checked like those of a host
 	Who       string   // operator
 	Batch     string   // name of the batch that it joins, which is made if there is none; empty: none
+
+	// Grace is how long the start can be withdrawn before the run begins; 0: it begins at
+	// once. At most MaxGrace. A run whose grace is not over when the appliance stops never
+	// begins: disks are armed for a start that somebody watches.
+	Grace time.Duration
 }
+
+// The grace of a start: what people get, and the most there is.
+const (
+	Grace    = 10 * time.Second
+	MaxGrace = 10 * time.Minute
+)

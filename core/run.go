@@ -34,6 +34,10 @@ func (s State) AwaitsBoot() bool {
 	return s == StateWaitingWoL || s == StateWaitingReboot || s == StateWaitingPower || s == StateBooting
 }
 
+// Pending reports whether the run was started with a grace that is not over: until its
+// deadline the start can be withdrawn, and nothing of the run begins.
+func (r *Run) Pending() bool { return r.State == StateQueued && !r.Deadline.IsZero() }
+
 // Run is one vetting of one host with one profile. It may be shown to anybody
 // who may see the host: secrets live in RunSecret.
 type Run struct {
@@ -51,7 +55,7 @@ type Run struct {
 	Epoch     int       `json:"epoch"`             // boots claimed so far; an older epoch's calls get 410
 	BootID    string    `json:"boot_id,omitempty"` // kernel boot id of the current epoch
 	Armed     []string  `json:"armed_disks,omitempty"`
-	Deadline  time.Time `json:"deadline,omitzero"`  // when the current wait (boot, contact) ends
+	Deadline  time.Time `json:"deadline,omitzero"`  // when the current wait (grace of the start, boot, contact) ends
 	LastBeat  time.Time `json:"last_beat,omitzero"` // last sign of life of the agent
 	CreatedAt time.Time `json:"created_at"`
 	StartedAt time.Time `json:"started_at,omitzero"` // left the queue

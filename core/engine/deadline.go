@@ -198,6 +198,10 @@ func (e *Engine) expire(ctx context.Context, id core.RunID) error {
 // timeOut moves a run whose wait is over.
 func (c *change) timeOut(l *life) error {
 	switch {
+	case l.run.State == core.StateQueued: // nobody withdrew the start
+		l.run.Deadline = time.Time{}
+
+		return c.tellRun(l)
 	case l.run.State.AwaitsBoot():
 		l.evidence = fmt.Sprintf("the host did not come within %s; the run was in %s", c.engine.BootDeadline, l.run.State)
 
@@ -366,6 +370,15 @@ func (e *Engine) resumeRun(ctx context.Context, id core.RunID) error {
 			return c.save(l)
 		}
 
+		if l.run.Pending() { // nobody could withdraw it meanwhile
+			if err := c.withdraw(l, "the appliance stopped before the run began"); err != nil {
+				return err
+			}
+
+			return cmpErr(c.notice(l.run.Host, id, problem.RunWithdrawn, fmt.Sprintf(
+				"run %s on %s never began: the appliance stopped while its start could be withdrawn", id, l.run.HostName)), func() error { return c.save(l) })
+		}
+
 		ahead, late := c.notAhead(l), c.beFair(l)
 		owed := l.run.State.AwaitsBoot() && l.run.State != core.StateBooting && l.way().Remote() && !l.run.Switched && l.run.Wakes > 0
 
@@ -428,6 +441,8 @@ func (e *Engine) longestWait(state core.State) time.Duration {
 		return max(e.BootDeadline, e.Lost) // see beFair
 	case state == core.StateFailedHolding:
 		return e.Hold
+	case state == core.StateQueued:
+		return core.MaxGrace
 	default:
 		return e.Lost
 	}
@@ -437,7 +452,7 @@ func (e *Engine) longestWait(state core.State) time.Duration {
 // of it could be heard. A hold goes on as it was.
 func (c *change) beFair(l *life) (late bool) {
 	fair := c.now.Add(c.engine.Lost)
-	late = l.run.State != core.StateFailedHolding && !l.run.Deadline.IsZero() && l.run.Deadline.Before(fair)
+	late = l.run.State != core.StateFailedHolding && l.run.State != core.StateQueued && !l.run.Deadline.IsZero() && l.run.Deadline.Before(fair)
 
 	if late {
 		l.run.Deadline = fair

@@ -36,7 +36,7 @@ func (e *Engine) giveTurn(ctx context.Context, id core.RunID) (started bool, err
 			return err
 		}
 
-		if l.run.State != core.StateQueued {
+		if l.run.State != core.StateQueued || l.run.Pending() {
 			return errNothing
 		}
 

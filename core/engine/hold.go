@@ -182,20 +182,64 @@ func (e *Engine) HoldKey(ctx context.Context, who string, run core.RunID) (core.
 	return key, nil
 }
 
-// takeable returns the key of a hold if it may be handed out.
-func (e *Engine) takeable(l *life) (ed25519.PrivateKey, error) {
-	hold := l.run.Hold
+// RenewHoldKey makes a new key for a hold and hands its private half out; the one before
+// opens nothing any more once the host has asked which keys count, which it does every
+// half minute. The hold ends when it would have ended.
+func (e *Engine) RenewHoldKey(ctx context.Context, who string, run core.RunID) (core.HoldKey, error) {
+	nonce := make([]byte, holdNonce)
+	if _, err := io.ReadFull(e.Rand, nonce); err != nil {
+		return core.HoldKey{}, fmt.Errorf("drawing the key of a hold: %w", err)
+	}
 
+	var key core.HoldKey
+
+	_, err := e.decree(ctx, run, func(c *change, l *life) (deed, error) {
+		if err := openDoor(l); err != nil {
+			return deed{}, err
+		}
+
+		l.secret.HoldNonce = nonce
+		pair := e.holdPair(l)
+		public, _ := pair.Public().(ed25519.PublicKey)
+		hold := *l.run.Hold
+		hold.PublicKey, hold.TakenAt, hold.TakenBy = sshkey.Line(public, "vetting-"+string(l.run.ID)), c.now, clip(who, maxWord)
+		l.run.Hold = &hold
+		key = holdKey(l, pair)
+
+		return deed{who: who, action: "hold.renew-key", text: fmt.Sprintf(
+			"made a new key for the hold of %s (run %s); the one before is worthless", l.run.HostName, run)}, nil
+	})
+	if err != nil {
+		return core.HoldKey{}, err
+	}
+
+	return key, nil
+}
+
+// openDoor refuses a run whose host is not held, or has not opened its SSH server.
+func openDoor(l *life) error {
 	switch {
 	case l.run.State != core.StateFailedHolding:
-		return nil, core.NewProblem(core.ErrConflict, problem.HoldWrongState, fmt.Sprintf(
+		return core.NewProblem(core.ErrConflict, problem.HoldWrongState, fmt.Sprintf(
 			"The run is in %s; only a held host can be looked into.", l.run.State)).With("state", string(l.run.State))
-	case hold == nil:
-		return nil, core.NewProblem(core.ErrConflict, problem.HoldNotOpen,
+	case l.run.Hold == nil:
+		return core.NewProblem(core.ErrConflict, problem.HoldNotOpen,
 			"The host's agent has not opened its SSH server; see whether it still beats, or power-cycle the host.")
-	case !hold.TakenAt.IsZero():
+	default:
+		return nil
+	}
+}
+
+// takeable returns the key of a hold if it may be handed out.
+func (e *Engine) takeable(l *life) (ed25519.PrivateKey, error) {
+	if err := openDoor(l); err != nil {
+		return nil, err
+	}
+
+	hold := l.run.Hold
+	if !hold.TakenAt.IsZero() {
 		return nil, core.NewProblem(core.ErrConflict, problem.HoldKeyTaken, fmt.Sprintf(
-			"The key was handed to %s at %s and is kept nowhere; use that one, or the web terminal.",
+			"The key was handed to %s at %s and is kept nowhere; use that one or the web terminal, or issue a new key.",
 			hold.TakenBy, hold.TakenAt.Format("2006-01-02 15:04 MST"))).With("taken_by", hold.TakenBy)
 	}
 
@@ -204,7 +248,7 @@ func (e *Engine) takeable(l *life) (ed25519.PrivateKey, error) {
 	public, _ := pair.Public().(ed25519.PublicKey)
 	if !strings.HasPrefix(hold.PublicKey, sshkey.Line(public, "")+" ") {
 		return nil, core.NewProblem(core.ErrConflict, problem.HoldKeyLost,
-			"The appliance's secret was changed since the hold was opened; run the stage again for a fresh key.")
+			"The appliance's secret was changed since the hold was opened; issue a new key.")
 	}
 
 	return pair, nil

@@ -309,7 +309,7 @@ func (x *index) queue() (waiting []core.RunID, busy int) {
 
 	for _, p := range x.hosts {
 		switch {
-		case p.run == nil:
+		case p.run == nil || p.run.state == core.StateQueued && !p.run.deadline.IsZero(): // its start can be withdrawn yet
 		case p.run.state == core.StateQueued:
 			waiting = append(waiting, p.run.id)
 		case p.run.state != core.StateRegistered && p.run.state != core.StateFailedHolding:

@@ -87,7 +87,7 @@ func (c *change) pay(l *life, action lifecycle.Action) error {
 		return c.startStage(l)
 	case lifecycle.RestartStage:
 		return c.restartStage(l)
-	case lifecycle.MarkReset, lifecycle.MarkBreach, lifecycle.MarkLost, lifecycle.MarkNoBoot, lifecycle.MarkStopped:
+	case lifecycle.MarkReset, lifecycle.MarkBreach, lifecycle.MarkLost, lifecycle.MarkNoBoot, lifecycle.MarkStopped, lifecycle.MarkCondemned:
 		return c.mark(l, action)
 	case lifecycle.JudgePass, lifecycle.JudgeFail, lifecycle.JudgeError, lifecycle.JudgeCancelled:
 		l.decide(c.now, action)
@@ -124,7 +124,10 @@ func (l *life) decide(now time.Time, action lifecycle.Action) {
 		lifecycle.JudgeError: core.Error, lifecycle.JudgeCancelled: core.Cancelled,
 	}
 
-	l.run.Verdict, l.run.EndedAt = verdicts[action], now
+	if l.run.Verdict = verdicts[action]; l.run.EndedAt.IsZero() { // the tests of a run that is held have ended before
+		l.run.EndedAt = now
+	}
+
 	l.run.Stale, l.run.NextWake, l.run.Retrying = false, time.Time{}, ""
 	l.run.HeardIn, l.run.MovedAt, l.run.Stuck = "", time.Time{}, false
 	l.host.LastRun, l.host.LastVerdict, l.host.ProfileURL = l.run.ID, l.run.Verdict, profile.Next(&l.run.Profile)
@@ -279,6 +282,8 @@ func (c *change) mark(l *life, action lifecycle.Action) error {
 		return c.markNoBoot(l)
 	case lifecycle.MarkStopped:
 		return c.markStopped(l, row)
+	case lifecycle.MarkCondemned:
+		return c.markRun(l, problem.Finding(problem.RunCondemned, core.Critical, "", boardPart(), l.evidence))
 	default:
 		return nil
 	}

@@ -53,6 +53,10 @@ func (e *Engine) StartRun(ctx context.Context, mac core.MAC, wish core.StartRun)
 			return err
 		}
 
+		if wish.Grace > 0 {
+			l.run.Deadline = c.now.Add(wish.Grace)
+		}
+
 		if err := c.audit(deed{
 			who: wish.Who, action: "run.start", host: host.MAC, run: id, after: core.Digest(l.run),
 			text: fmt.Sprintf("started run %s of profile %s on %s%s%s", id, p.Name, host.Name, batchWords(wish.Batch), armedWords(wish.Armed)),
@@ -98,6 +102,10 @@ func (e *Engine) wished(wish *core.StartRun) (core.Profile, error) {
 		return bad("The scale must be above 0 and at most 1; 1 runs the tests at their full length.")
 	case wish.Scale > 0:
 		p.Scale = wish.Scale
+	}
+
+	if wish.Grace < 0 || wish.Grace > core.MaxGrace {
+		return bad("The grace of a start is from 0 to %v.", core.MaxGrace)
 	}
 
 	if len(wish.Armed) > maxArmed {
@@ -203,6 +211,59 @@ func (e *Engine) CancelRun(ctx context.Context, who string, run core.RunID) (cor
 // ReleaseRun ends the hold of a failed host.
 func (e *Engine) ReleaseRun(ctx context.Context, who string, run core.RunID) (core.Run, error) {
 	return e.order(ctx, who, run, lifecycle.Release, "released")
+}
+
+// FailRun ends the hold of a failed host and gives the host up: the verdict is fail
+// whatever stopped the run, and the reason is kept in the audit trail and, as a finding, in
+// the report. The machine is left as after a release. ErrInvalid without a reason.
+func (e *Engine) FailRun(ctx context.Context, who string, run core.RunID, reason string) (core.Run, error) {
+	reason = strings.TrimSpace(reason)
+	if reason == "" || !isWord(reason) {
+		return core.Run{}, core.NewProblem(core.ErrInvalid, problem.RunNoReason, fmt.Sprintf(
+			"Say why the host is given up, in 1 to %d printable letters; it stands on the report.", maxWord))
+	}
+
+	return e.decree(ctx, run, func(c *change, l *life) (deed, error) {
+		l.evidence = fmt.Sprintf("by %s: %s", clip(who, maxWord), reason)
+
+		if err := c.move(l, lifecycle.Condemn); err != nil {
+			return deed{}, err
+		}
+
+		return deed{who: who, action: "run.fail", text: fmt.Sprintf("ended run %s on %s as failed: %s", run, l.run.HostName, reason)}, nil
+	})
+}
+
+// WithdrawRun takes the start of a run back whose grace is not over. The run stays on
+// record as cancelled, and its host as it was: with the run and the verdict before.
+// ErrConflict once it has begun.
+func (e *Engine) WithdrawRun(ctx context.Context, who string, run core.RunID) (core.Run, error) {
+	return e.decree(ctx, run, func(c *change, l *life) (deed, error) {
+		if !l.run.Pending() || !c.now.Before(l.run.Deadline) {
+			return deed{}, core.NewProblem(core.ErrConflict, problem.RunNotPending, fmt.Sprintf(
+				"The run is in %s and its start cannot be withdrawn any more; cancel it.", l.run.State)).With("state", string(l.run.State))
+		}
+
+		if err := c.withdraw(l, "withdrawn by "+clip(who, maxWord)); err != nil {
+			return deed{}, err
+		}
+
+		return deed{who: who, action: "run.withdraw", text: fmt.Sprintf("withdrew the start of run %s on %s", run, l.run.HostName)}, nil
+	})
+}
+
+// withdraw ends a run that is pending as if it had never been started, but for its record.
+func (c *change) withdraw(l *life, why string) error {
+	last, verdict, next := l.host.LastRun, l.host.LastVerdict, l.host.ProfileURL
+	l.run.Findings = append(l.run.Findings, problem.Finding(problem.RunWithdrawn, "", "", core.Part{}, why))
+
+	if err := c.move(l, lifecycle.Cancel); err != nil {
+		return err
+	}
+
+	l.host.LastRun, l.host.LastVerdict, l.host.ProfileURL = last, verdict, next
+
+	return nil
 }
 
 // RetryStage leaves the hold and runs the failed stage again.

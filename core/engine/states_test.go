@@ -174,6 +174,10 @@ func (s *scene) happen() error {
 		_, err := s.r.ReleaseRun(ctx, "op", s.id)
 
 		return err
+	case lifecycle.Condemn:
+		_, err := s.r.FailRun(ctx, "op", s.id, "given up")
+
+		return err
 	case lifecycle.Cancel:
 		_, err := s.r.CancelRun(ctx, "op", s.id)
 

@@ -37,6 +37,8 @@ const (
 	Retry Event = "retry"
 	// Release: the operator is done with the held host.
 	Release Event = "release"
+	// Condemn: the operator ends the hold and gives the host up as failed.
+	Condemn Event = "condemn"
 	// HoldTimeout: nobody came for the held host.
 	HoldTimeout Event = "hold-timeout"
 	// Cancel: the operator calls the run off.
@@ -47,7 +49,7 @@ const (
 func Events() []Event {
 	return []Event{
 		Enqueue, DispatchWoL, DispatchReboot, DispatchPower, Arm, Claim, Reset, Clear, Fail, Break,
-		Breach, BootTimeout, ContactTimeout, Hold, Retry, Release, HoldTimeout, Cancel,
+		Breach, BootTimeout, ContactTimeout, Hold, Retry, Release, Condemn, HoldTimeout, Cancel,
 	}
 }
 
@@ -69,6 +71,7 @@ const (
 	MarkLost             Action = "mark-lost"              // stage ends in error, host/lost-contact
 	MarkNoBoot           Action = "mark-no-boot"           // run gets boot/deadline
 	MarkStopped          Action = "mark-stopped"           // stage under way ends unfinished
+	MarkCondemned        Action = "mark-condemned"         // run gets run/failed-by-operator, with the reason
 	JudgePass            Action = "verdict-pass"
 	JudgeFail            Action = "verdict-fail"
 	JudgeError           Action = "verdict-error"

@@ -104,6 +104,8 @@ func sentence(state core.State, event Event) string {
 		return "This run has failed and its host is held; release it instead of cancelling it."
 	case event == Release:
 		return fmt.Sprintf("Only a held host can be released, and this run is in %s; cancel the run to stop it.", state)
+	case event == Condemn:
+		return fmt.Sprintf("Only the run of a held host can be ended as failed, and this run is in %s; cancel the run to stop it.", state)
 	case event == Retry:
 		return fmt.Sprintf("Only a held run can run its failed stage again, and this run is in %s.", state)
 	case event == Claim:

@@ -78,6 +78,7 @@ func holdRows() []row {
 		{[]core.State{core.StateFailed}, Hold, target(core.StateFailedHolding), []Action{WriteReport, StartHoldDeadline}},
 		{holding(), Retry, failedStage, []Action{RestartStage, StartBootDeadline}},
 		{holding(), Release, released, []Action{RevokeTokens, FreeHost, WriteReport}},
+		{holding(), Condemn, released, []Action{MarkCondemned, JudgeFail, RevokeTokens, FreeHost, WriteReport}},
 		{holding(), HoldTimeout, released, []Action{PowerOff, RevokeTokens, FreeHost, WriteReport}},
 	}
 }

@@ -16,12 +16,19 @@ const (
 	RunNoOverride  = "run/nothing-to-override"
 	RunNoReason    = "run/no-reason"
 	RunOverridden  = "run/wipe-overridden"
+	RunCondemned   = "run/failed-by-operator"
+	RunWithdrawn   = "run/withdrawn"
+	RunNotPending  = "run/has-begun"
+
+	RunNotConfirmed = "run/not-confirmed"
 
 	WaiverNoReason  = "waiver/no-reason"
 	WaiverBadTime   = "waiver/bad-time"
 	WaiverNoFinding = "waiver/no-finding"
 	WaiverTwice     = "waiver/twice"
 	WaiverNone      = "waiver/none"
+
+	UndoOver = "undo/over"
 )
 
 func holds() []Entry {
@@ -45,11 +52,11 @@ func holds() []Entry {
 		},
 		{
 			HoldKeyTaken, "Key was handed out", "The key of a hold is shown once and kept nowhere.",
-			"Use the copy that was taken, or the web terminal; running the stage again makes a fresh key.", core.Warning,
+			"Use the copy that was taken, or the web terminal; issuing a new key makes the one that was taken worthless.", core.Warning,
 		},
 		{
 			HoldKeyLost, "Key cannot be made any more", "The appliance's own secret is another than when the hold was opened.",
-			"Run the stage again: the next hold gets a fresh key.", core.Warning,
+			"Issue a new key.", core.Warning,
 		},
 		{RunCompleted, "Run passed", "Every stage passed or was skipped for a declared reason.", "Put the host to use.", core.Info},
 		{
@@ -57,12 +64,28 @@ func holds() []Entry {
 			"Start a new run and arm the disk.", core.Warning,
 		},
 		{
-			RunNoReason, "No reason was given", "Whoever lets data be overwritten says why; the report keeps it.",
-			"Say in a few words why the data may go.", core.Warning,
+			RunNoReason, "No reason was given", "Whoever lets data be overwritten, or ends a run as failed, says why; the report keeps it.",
+			"Say in a few words why.", core.Warning,
 		},
 		{
 			RunOverridden, "Wipe probe was overridden", "An operator let Storage overwrite disks on which the probe had found data.",
 			"Nothing, if you know of it; the evidence names who and why.", core.Info,
+		},
+		{
+			RunCondemned, "Ended as failed by an operator", "Whoever looked into the held host ended its run as failed.",
+			"Repair or replace the host; the evidence names who ended the run and why.", core.Critical,
+		},
+		{
+			RunWithdrawn, "The start was withdrawn", "A run that may overwrite disks begins after ten seconds, in which its start can be withdrawn.",
+			"Nothing; start another run when the host is to be vetted.", core.Info,
+		},
+		{
+			RunNotConfirmed, "The machine was not named", "Whoever starts a run that overwrites disks types the end of the machine's serial number.",
+			"Look at the machine, and type what stands on it.", core.Warning,
+		},
+		{
+			RunNotPending, "The run has begun", "A start can be withdrawn within the ten seconds before the run begins.",
+			"Cancel the run.", core.Warning,
 		},
 		{
 			RunNoOverride, "Nothing to override", "Only a run that is held because of its Storage stage has a probe to pass over.",
@@ -89,6 +112,10 @@ func waivers() []Entry {
 		{
 			WaiverTwice, "The finding is waived already", "One waiver of a finding counts at a time, so that it is clear who bears with it.",
 			"Withdraw the waiver that there is, then give another.", core.Warning,
+		},
+		{
+			UndoOver, "It cannot be taken back any more", "What was just done can be taken back for a short while, once, where nobody has changed it since.",
+			"Change it where it stands.", core.Warning,
 		},
 		{
 			WaiverNone, "No such waiver", "It may have been withdrawn or have run out.",

@@ -123,6 +123,11 @@ type StageRetry struct {
 	Stage core.StageName `json:"stage,omitempty"`
 }
 
+// RunFail says why a held host is given up.
+type RunFail struct {
+	Reason string `json:"reason"` // it stands on the report
+}
+
 // WipeOverride names armed disks on which the next attempt may overwrite foreign
 // data.
 type WipeOverride struct {
@@ -178,6 +183,7 @@ type RunStart struct {
 
 	Overrides *core.Override `json:"overrides,omitempty"` // of this run only
 	Batch     string         `json:"batch,omitempty"`     // name of the batch that it joins
+	Grace     int64          `json:"grace_s,omitempty"`   // seconds in which the start can be withdrawn, before the run begins; absent: it begins at once
 }
 
 // RunList is a page of runs, the newest first.

@@ -169,6 +169,16 @@ func runRoutes() []Route {
 			Summary: "Release a held host", OK: ok(Run{}, "the run"), Errors: []int{404, 409, 507},
 		},
 		{
+			Name: "runs.fail", Tag: "runs", Method: "POST", Path: run + "/fail", Scope: Operate,
+			Summary: "End the hold of a failed host and give it up: the verdict is fail, whatever stopped the run, and the report says who and why",
+			ReqType: JSON, Req: RunFail{}, OK: ok(Run{}, "the run"), Errors: []int{400, 404, 409, 422, 507},
+		},
+		{
+			Name: "runs.withdraw", Tag: "runs", Method: "POST", Path: run + "/withdraw", Scope: Operate,
+			Summary: "Take the start of a run back whose grace is not over; the host has the last run and verdict that it had before",
+			OK:      ok(Run{}, "the run"), Errors: []int{404, 409, 507},
+		},
+		{
 			Name: "runs.retry", Tag: "runs", Method: "POST", Path: run + "/retry", Scope: Operate,
 			Summary: "Leave the hold and run the failed stage again, or one before it; the body may be absent", ReqType: JSON, Req: StageRetry{},
 			OK: ok(Run{}, "the run"), Errors: []int{400, 404, 409, 422, 507},
@@ -186,6 +196,11 @@ func runRoutes() []Route {
 		{
 			Name: "runs.hold-key", Tag: "runs", Method: "POST", Path: run + "/hold-key", Scope: Operate,
 			Summary: "Take the SSH key of a held host; it is handed out once", OK: ok(core.HoldKey{}, "the key"), Errors: []int{404, 409, 507},
+		},
+		{
+			Name: "runs.renew-hold-key", Tag: "runs", Method: "POST", Path: run + "/hold-key/renew", Scope: Operate,
+			Summary: "Make a new SSH key for a held host and take it; within half a minute the host lets it in, and the one before no more",
+			OK:      ok(core.HoldKey{}, "the key"), Errors: []int{404, 409, 507},
 		},
 		{
 			Name: "runs.hold-tunnel", Tag: "runs", Method: "GET", Path: run + "/hold/tunnel", Scope: Operate,
