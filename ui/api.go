@@ -60,7 +60,7 @@ func (u *UI) orderHandlers() map[string]fiber.Handler {
 		"profiles.delete": u.deleteProfile, "profiles.estimate": u.estimateProfile,
 		"hosts.undelete": u.undeleteHost, "hosts.secrets": u.putSecrets, "hosts.learn": u.learnSpec, "discovered.adopt": u.adoptHost,
 		"discovered.ignore": u.regardMachine(u.cfg.Commands.IgnoreMachine), "discovered.heed": u.regardMachine(u.cfg.Commands.HeedMachine), "runs.move": u.moveRun,
-		"classes.put": u.putClass, "classes.delete": u.deleteClass, "runs.override-wipe": u.overrideWipe, "runs.hold-key": u.takeHoldKey,
+		"classes.put": u.putClass, "classes.delete": u.deleteClass, "runs.override-wipe": u.overrideWipe, "runs.hold-key": u.takeHoldKey, "runs.renew-hold-key": u.renewHoldKey, "runs.fail": u.failRun, "runs.withdraw": u.withdrawRun,
 		"runs.waive": u.waive, "waivers.list": u.listWaivers, "waivers.withdraw": u.withdrawWaiver,
 		"firmware.set-baseline": u.putBaseline, "firmware.check-baseline": u.checkBaseline,
 		"netboot.get": u.getNetboot, "netboot.leases": u.listLeases, "netboot.events": u.listBootEvents,

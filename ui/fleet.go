@@ -271,7 +271,7 @@ func (u *UI) startRun(c *fiber.Ctx) error {
 		return err
 	}
 
-	wish := core.StartRun{Profile: ask.Profile, Scale: ask.Scale, Armed: ask.Armed, Who: caller(c).Name, Batch: ask.Batch}
+	wish := core.StartRun{Profile: ask.Profile, Scale: ask.Scale, Armed: ask.Armed, Who: caller(c).Name, Batch: ask.Batch, Grace: lifeOf(ask.Grace)}
 	set(&wish.Overrides, ask.Overrides)
 
 	run, err := u.cfg.Commands.StartRun(c.UserContext(), mac, wish)

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"regexp"
@@ -266,9 +267,13 @@ func (u *UI) editHost(c *fiber.Ctx) error {
 		return refused(err)
 	}
 
+	var before, after core.Host
+
 	host, err := u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) {
+		before = *h
 		h.Name, h.Notes, h.Rack, h.AssetTag, h.Class, h.Tags, h.Aliases = form.Name, form.Notes, form.Rack, form.AssetTag, form.Class, form.Tags, form.Aliases
 		h.Power, h.Loader, h.Home, h.BootURL = form.Power, form.Loader, form.Home, form.BootURL
+		after = *h
 	})
 	if err == nil {
 		err = u.keepSecrets(c, host.MAC)
@@ -284,7 +289,44 @@ func (u *UI) editHost(c *fiber.Ctx) error {
 		done = "saved-no-secret"
 	}
 
+	if sameSecrets(c, &before.Power, &after.Power) {
+		return u.undoable(c, "/hosts/"+string(host.MAC), done, "/hosts/"+string(host.MAC), u.unedit(host.MAC, before, after))
+	}
+
 	return c.Redirect("/hosts/"+string(host.MAC)+"?done="+done, http.StatusSeeOther)
+}
+
+// sameSecrets reports whether the secrets of a host are as they were: one that was typed,
+// or is forgotten with its address, cannot be brought back.
+func sameSecrets(c *fiber.Ctx, before, after *core.Power) bool {
+	return c.FormValue("bmc_password") == "" && c.FormValue("webhook_secret") == "" &&
+		before.BMC.Address == after.BMC.Address && before.BMC.User == after.BMC.User && before.BMC.Pin == after.BMC.Pin &&
+		before.BMC.Insecure == after.BMC.Insecure && before.Webhook.URL == after.Webhook.URL
+}
+
+// unedit is the way back from a change of a host: where nobody has changed it again.
+func (u *UI) unedit(mac core.MAC, before, after core.Host) func(ctx context.Context, who string) error {
+	said := func(h *core.Host) string {
+		return core.Digest([]any{h.Name, h.Notes, h.Rack, h.AssetTag, h.Class, h.Tags, h.Aliases, h.Power.Method, h.Power.Then, h.Loader, h.Home, h.BootURL})
+	}
+
+	return func(ctx context.Context, who string) error {
+		changed := false
+
+		_, err := u.cfg.Commands.UpdateHost(ctx, who, mac, func(h *core.Host) {
+			if changed = said(h) != said(&after); changed {
+				return
+			}
+
+			h.Name, h.Notes, h.Rack, h.AssetTag, h.Class, h.Tags, h.Aliases = before.Name, before.Notes, before.Rack, before.AssetTag, before.Class, before.Tags, before.Aliases
+			h.Power, h.Loader, h.Home, h.BootURL = before.Power, before.Loader, before.Home, before.BootURL
+		})
+		if err == nil && changed {
+			return changedSince("The host")
+		}
+
+		return err
+	}
 }
 
 func (u *UI) removeHost(c *fiber.Ctx) error {
@@ -297,7 +339,11 @@ func (u *UI) removeHost(c *fiber.Ctx) error {
 		return u.showHost(c, mac, err)
 	}
 
-	return c.Redirect("/hosts?done=removed", http.StatusSeeOther)
+	return u.undoable(c, "/hosts", "removed", "/hosts/"+string(mac), func(ctx context.Context, who string) error {
+		_, err := u.cfg.Commands.UndeleteHost(ctx, who, mac)
+
+		return err
+	})
 }
 
 func (u *UI) returnHost(c *fiber.Ctx) error {
@@ -361,22 +407,6 @@ func (u *UI) trustHost(c *fiber.Ctx) error {
 	}
 
 	return c.Redirect("/hosts/"+string(mac)+"?done=trusted", http.StatusSeeOther)
-}
-
-func (u *UI) beginRun(c *fiber.Ctx) error {
-	mac, err := macOf(c)
-	if err != nil {
-		return err
-	}
-
-	run, err := u.cfg.Commands.StartRun(c.UserContext(), mac, core.StartRun{
-		Profile: c.FormValue("profile"), Armed: formList(c, "armed"), Who: caller(c).Name,
-	})
-	if err != nil {
-		return u.showHost(c, mac, err)
-	}
-
-	return c.Redirect("/runs/"+string(run.ID)+"?done=started", http.StatusSeeOther)
 }
 
 // saveSpec records the expected spec; a bad one is shown with the place of the

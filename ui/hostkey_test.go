@@ -457,7 +457,7 @@ func TestAHostWithoutItsSecretAsksForIt(t *testing.T) {
 		"name=a&power=redfish&bmc_address=10.0.0.9&bmc_user=a":                   "saved-no-secret",
 		"name=a&power=redfish&bmc_address=10.0.0.9&bmc_user=a&bmc_password=hush": "saved",
 		"name=a&power=webhook&webhook_url=https://relay/":                        "saved-no-secret",
-		"name=a&power=manual": "saved",
+		"name=a&power=manual": "saved&undo=" + strings.Repeat("0", 32),
 	} {
 		res := b.ask("POST", hostPath, form, "Authorization", auth)
 		if to := res.header.Get("Location"); to != hostPath+"?done="+word {

@@ -79,7 +79,10 @@ func (u *UI) showInbox(c *fiber.Ctx, why error) error {
 		return err
 	}
 
-	frame.Undo = undoIgnore(c)
+	if undo := undoIgnore(c); undo != nil {
+		frame.Undo = undo
+	}
+
 	if why != nil {
 		if err := explain(c, &frame, why); err != nil {
 			return err

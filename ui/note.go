@@ -318,7 +318,7 @@ func (u *UI) notesOfRun(c *fiber.Ctx) (noted, error) {
 	run, err := u.findRun(c, nil)
 
 	return noted{
-		host: run.Host, run: run.ID, page: "/runs/" + string(run.ID), show: func(why error) error { return u.showRun(c, why, nil) },
+		host: run.Host, run: run.ID, page: "/runs/" + string(run.ID), show: func(why error) error { return u.showRun(c, why) },
 	}, err
 }
 

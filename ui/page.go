@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,7 +20,6 @@ import (
 	"vetting/core/route"
 	"vetting/ui/account"
 	"vetting/ui/lookup"
-	"vetting/ui/mark"
 	"vetting/ui/sse"
 	"vetting/ui/text"
 	"vetting/ui/view"
@@ -56,6 +54,7 @@ func (u *UI) pages() {
 	u.app.Get("/labels", read, u.labelsPage)
 	u.app.Get("/hosts/:mac/firmware", read, u.hostFirmwarePage)
 	u.app.Get("/hosts/:mac", read, u.hostPage)
+	u.app.Get("/hosts/:mac/start", operate, u.planPage)
 
 	for name, at := range view.HostTabs() {
 		u.app.Get("/hosts/:mac/"+name, read, part("/hosts/", "mac", at))
@@ -69,9 +68,10 @@ func (u *UI) pages() {
 		"/hosts": u.addHost, "/hosts/:mac": u.editHost, "/hosts/:mac/delete": u.removeHost, "/hosts/:mac/spec": u.saveSpec,
 		"/hosts/:mac/overrides": u.saveOverrides,
 		"/hosts/:mac/runs":      u.beginRun, "/hosts/:mac/clear-quarantine": u.trustHost,
-		"/runs/:id/cancel":  u.orderRun(u.cfg.Commands.CancelRun, "cancelled"),
-		"/runs/:id/release": u.orderRun(u.cfg.Commands.ReleaseRun, "released"),
-		"/runs/:id/retry":   u.retryStage,
+		"/runs/:id/cancel":   u.orderRun(u.cfg.Commands.CancelRun, "cancelled"),
+		"/runs/:id/withdraw": u.orderRun(u.cfg.Commands.WithdrawRun, "withdrawn-start"),
+		"/runs/:id/release":  u.orderRun(u.cfg.Commands.ReleaseRun, "released"),
+		"/runs/:id/retry":    u.retryStage,
 	} {
 		u.app.Post(path, operate, handler)
 	}
@@ -80,6 +80,7 @@ func (u *UI) pages() {
 	u.notePages(read, operate)
 	u.app.Get(manualBase, u.guard(route.None, true), u.manualIndex)
 	u.app.Get(manualBase+"/:topic", u.guard(route.None, true), u.manualPage)
+	u.app.Get("/runs/:id/hold", operate, u.holdPage)
 	u.app.Get("/runs/:id/terminal", operate, u.terminalPage)
 	u.app.Add(http.MethodGet, "/runs/:id/terminal/socket", u.guard(route.Operate, false), u.terminalSocket) // Get would answer HEAD, too
 	u.app.Get("/notifications", read, u.notificationsPage)
@@ -99,6 +100,7 @@ func (u *UI) pages() {
 		u.app.Post(path, admin, handler)
 	}
 
+	u.app.Post("/undo/:id", operate, u.takeBack)
 	u.app.Post("/settings/tokens", admin, u.makeToken)
 	u.app.Post("/settings/tokens/:id/delete", admin, u.dropToken)
 	u.app.Post("/settings/password", read, u.changePassword)
@@ -124,7 +126,7 @@ func (u *UI) orderPages(operate fiber.Handler) {
 		"/hosts/:mac/undelete": u.returnHost, "/hosts/:mac/spec/learn": u.teachSpec,
 		"/firmware/baseline": u.saveBaseline, "/classes": u.saveClass, "/classes/:name/delete": u.removeClass,
 		"/hosts/:mac/power": u.switchHost, "/hosts/:mac/controller": u.showController, "/host-keys/:id/approve": u.letKey, "/host-keys/:id/revoke": u.dropKey,
-		"/runs/:id/override-wipe": u.passProbe, "/runs/:id/hold-key": u.showHoldKey,
+		"/runs/:id/override-wipe": u.passProbe, "/runs/:id/hold-key": u.showHoldKey, "/runs/:id/hold-key/renew": u.showNewHoldKey, "/runs/:id/fail": u.failOnPage,
 		"/runs/:id/waivers": u.waiveOnPage, "/runs/:id/waivers/:waiver/withdraw": u.withdrawOnPage,
 	} {
 		u.app.Post(path, operate, handler)
@@ -177,6 +179,12 @@ func (u *UI) frame(c *fiber.Ctx, title, follows string) (view.Frame, error) {
 
 	if f.User == "" {
 		return f, nil
+	}
+
+	if id := c.Query("undo"); f.Flash != "" && id != "" {
+		if _, ok := u.undos.find(id, f.User, f.Now); ok {
+			f.Undo = &view.Undo{Path: "/undo/" + id}
+		}
 	}
 
 	if u.cfg.Warnings != nil {
@@ -239,10 +247,11 @@ func done(word string) string {
 		"power-is-off": "The host is off, says its controller.", "power-is-unknown": "Nobody can say whether the host is on.",
 		"trusted": "The quarantine is lifted. The next boot records the machine's identity anew.", "started": "The run is on its way.",
 		"noted": "The note is kept.", "note-gone": "The note is removed.",
+		"undone": "Taken back: it is as it was.",
 		"waived": "The finding is waived. The verdict stays, and the report says who bears with it, why and how long.", "withdrawn": "The waiver is withdrawn.",
 		"profile": "The profile is saved; it counts for runs that are started from now on.", "profile-removed": "The profile is removed; runs that had it keep what they used.",
 		"tagged":    "The tags of the ticked hosts are saved.",
-		"cancelled": "The run is cancelled.", "stopped": "The task was told to stop.", "released": "The host is released.", "retried": "The stage runs again.",
+		"cancelled": "The run is cancelled.", "stopped": "The task was told to stop.", "withdrawn-start": "The start is withdrawn. The host is as it was.", "failed": "The run is ended as failed; the report says who and why.", "released": "The host is released.", "retried": "The stage runs again.",
 		"moved": "The run has another place in the queue.", "moved-back": "The run is back in its place.",
 		"ignored": "The machine is ignored, however often it is heard. It stands in the list of the ignored below.", "heeded": "The machine is back in the inbox.",
 		"totp-off": "The second factor is gone: the password alone opens.", "reset": "The password is set. Sign in with it and a code.",
@@ -335,110 +344,11 @@ func (u *UI) rowOf(r core.Reader, host *core.Host) (view.HostRow, error) {
 	return row, err
 }
 
-func (u *UI) runPage(c *fiber.Ctx) error { return u.showRun(c, nil, nil) }
+func (u *UI) runPage(c *fiber.Ctx) error { return u.showRun(c, nil) }
 
 // retryStage runs the stage again that the form names.
 func (u *UI) retryStage(c *fiber.Ctx) error {
 	return u.orderRun(u.again(core.StageName(c.FormValue("stage"))), "retried")(c)
-}
-
-// passProbe lets Storage overwrite the disks that the form names.
-func (u *UI) passProbe(c *fiber.Ctx) error {
-	serials, reason := formList(c, "serial"), c.FormValue("reason")
-
-	if err := u.mustBeFresh(c, c.FormValue("password")); err != nil {
-		return u.showRun(c, err, nil)
-	}
-
-	return u.orderRun(func(ctx context.Context, who string, run core.RunID) (core.Run, error) {
-		return u.cfg.Commands.OverrideWipe(ctx, who, run, serials, reason)
-	}, "overridden")(c)
-}
-
-// showHoldKey hands the key of a hold out, on the page of the run.
-func (u *UI) showHoldKey(c *fiber.Ctx) error {
-	id, err := lookup.ParseRunID(param(c, "id"))
-	if err != nil {
-		return err
-	}
-
-	key, err := u.cfg.Commands.HoldKey(c.UserContext(), caller(c).Name, id)
-
-	switch {
-	case err == nil:
-		return u.showRun(c, nil, &key)
-	case errors.Is(err, core.ErrConflict):
-		return u.showRun(c, err, nil)
-	default:
-		return err
-	}
-}
-
-// showRun shows a run, with what went wrong with an order about it, or the key
-// of its hold.
-func (u *UI) showRun(c *fiber.Ctx, why error, key *core.HoldKey) error {
-	frame, err := u.frame(c, "Run", "")
-	if err != nil {
-		return err
-	}
-
-	page := view.Run{Frame: frame, Terminal: u.cfg.TerminalKey != nil && u.cfg.Dial != nil, Key: key, Fresh: u.fresh(c), Reason: c.FormValue("reason"), Waive: view.WaiverForm{
-		Finding: c.FormValue("finding"), Reason: c.FormValue("waiver_reason"), Until: c.FormValue("until"),
-	}, NoteText: c.FormValue("text")}
-
-	run, err := u.findRun(c, func(r core.Reader, run *core.Run) (err error) {
-		if page.Report, err = lookup.Report(r, run, u.cfg.Appliance, u.cfg.Now()); err != nil {
-			return err
-		}
-
-		if c.Get("X-Live") == "" { // the plots are followed by themselves
-			if page.Charts, err = u.charts(r, run, page.Report.Evaluations); err != nil {
-				return err
-			}
-		}
-
-		if page.Files, err = lookup.Artifacts(r, run.ID); err != nil {
-			return err
-		}
-
-		if page.Notes, err = lookup.NotesOf(r, run); err != nil {
-			return err
-		}
-
-		if page.Diagnosis, err = lookup.Diagnosis(r, run.Host, u.cfg.Now()); err != nil {
-			return err
-		}
-
-		if page.Plan, err = u.paces.Of(r, &u.shelf, run, u.cfg.Now()); err != nil {
-			return err
-		}
-
-		if page.Host, err = lookup.Host(r, run.Host); errors.Is(err, core.ErrNotFound) {
-			return nil
-		}
-
-		return err
-	})
-	if err != nil {
-		return err
-	}
-
-	page.Run = run
-	page.Frame.Title, page.Frame.Follows = run.HostName+": "+mark.Run(&run).Word, "run:"+string(run.ID)
-
-	if key != nil {
-		page.Frame.Follows = "" // following would take the key away before it is read
-	}
-
-	if page.Log, err = lookup.Tail(c.UserContext(), u.cfg.Logs, run.ID, logLines); err != nil {
-		return err
-	}
-
-	if err := explain(c, &page.Frame, why); err != nil {
-		return err
-	}
-
-	return draw(c, view.ShowRun(&page))
 }
 
 func (u *UI) reportPage(c *fiber.Ctx) error {
@@ -490,28 +400,6 @@ func (u *UI) logText(c *fiber.Ctx) error {
 	})
 
 	return nil
-}
-
-// orderRun carries an order out and leads back to the run; an order that cannot
-// be carried out is explained there.
-func (u *UI) orderRun(do order, done string) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		id, err := lookup.ParseRunID(param(c, "id"))
-		if err != nil {
-			return err
-		}
-
-		_, err = do(c.UserContext(), caller(c).Name, id)
-
-		switch {
-		case err == nil:
-			return c.Redirect("/runs/"+string(id)+"?done="+done, http.StatusSeeOther)
-		case errors.Is(err, core.ErrConflict), errors.Is(err, core.ErrInvalid):
-			return u.showRun(c, err, nil)
-		default:
-			return err
-		}
-	}
 }
 
 // streamOwner is whose streams share a limit: a session's, or a token's.

@@ -60,6 +60,13 @@ type Orders interface {
 	// OverrideWipe runs Storage again and lets it pass over foreign data on the
 	// disks with these serials, once. The report keeps the reason.
 	OverrideWipe(ctx context.Context, who string, run core.RunID, serials []string, reason string) (core.Run, error)
+	// FailRun ends the hold of a run and gives its host up, for a reason that the report
+	// keeps. WithdrawRun takes a start back whose grace is not over (core.StartRun.Grace).
+	FailRun(ctx context.Context, who string, run core.RunID, reason string) (core.Run, error)
+	WithdrawRun(ctx context.Context, who string, run core.RunID) (core.Run, error)
+	// RenewHoldKey makes a new key for a held host and hands it out; the one before is
+	// worthless then.
+	RenewHoldKey(ctx context.Context, who string, run core.RunID) (core.HoldKey, error)
 	// WaiveFinding bears with a finding of a held run until a day; no verdict changes.
 	WaiveFinding(ctx context.Context, who string, run core.RunID, wish core.WaiverWish) (core.Waiver, error)
 	// WithdrawWaiver ends that before its day; ErrNotFound when it counts no more.

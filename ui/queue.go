@@ -109,7 +109,10 @@ func (u *UI) showRuns(c *fiber.Ctx, why error) error {
 		return err
 	}
 
-	frame.Undo = undoMove(c)
+	if undo := undoMove(c); undo != nil {
+		frame.Undo = undo
+	}
+
 	if err := explain(c, &frame, why); err != nil {
 		return err
 	}

@@ -210,13 +210,38 @@ func (u *UI) overrideWipe(c *fiber.Ctx) error {
 	})
 }
 
-func (u *UI) takeHoldKey(c *fiber.Ctx) error {
+func (u *UI) failRun(c *fiber.Ctx) error {
+	var ask route.RunFail
+	if err := body(c, &ask); err != nil {
+		return err
+	}
+
+	return u.obey(c, u.giveUp(ask.Reason))
+}
+
+// giveUp is the order to end a held run as failed.
+func (u *UI) giveUp(reason string) order {
+	return func(ctx context.Context, who string, run core.RunID) (core.Run, error) {
+		return u.cfg.Commands.FailRun(ctx, who, run, reason)
+	}
+}
+
+func (u *UI) withdrawRun(c *fiber.Ctx) error { return u.obey(c, u.cfg.Commands.WithdrawRun) }
+
+func (u *UI) takeHoldKey(c *fiber.Ctx) error { return u.handOut(c, u.cfg.Commands.HoldKey) }
+
+func (u *UI) renewHoldKey(c *fiber.Ctx) error { return u.handOut(c, u.cfg.Commands.RenewHoldKey) }
+
+// handsOut returns the key of a hold.
+type handsOut func(ctx context.Context, who string, run core.RunID) (core.HoldKey, error)
+
+func (u *UI) handOut(c *fiber.Ctx, take handsOut) error {
 	id, err := lookup.ParseRunID(param(c, "id"))
 	if err != nil {
 		return err
 	}
 
-	key, err := u.cfg.Commands.HoldKey(c.UserContext(), caller(c).Name, id)
+	key, err := take(c.UserContext(), caller(c).Name, id)
 
 	return shown(c, http.StatusOK, key, err)
 }

@@ -444,7 +444,7 @@ func TestATerminalInTheBrowser(t *testing.T) {
 	name, value, _ := strings.Cut(c.cookie, "=")
 
 	browser.Do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), network.SetCookie(name, value).WithURL(c.base),
-		emulation.SetDeviceMetricsOverride(1200, 900, 1, false), chromedp.Navigate(c.base+"/runs/"+string(held)), chromedp.Click("#open-terminal"))
+		emulation.SetDeviceMetricsOverride(1200, 900, 1, false), chromedp.Navigate(c.base+"/runs/"+string(held)+"/hold"), chromedp.Click("#open-terminal"))
 	browser.Become(t, tab, "the terminal", `document.querySelector("#terminal-state")?.textContent.startsWith("connected: what you type") && !document.querySelector("#terminal-again").checkVisibility()`)
 	browser.Do(t, tab, strokes("echo seen$((40+2))\r"))
 	browser.Become(t, tab, "the answer of the host", `document.querySelector(".xterm-rows").textContent.includes("seen42")`)

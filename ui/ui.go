@@ -118,6 +118,7 @@ type UI struct {
 	docs  []byte       // the OpenAPI document
 	at    atomic.Value // string: the address listened on
 
+	undos     undos
 	tunnels   *tunnels
 	terminals *terminals
 	tasks     *tasks

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -77,14 +78,20 @@ func (u *UI) waiveOnPage(c *fiber.Ctx) error {
 		return err
 	}
 
+	var given core.Waiver
+
 	until, err := core.ParseUntil(c.FormValue("until"), u.cfg.Now())
 	if err == nil {
-		_, err = u.cfg.Commands.WaiveFinding(c.UserContext(), caller(c).Name, id, core.WaiverWish{
+		given, err = u.cfg.Commands.WaiveFinding(c.UserContext(), caller(c).Name, id, core.WaiverWish{
 			Finding: c.FormValue("finding"), Reason: c.FormValue("waiver_reason"), Until: until,
 		})
 	}
 
-	return u.afterWaiver(c, id, "waived", err)
+	return u.afterWaiver(c, id, "waived", err, func(ctx context.Context, who string) error {
+		_, err := u.cfg.Commands.WithdrawWaiver(ctx, who, given.Host, given.ID)
+
+		return err
+	})
 }
 
 // withdrawOnPage withdraws a waiver of the host of a run.
@@ -94,19 +101,25 @@ func (u *UI) withdrawOnPage(c *fiber.Ctx) error {
 		return err
 	}
 
-	_, err = u.cfg.Commands.WithdrawWaiver(c.UserContext(), caller(c).Name, run.Host, param(c, "waiver"))
+	was, err := u.cfg.Commands.WithdrawWaiver(c.UserContext(), caller(c).Name, run.Host, param(c, "waiver"))
 
-	return u.afterWaiver(c, run.ID, "withdrawn", err)
+	return u.afterWaiver(c, run.ID, "withdrawn", err, func(ctx context.Context, who string) error {
+		_, err := u.cfg.Commands.WaiveFinding(ctx, who, run.ID, core.WaiverWish{Finding: was.Finding, Reason: was.Reason, Until: was.Until})
+
+		return err
+	})
 }
 
-// afterWaiver leads back to the run; what cannot be done is explained there, with what
+// afterWaiver leads back to the hold, with the way back from what was done; what cannot be done is explained there, with what
 // was typed.
-func (u *UI) afterWaiver(c *fiber.Ctx, id core.RunID, done string, err error) error {
+func (u *UI) afterWaiver(c *fiber.Ctx, id core.RunID, done string, err error, back func(ctx context.Context, who string) error) error {
 	switch {
 	case err == nil:
-		return c.Redirect("/runs/"+string(id)+"?done="+done, http.StatusSeeOther)
+		page := "/runs/" + string(id) + "/hold"
+
+		return u.undoable(c, page, done, page, back)
 	case errors.Is(err, core.ErrConflict), errors.Is(err, core.ErrInvalid), errors.Is(err, core.ErrNotFound):
-		return u.showRun(c, err, nil)
+		return u.showHold(c, err, nil)
 	default:
 		return err
 	}

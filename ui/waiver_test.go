@@ -60,7 +60,7 @@ func TestAFindingIsWaivedOnThePageAndByTheAPI(t *testing.T) {
 		return core.Run{ID: id}, nil
 	}
 
-	page := b.ask("GET", run, "", "Cookie", cookie)
+	page := b.ask("GET", run+"/hold", "", "Cookie", cookie)
 	if !strings.Contains(page.body, `id="waive-finding"`) || !strings.Contains(page.body, `value="2026-12-`) {
 		t.Fatalf("the page has no form that waives: %s", page.body)
 	}
@@ -115,7 +115,8 @@ func TestAWaiverIsInEveryFormOfTheReportAndChangesNoVerdict(t *testing.T) {
 	words := "by otto on 2026-"
 
 	for path, want := range map[string][]string{
-		"/runs/" + string(held):                                                   {"Waived", words, "the part is on order", "/waivers/" + w.ID + "/withdraw"},
+		"/runs/" + string(held):                                                   {"Waived", words},
+		"/runs/" + string(held) + "/hold":                                         {"Waived", words, "the part is on order", "/waivers/" + w.ID + "/withdraw"},
 		"/runs/" + string(held) + "/report":                                       {"<b>Waived</b>", words},
 		"/api/v1/runs/" + string(held) + "/report.html":                           {"<b>Waived</b>", words, ">FAIL<"},
 		"/api/v1/runs/" + string(held) + "/report.json":                           {`"waiver"`, `"by":`, `"waived":`, "a waiver changes no verdict"},

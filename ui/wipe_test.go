@@ -54,7 +54,7 @@ func TestOverridingTheWipeProbeTakesAPasswordTypedJustNow(t *testing.T) {
 
 		now = now.Add(6 * time.Minute)
 
-		if got := b.ask("GET", run, "", "Cookie", cookie); !strings.Contains(got.body, `id="wipe-password"`) || !strings.Contains(got.body, `id="wipe-reason"`) {
+		if got := b.ask("GET", run+"/hold", "", "Cookie", cookie); !strings.Contains(got.body, `id="wipe-password"`) || !strings.Contains(got.body, `id="wipe-reason"`) {
 			t.Errorf("%s: the form does not ask for the password", name)
 		}
 
@@ -85,7 +85,7 @@ func TestOverridingTheWipeProbeTakesAPasswordTypedJustNow(t *testing.T) {
 			t.Errorf("%s: the cookie before still opens: %d", name, got.status)
 		}
 
-		if got := b.ask("GET", run, "", "Cookie", cookie); strings.Contains(got.body, `id="wipe-password"`) {
+		if got := b.ask("GET", run+"/hold", "", "Cookie", cookie); strings.Contains(got.body, `id="wipe-password"`) {
 			t.Errorf("%s: right after it was typed, the form asks again", name)
 		}
 

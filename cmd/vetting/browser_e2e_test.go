@@ -254,6 +254,7 @@ func waives(t *testing.T, at phone, run route.Run) {
 	p := at.beside(t)
 	p.sees("that a person has to decide", `document.querySelector(".card.edge.hold")?.textContent.includes("needs a decision")`)
 	p.open(p.rack.Appliance.Console() + "/runs/" + string(run.ID))
+	p.tap("Evidence, key and all choices")
 	p.tap("Waive one finding")
 	p.fill(map[string]string{"#waive-reason": "the module is on order"})
 	p.isSound("the held run")

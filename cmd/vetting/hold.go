@@ -104,7 +104,10 @@ func (c *cli) holdReleaseCommand() *cobra.Command {
 func (c *cli) holdSSHCommand() *cobra.Command {
 	r := &remote{}
 
-	var key string
+	var (
+		key   string
+		renew bool
+	)
 
 	cmd := &cobra.Command{
 		Use: "ssh RUN [COMMAND…]", Short: "Open a shell in a held host, with its key, which is handed out once and kept here",
@@ -120,6 +123,12 @@ func (c *cli) holdSSHCommand() *cobra.Command {
 				return err
 			}
 
+			if renew {
+				if err := renewKey(cmd.Context(), api, core.RunID(args[0])); err != nil {
+					return err
+				}
+			}
+
 			door, err := openDoor(cmd.Context(), api, core.RunID(args[0]), key)
 			if err != nil {
 				return err
@@ -130,6 +139,7 @@ func (c *cli) holdSSHCommand() *cobra.Command {
 	}
 	remoteFlags(cmd, r)
 	cmd.Flags().StringVar(&key, "key", "", "file with the key, where it was taken elsewhere")
+	cmd.Flags().BoolVar(&renew, "renew", false, "have a new key made first; the one before opens nothing any more, half a minute later")
 	cmd.Flags().SetInterspersed(false) // what follows the run is the host's
 
 	return cmd
@@ -141,6 +151,48 @@ type door struct {
 	run             core.RunID
 	addr, alias     string
 	key, knownHosts string // files
+}
+
+// renewKey has a new key made for a hold, keeps it where openDoor looks for it, and waits
+// until the host has asked which keys count.
+func renewKey(ctx context.Context, api *client.Client, run core.RunID) error {
+	var made core.HoldKey
+	if err := api.Call(ctx, client.Request{Route: "runs.renew-hold-key", Params: []string{string(run)}}, &made); err != nil {
+		return err
+	}
+
+	dir, err := stateDir()
+	if err != nil {
+		return err
+	}
+
+	var held route.Run
+	if err := api.Call(ctx, client.Request{Route: "runs.get", Params: []string{string(run)}}, &held); err != nil {
+		return err
+	}
+
+	if held.Hold == nil {
+		return fmt.Errorf("the hold of run %s ended meanwhile", run)
+	}
+
+	if err := writeSecret(keyFile(dir, &held), []byte(made.PrivateKey)); err != nil {
+		return err
+	}
+
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(heedsKeys):
+		return nil
+	}
+}
+
+// heedsKeys is how long it takes a held host to ask which keys count, at most.
+const heedsKeys = 35 * time.Second
+
+// keyFile is where the key of a hold is kept; a stage that is run again makes another one.
+func keyFile(dir string, held *route.Run) string {
+	return filepath.Join(dir, "vetting-"+strings.ToLower(string(held.ID))+"-"+sum([]byte(held.Hold.PublicKey))[:12]+".key")
 }
 
 // openDoor finds or takes the key of a hold. file names a copy of it; empty:
@@ -163,8 +215,8 @@ func openDoor(ctx context.Context, api *client.Client, run core.RunID, file stri
 	alias := "vetting-" + strings.ToLower(string(held.ID))
 	d := door{run: held.ID, addr: held.Hold.Addr.String(), alias: alias, key: file, knownHosts: filepath.Join(dir, alias+".known_hosts")}
 
-	if d.key == "" { // a stage that is run again makes another key
-		d.key = filepath.Join(dir, alias+"-"+sum([]byte(held.Hold.PublicKey))[:12]+".key")
+	if d.key == "" {
+		d.key = keyFile(dir, &held)
 	}
 
 	if err := writeSecret(d.knownHosts, []byte(alias+" "+held.Hold.HostKey+"\n")); err != nil {

@@ -24,6 +24,21 @@ func (c *Commands) OverrideWipe(_ context.Context, who string, run core.RunID, s
 	return c.order(who, word, run)
 }
 
+// FailRun is of ui.Commands.
+func (c *Commands) FailRun(_ context.Context, who string, run core.RunID, reason string) (core.Run, error) {
+	return c.order(who, "fail: "+reason, run)
+}
+
+// WithdrawRun is of ui.Commands.
+func (c *Commands) WithdrawRun(_ context.Context, who string, run core.RunID) (core.Run, error) {
+	return c.order(who, "withdraw", run)
+}
+
+// RenewHoldKey is of ui.Commands.
+func (c *Commands) RenewHoldKey(_ context.Context, who string, run core.RunID) (core.HoldKey, error) {
+	return c.holdKey(who, "renew-hold-key", run)
+}
+
 // WaiveFinding is of ui.Commands.
 func (c *Commands) WaiveFinding(_ context.Context, who string, run core.RunID, wish core.WaiverWish) (core.Waiver, error) {
 	_, err := c.order(who, "waive "+wish.Finding+" until "+wish.Until.Format("2006-01-02")+": "+wish.Reason, run)
@@ -62,7 +77,11 @@ func (c *Commands) RemoveNote(_ context.Context, who string, others bool, _ core
 
 // HoldKey is of ui.Commands.
 func (c *Commands) HoldKey(_ context.Context, who string, run core.RunID) (core.HoldKey, error) {
-	if _, err := c.order(who, "hold-key", run); err != nil {
+	return c.holdKey(who, "hold-key", run)
+}
+
+func (c *Commands) holdKey(who, word string, run core.RunID) (core.HoldKey, error) {
+	if _, err := c.order(who, word, run); err != nil {
 		return core.HoldKey{}, err
 	}
 

@@ -128,6 +128,14 @@
 	// What depends on the time alone is no event: a boot that stands still, for one.
 	setInterval(() => { if (!document.hidden && document.querySelector("[data-again]")) later(); }, 10000);
 
+	// What can be withdrawn yet: how long.
+	setInterval(() => {
+		for (const el of document.querySelectorAll("time[data-left]")) {
+			const n = Math.ceil((new Date(el.dateTime) - Date.now()) / 1000);
+			if (n > 0 && n < 600) el.textContent = `the end of ${n} s`;
+		}
+	}, 500);
+
 	// A screen on the wall runs for months: it begins anew every night.
 	if (document.querySelector("[data-wall]")) {
 		const night = new Date();
@@ -142,7 +150,7 @@
 		const here = new URL(location.href);
 		for (const word of ["done", "undo", "back"]) here.searchParams.delete(word);
 		history.replaceState(null, "", here);
-		setTimeout(() => done.remove(), 12000);
+		setTimeout(() => done.remove(), done.querySelector("form") ? 10000 : 12000);
 	}
 
 	// At once, and then at most four times a second; less often where a page takes

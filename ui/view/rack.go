@@ -488,6 +488,8 @@ func (h *HostRow) foot(now time.Time) string {
 	line := strconv.Itoa(at+1) + " of " + text.Count(len(run.Stages), "stage", "stages")
 
 	switch {
+	case run.Pending():
+		return "can be withdrawn until "
 	case run.State.Over():
 		return line + " · finished "
 	case h.waiting():

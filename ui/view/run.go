@@ -20,20 +20,21 @@ import (
 
 // Run is the page of one run.
 type Run struct {
-	Frame    Frame
-	Host     core.Host // zero when it was deleted
-	Run      core.Run
-	Report   report.Report
-	Charts   []plot.Chart
-	Plan     pace.Plan // of what earlier runs tell
-	Log      []core.LogLine
-	Files    []core.Artifact
-	Key      *core.HoldKey // of the hold, just handed out
-	Fresh    bool          // who looks need not type the password again
-	Reason   string        // as it was typed
-	Waive    WaiverForm    // likewise
-	Notes    []core.Note   // about the run, the oldest first
-	NoteText string        // as it was typed and refused
+	Frame      Frame
+	Host       core.Host // zero when it was deleted
+	Run        core.Run
+	Report     report.Report
+	Charts     []plot.Chart
+	Plan       pace.Plan // of what earlier runs tell
+	Log        []core.LogLine
+	Files      []core.Artifact
+	Key        *core.HoldKey // of the hold, just handed out
+	Fresh      bool          // who looks need not type the password again
+	Reason     string        // as it was typed
+	FailReason string        // likewise
+	Waive      WaiverForm    // likewise
+	Notes      []core.Note   // about the run, the oldest first
+	NoteText   string        // as it was typed and refused
 
 	Terminal bool // a held host can be opened in the browser
 	// Diagnosis is what is in the way of the boot that it waits for; nil: nothing.
@@ -78,6 +79,8 @@ func (r *Run) about() string {
 	run := &r.Run
 
 	switch {
+	case run.Pending():
+		return "can be withdrawn yet"
 	case run.State == core.StateQueued:
 		return "starts when a place is free"
 	case run.State == core.StateWaitingPower:

@@ -32,6 +32,16 @@ func releaseVerb(hidden bool) verb {
 	return verb{use: "release RUN…", short: "End the hold of failed hosts", hidden: hidden, route: "runs.release", sheet: runSheet()}
 }
 
+// failVerb stands below "run", and below "run hold" beside release.
+func failVerb() verb {
+	return verb{
+		use: "fail RUN", route: "runs.fail", sheet: runSheet(),
+		short:   "End the hold of a failed host and give it up: the verdict is fail, and the report says who and why",
+		example: "  vetting run fail rack3-u17 --reason 'smells of burnt plastic, goes to recycling'",
+		flags:   []field{{"reason", "reason", text, "why the host is given up; it stands on the report"}},
+	}
+}
+
 func (e *Env) runCommand() *cobra.Command {
 	again := runSheet()
 	run := e.group("run", "Vet hosts, and look at it", []verb{
@@ -39,6 +49,8 @@ func (e *Env) runCommand() *cobra.Command {
 		{use: "show RUN…", short: "Show runs with their stages", route: "runs.get", sheet: runSheet()},
 		{use: "cancel RUN…", short: "Cancel runs that are not over", route: "runs.cancel", sheet: again},
 		releaseVerb(true),
+		failVerb(),
+		{use: "withdraw RUN…", short: "Take starts back that were given a grace, before it is over; the hosts are as they were", route: "runs.withdraw", sheet: again},
 		{use: "retry RUN [STAGE]", short: "Leave the hold and run the failed stage again, or one before it", route: "runs.retry", sheet: again},
 		{
 			use: "override-wipe RUN", aliases: []string{"override"}, route: "runs.override-wipe", sheet: again,
@@ -83,7 +95,7 @@ func (e *Env) runCommand() *cobra.Command {
 			list: "artifacts", columns: "name stage size=size|bytes sha256 time=time|time", name: "sha256",
 		}},
 	}...)
-	run.AddCommand(e.groupOf("hold", "Look into a held host, and let it go", e.Hold, releaseVerb(false)), e.compareCommand(), e.startCommand(), e.waitCommand(), e.watchCommand(), e.logsCommand(), e.fileCommand())
+	run.AddCommand(e.groupOf("hold", "Look into a held host, and let it go", e.Hold, releaseVerb(false), failVerb()), e.compareCommand(), e.startCommand(), e.waitCommand(), e.watchCommand(), e.logsCommand(), e.fileCommand())
 
 	return run
 }

@@ -18,6 +18,7 @@ func startFlags() []field {
 		{"scale", "scale", number, "shorten or stretch the durations; printed on the report"},
 		{"arm", "armed_disks", list, "serial of a disk that may be overwritten"},
 		{"batch", "batch", text, "name under which the runs are looked at together, see: vetting batch show"},
+		{"grace", "grace_s", number, "seconds in which the start can be withdrawn (vetting run withdraw) before the run begins; none: it begins at once"},
 		{"set", "overrides.config", pairs, "setting of a stage for this run, such as SMART.self_test=none"},
 	}
 }
@@ -27,7 +28,8 @@ func (e *Env) startCommand() *cobra.Command {
 	found, _ := route.Find(v.route)
 	cmd := &cobra.Command{
 		Use: v.use, Short: "Start runs on hosts",
-		Long:    "With --wait it ends as vetting run wait does: " + verdictCodes,
+		Long: "Nothing is asked, whatever is armed: --arm names each disk by its serial number. With --grace the start can be withdrawn for a while, as in the console.\n" +
+			"With --wait it ends as vetting run wait does: " + verdictCodes,
 		Example: "  vetting run start rack3-u17 rack3-u18 --profile quick --wait --timeout 2h",
 	}
 	b := newBody(cmd, &v, &found)
