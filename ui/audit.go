@@ -36,8 +36,8 @@ func auditFilter(c *fiber.Ctx) (filter lookup.AuditFilter, err error) {
 		return filter, core.NewProblem(core.ErrInvalid, "list/bad-result", "result is done, refused or failed.")
 	}
 
-	if text := c.Query("host"); text != "" {
-		filter.Host, err = core.ParseMAC(text)
+	if host := c.Query("host"); host != "" {
+		filter.Host, err = core.ParseMAC(host)
 	}
 
 	return filter, err

@@ -180,13 +180,13 @@ func TestTheListOfHostsIsAsItsAddressAsks(t *testing.T) {
 	names := regexp.MustCompile(`<td class="who"><a href="[^"]*">([^<]*)</a>`)
 
 	for name, tt := range map[string]struct{ query, want string }{
-		"a state":                  {"?state=pass", "rack3-u19"},
+		"a state":                  {"?state=pass", "rack3-u21"},
 		"a model":                  {"?model=HPE+ProLiant+DL380+Gen10", "rack3-u20 rack3-u21"},
 		"a rack":                   {"?rack=B07", "rack3-u19"},
 		"a tag":                    {"?tag=gpu", "rack3-u19"},
 		"words and a model":        {"?q=u20&model=HPE+ProLiant+DL380+Gen10", "rack3-u20"},
-		"by model, down":           {"?q=rack3&sort=-model&state=warning", "rack3-u21"},
-		"unknown places last":      {"?sort=rack&q=rack3-u1&state=pass", "rack3-u19"},
+		"by model, down":           {"?q=rack3&sort=-model&state=warning", "rack3-u19"},
+		"unknown places last":      {"?sort=rack&q=rack3-u1&state=warning", "rack3-u19"},
 		"words that are none":      {"?state=glad&sort=mood&cols=mood&q=u20", "rack3-u20"},
 		"by name, the last first":  {"?sort=-name&model=HPE+ProLiant+DL380+Gen10", "rack3-u21 rack3-u20"},
 		"a model that nobody has":  {"?model=none", ""},

@@ -42,27 +42,7 @@ func (u *UI) pages() {
 	}
 
 	u.app.Add(http.MethodGet, "/events", read, u.pageEvents) // Get would answer HEAD with a stream too
-	u.app.Get("/hosts/new", operate, u.newHostPage)
-	u.app.Get("/hosts/selected", operate, u.selectedPage)
-	u.app.Get("/hosts/selected/labels", operate, u.selectedLabels)
-	u.app.Get("/hosts/list.csv", read, u.exportChosen)
-	u.app.Post("/hosts/selected/runs", operate, u.beginRuns)
-	u.app.Post("/hosts/selected/tags", operate, u.tagSelected)
-	u.app.Get("/hosts/import", operate, u.showImportPage)
-	u.app.Post("/hosts/import", operate, u.importPage) // before the page of a host, which would take it for an address
-
-	u.app.Get("/labels", read, u.labelsPage)
-	u.app.Get("/hosts/:mac/firmware", read, u.hostFirmwarePage)
-	u.app.Get("/hosts/:mac", read, u.hostPage)
-	u.app.Get("/hosts/:mac/start", operate, u.planPage)
-
-	for name, at := range view.HostTabs() {
-		u.app.Get("/hosts/:mac/"+name, read, part("/hosts/", "mac", at))
-	}
-
-	for name, at := range view.RunTabs() {
-		u.app.Get("/runs/:id/"+name, read, part("/runs/", "id", at))
-	}
+	u.hostPages(read, operate)
 
 	for path, handler := range map[string]fiber.Handler{
 		"/hosts": u.addHost, "/hosts/:mac": u.editHost, "/hosts/:mac/delete": u.removeHost, "/hosts/:mac/spec": u.saveSpec,
@@ -89,10 +69,7 @@ func (u *UI) pages() {
 	u.profilePages(read, admin)
 	u.app.Get("/config", admin, u.configPage)
 	u.app.Get("/people", admin, u.peoplePage)
-	u.app.Get("/activity", read, u.activityPage)
-	u.app.Get("/activity/recent", read, u.drawerPart)
-	u.app.Post("/activity/:id/stop", operate, u.stopOnPage)
-	u.app.Get("/audit", read, leads("/activity"))
+	u.activityPages(read, operate)
 
 	for path, handler := range map[string]fiber.Handler{
 		"/people": u.addUser, "/people/unlock": u.unlockPeople, "/people/:name/role": u.giveRole, "/people/:name/invite": u.linkUser, "/people/:name/delete": u.removeUser, "/people/:name/reset-totp": u.removeFactor,
@@ -109,6 +86,40 @@ func (u *UI) pages() {
 	u.setupPages(admin)
 	u.steeringPages(admin)
 	u.accountPages()
+}
+
+// hostPages registers the pages of hosts, and the parts of theirs and of runs that have an
+// address of their own.
+func (u *UI) hostPages(read, operate fiber.Handler) {
+	u.app.Get("/hosts/new", operate, u.newHostPage)
+	u.app.Get("/hosts/selected", operate, u.selectedPage)
+	u.app.Get("/hosts/selected/labels", operate, u.selectedLabels)
+	u.app.Get("/hosts/list.csv", read, u.exportChosen)
+	u.app.Post("/hosts/selected/runs", operate, u.beginRuns)
+	u.app.Post("/hosts/selected/tags", operate, u.tagSelected)
+	u.app.Get("/hosts/import", operate, u.showImportPage)
+	u.app.Post("/hosts/import", operate, u.importPage) // before the page of a host, which would take it for an address
+
+	u.app.Get("/labels", read, u.labelsPage)
+	u.app.Get("/hosts/:mac/firmware", read, u.hostFirmwarePage)
+	u.app.Get("/hosts/:mac", read, u.hostPage)
+	u.app.Get("/hosts/:mac/start", operate, u.planPage)
+
+	for name, at := range view.HostTabs() {
+		u.app.Get("/hosts/:mac/"+name, read, part("/hosts/", "mac", at))
+	}
+
+	for name, at := range view.RunTabs() {
+		u.app.Get("/runs/:id/"+name, read, part("/runs/", "id", at))
+	}
+}
+
+// activityPages registers what was done and what is being done.
+func (u *UI) activityPages(read, operate fiber.Handler) {
+	u.app.Get("/activity", read, u.activityPage)
+	u.app.Get("/activity/recent", read, u.drawerPart)
+	u.app.Post("/activity/:id/stop", operate, u.stopOnPage)
+	u.app.Get("/audit", read, leads("/activity"))
 }
 
 // part leads to a part of the page of a host or a run.

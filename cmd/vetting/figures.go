@@ -120,7 +120,8 @@ func (f *figures) store(dir string, now time.Time) []metric.Count {
 	}
 
 	f.measured, f.disk = now, []metric.Count{
-		{Of: []string{"ledger"}, N: bytesIn(filepath.Join(dir, ledgerDir))}, {Of: []string{"logs"}, N: bytesIn(filepath.Join(dir, logDir))},
+		{Of: []string{"ledger"}, N: bytesIn(filepath.Join(dir, ledgerDir))},
+		{Of: []string{"logs"}, N: bytesIn(filepath.Join(dir, logDir))},
 		{Of: []string{"artifacts"}, N: bytesIn(filepath.Join(dir, artifactDir))},
 	}
 

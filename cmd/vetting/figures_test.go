@@ -33,8 +33,17 @@ func TestFiguresCountWhatPassesBy(t *testing.T) {
 
 	w := witness{&to, &f}
 	for _, s := range []core.BootStep{
-		{Kind: "tftp", Bytes: 1000, Share: 100}, {Kind: "tftp-probe"}, {Kind: "tftp-failed"}, {Kind: "tftp-failed"}, {Kind: "tftp-missing"}, {Kind: "offer"},
-		{Kind: "kernel"}, {Kind: "kernel", Bytes: 300, Share: 50}, {Kind: "kernel", Bytes: 600, Share: 100}, {Kind: "initrd", Bytes: 7, Share: 100}, {Kind: "loader", Bytes: 24, Share: 100},
+		{Kind: "tftp", Bytes: 1000, Share: 100},
+		{Kind: "tftp-probe"},
+		{Kind: "tftp-failed"},
+		{Kind: "tftp-failed"},
+		{Kind: "tftp-missing"},
+		{Kind: "offer"},
+		{Kind: "kernel"},
+		{Kind: "kernel", Bytes: 300, Share: 50},
+		{Kind: "kernel", Bytes: 600, Share: 100},
+		{Kind: "initrd", Bytes: 7, Share: 100},
+		{Kind: "loader", Bytes: 24, Share: 100},
 	} {
 		w.Witness(s)
 	}

@@ -159,7 +159,7 @@ func moveIn(order []core.RunID, id core.RunID, to core.QueueMove) (core.QueueMov
 		moved.Before = rest[at]
 	}
 
-	place := at
+	var place int
 
 	switch to.To {
 	case core.PlaceFirst:

@@ -48,6 +48,21 @@ func reportRoutes() []Route {
 			OK:      Answer{Status: 200, Type: SVG, Summary: "the label"}, Errors: []int{404, 422},
 		},
 		{
+			Name: "report-keys.list", Tag: "reports", Method: "GET", Path: "/api/v1/report-keys", Scope: Read,
+			Summary: "List the public keys that reports are signed with, those of earlier times too", OK: ok(ReportKeyList{}, "the keys, the newest first"),
+		},
+		{
+			Name: "report-keys.rotate", Tag: "reports", Method: "POST", Path: "/api/v1/report-keys", Scope: Admin,
+			Summary: "Draw another key to sign reports with from now on; what was signed before stays good",
+			OK:      Answer{Status: 201, Type: JSON, Value: core.ReportKey{}, Summary: "the new key"}, Errors: []int{409, 507},
+		},
+	}
+}
+
+// batchRoutes are the reports of many hosts at once.
+func batchRoutes() []Route {
+	return []Route{
+		{
 			Name: "reports.batch-html", Tag: "reports", Method: "GET", Path: "/api/v1/batch.html", Scope: Read,
 			Summary: "Get the last report of many hosts as one page, signed", Query: batchQuery(),
 			OK: Answer{Status: 200, Type: HTML, Summary: "the page"}, Errors: []int{422},
@@ -65,15 +80,6 @@ func reportRoutes() []Route {
 			Name: "reports.batch-zip", Tag: "reports", Method: "GET", Path: "/api/v1/batch.zip", Scope: Read,
 			Summary: "Get the last report of many hosts in one archive: the tables, and each report as HTML and JSON, signed", Query: batchQuery(),
 			OK: Answer{Status: 200, Type: ZIP, Summary: "the archive"}, Errors: []int{422},
-		},
-		{
-			Name: "report-keys.list", Tag: "reports", Method: "GET", Path: "/api/v1/report-keys", Scope: Read,
-			Summary: "List the public keys that reports are signed with, those of earlier times too", OK: ok(ReportKeyList{}, "the keys, the newest first"),
-		},
-		{
-			Name: "report-keys.rotate", Tag: "reports", Method: "POST", Path: "/api/v1/report-keys", Scope: Admin,
-			Summary: "Draw another key to sign reports with from now on; what was signed before stays good",
-			OK:      Answer{Status: 201, Type: JSON, Value: core.ReportKey{}, Summary: "the new key"}, Errors: []int{409, 507},
 		},
 	}
 }

@@ -9,7 +9,7 @@ import (
 // Table returns every call of the operator API.
 func Table() []Route {
 	return slices.Concat(
-		hostRoutes(), hostOrderRoutes(), ignoreRoutes(), noteRoutes(), installedRoutes(), classRoutes(), runRoutes(), queueRoutes(), runDetailRoutes(), reportRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
+		hostRoutes(), hostOrderRoutes(), ignoreRoutes(), noteRoutes(), installedRoutes(), classRoutes(), runRoutes(), holdRoutes(), queueRoutes(), runDetailRoutes(), reportRoutes(), batchRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
 		upkeepRoutes(), backupRoutes(), netbootRoutes(), discoveryRoutes(), taskRoutes(), systemRoutes(), probeRoutes(),
 	)
 }
@@ -184,6 +184,18 @@ func runRoutes() []Route {
 			OK: ok(Run{}, "the run"), Errors: []int{400, 404, 409, 422, 507},
 		},
 		{
+			Name: "runs.stages", Tag: "runs", Method: "GET", Path: run + "/stages", Scope: Read,
+			Summary: "Show the stages of a run", OK: ok(StageList{}, "the stages in order"), Errors: []int{404},
+		},
+	}
+}
+
+// holdRoutes are what is done about a held run.
+func holdRoutes() []Route {
+	const run = "/api/v1/runs/{id}"
+
+	return []Route{
+		{
 			Name: "runs.override-wipe", Tag: "runs", Method: "POST", Path: run + "/override-wipe", Scope: Operate,
 			Summary: "Run Storage again and let it overwrite foreign data on the named armed disks, once and within 15 minutes",
 			ReqType: JSON, Req: WipeOverride{}, OK: ok(Run{}, "the run"), Errors: []int{400, 404, 409, 422, 507},
@@ -207,10 +219,6 @@ func runRoutes() []Route {
 			Summary: "Reach the SSH server of a held host: with Connection: Upgrade and Upgrade: " + TunnelProtocol +
 				" the connection carries its bytes from then on",
 			OK: Answer{Status: 101, Summary: "the connection is a tunnel now"}, Errors: []int{404, 409, 426, 503, 507},
-		},
-		{
-			Name: "runs.stages", Tag: "runs", Method: "GET", Path: run + "/stages", Scope: Read,
-			Summary: "Show the stages of a run", OK: ok(StageList{}, "the stages in order"), Errors: []int{404},
 		},
 	}
 }

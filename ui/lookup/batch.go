@@ -40,7 +40,6 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 	taken := map[core.MAC]bool{}
 
 	err = eachRun(r, of.Batch, func(run core.Run) error {
-
 		if taken[run.Host] || hosts != nil && hosts[run.Host] == nil || !ofBatch(&run, of) {
 			return nil
 		}

@@ -84,7 +84,7 @@ func New(cfg Config) (*Provider, error) {
 	switch {
 	case err != nil || at.Host == "" || at.RawQuery != "" || at.Fragment != "":
 		return nil, core.NewProblem(core.ErrInvalid, "oidc/bad-config", "oidc.issuer is the URL of the provider, as in https://id.example.org/realms/lab.")
-	case at.Scheme != "https" && !(at.Scheme == "http" && loopback(at.Hostname())):
+	case at.Scheme != "https" && (at.Scheme != "http" || !loopback(at.Hostname())):
 		return nil, core.NewProblem(core.ErrInvalid, "oidc/bad-config", "oidc.issuer must begin with https://.")
 	case cfg.ClientID == "":
 		return nil, core.NewProblem(core.ErrInvalid, "oidc/bad-config", "oidc.client_id is the name of this appliance at the provider.")

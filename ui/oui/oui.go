@@ -25,7 +25,7 @@ var packed []byte
 // table is lines "001B21\tIntel Corporate\n", by their digits: blocks of 24, 28 and 36
 // bits. It is unpacked when somebody asks first, and searched as it is: as a map it would
 // take ten times the memory.
-var table = sync.OnceValue(func() string {
+var table = sync.OnceValue(func() string { //nolint:gochecknoglobals // what is embedded, unpacked
 	in, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return ""

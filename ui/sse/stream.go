@@ -129,31 +129,19 @@ func (s *stream) findStart(ctx context.Context) error {
 	})
 }
 
-// run tells until something ends it.
-func (s *stream) run(ctx context.Context) {
-	beat := time.NewTicker(s.hub.cfg.Heartbeat)
-	defer beat.Stop()
-
-	var logs <-chan time.Time
-
-	if s.want.Run != "" {
-		tick := time.NewTicker(s.hub.cfg.LogEvery)
-		defer tick.Stop()
-
-		logs = tick.C
+// ticks is a clock's channel, or one that never tells, and what stops it.
+func ticks(wanted bool, every time.Duration) (<-chan time.Time, func()) {
+	if !wanted {
+		return nil, func() {}
 	}
 
-	var clock <-chan time.Time
+	tick := time.NewTicker(every)
 
-	if s.want.Page {
-		tick := time.NewTicker(s.hub.cfg.Clock)
-		defer tick.Stop()
+	return tick.C, tick.Stop
+}
 
-		clock = tick.C
-	}
-
-	looked := s.looked
-
+// begin says what comes first: when to come back, that something was missed, and the log.
+func (s *stream) begin(ctx context.Context) error {
 	s.deadline()
 
 	_, _ = s.w.WriteString("retry: 2000\n\n") // an error shows at the flush
@@ -163,7 +151,23 @@ func (s *stream) run(ctx context.Context) {
 		_ = s.resync(end, "gap")
 	}
 
-	if s.tellLog(ctx) != nil {
+	return s.tellLog(ctx)
+}
+
+// run tells until something ends it.
+func (s *stream) run(ctx context.Context) {
+	beat := time.NewTicker(s.hub.cfg.Heartbeat)
+	defer beat.Stop()
+
+	logs, stop := ticks(s.want.Run != "", s.hub.cfg.LogEvery)
+	defer stop()
+
+	clock, stop := ticks(s.want.Page, s.hub.cfg.Clock)
+	defer stop()
+
+	looked := s.looked
+
+	if s.begin(ctx) != nil {
 		return
 	}
 

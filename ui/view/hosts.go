@@ -163,7 +163,7 @@ func (w *HostsWant) filtered() bool {
 }
 
 // href is the address of what is wanted, below path.
-func (w HostsWant) href(path string) string {
+func (w *HostsWant) href(path string) string {
 	values := url.Values{}
 
 	for key, value := range map[string]string{
@@ -191,11 +191,12 @@ func (w *HostsWant) order() string {
 
 // sorted is where a click on the head of a column leads: its order, and then the other
 // way round.
-func (w HostsWant) sorted(name string) string {
-	w.Down = w.Sort == name && !w.Down || w.Sort == "" && name == "name"
-	w.Sort = name
+func (w *HostsWant) sorted(name string) string {
+	other := *w
+	other.Down = w.Sort == name && !w.Down || w.Sort == "" && name == "name"
+	other.Sort = name
 
-	return w.href("/hosts")
+	return other.href("/hosts")
 }
 
 // ariaSort says to those who do not see it how the list is ordered.
@@ -227,10 +228,11 @@ func (w *HostsWant) filters() (kept []Hidden) {
 }
 
 // usual is the address with the usual columns.
-func (w HostsWant) usual() string {
-	w.Columns = nil
+func (w *HostsWant) usual() string {
+	other := *w
+	other.Columns = nil
 
-	return w.href("/hosts")
+	return other.href("/hosts")
 }
 
 // NeedsFacts reports whether a column shows what machines are made of.
@@ -251,8 +253,10 @@ func withChosen(offers []string, chosen string) []string {
 }
 
 // without is the address without the filters: sorting and columns stay.
-func (w HostsWant) without() string {
-	return HostsWant{Sort: w.Sort, Down: w.Down, Columns: w.Columns}.href("/hosts")
+func (w *HostsWant) without() string {
+	other := HostsWant{Sort: w.Sort, Down: w.Down, Columns: w.Columns}
+
+	return other.href("/hosts")
 }
 
 // Fits reports whether a host is asked for.

@@ -23,8 +23,8 @@ type StartPlan struct {
 }
 
 // pathStart leads to the plan of a profile on a host.
-func pathStart(mac core.MAC, profile string) templ.SafeURL {
-	return templ.URL(string(pathHost(mac)) + "/start?profile=" + url.QueryEscape(profile))
+func pathStart(mac core.MAC, name string) templ.SafeURL {
+	return templ.URL(string(pathHost(mac)) + "/start?profile=" + url.QueryEscape(name))
 }
 
 // wordLength is how much of a serial number is typed.

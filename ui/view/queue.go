@@ -61,8 +61,10 @@ func (r *Runs) states() []choice {
 	to := func(state string) string { return r.href(func(f *lookup.Filter) { f.State = state }) }
 
 	return []choice{
-		{"All", to(""), r.Filter.State == ""}, {"Under way", to("active"), r.Filter.State == "active"},
-		{"Holding", to("FailedHolding"), r.Filter.State == "FailedHolding"}, {"Over", to("over"), r.Filter.State == "over"},
+		{"All", to(""), r.Filter.State == ""},
+		{"Under way", to("active"), r.Filter.State == "active"},
+		{"Holding", to("FailedHolding"), r.Filter.State == "FailedHolding"},
+		{"Over", to("over"), r.Filter.State == "over"},
 	}
 }
 

@@ -60,7 +60,7 @@ func gather(folder, file string) error {
 		return fmt.Errorf("packing: %w", err)
 	}
 
-	return os.WriteFile(file, out.Bytes(), 0o644)
+	return os.WriteFile(file, out.Bytes(), 0o644) //nolint:gosec // a source file, which everybody may read
 }
 
 // before is the digits of a line.
