@@ -83,21 +83,41 @@ func TestTheDiskIsMeasuredOnceAMinute(t *testing.T) {
 		}
 	}
 
-	put("store/000001.vlog", 100)
-	put("artifacts/ab/cd", 20)
+	const page = 64 << 10 // whole blocks on every file system
+
+	put("store/000001.vlog", 3*page)
+	put("artifacts/ab/cd", 2*page)
 
 	for _, c := range []struct {
 		after time.Duration
 		logs  float64
-	}{{0, 0}, {diskEvery - 1, 0}, {diskEvery, 3}} {
+	}{{0, 0}, {diskEvery - 1, 0}, {diskEvery, page}} {
 		got := f.store(dir, now.Add(c.after))
-		want := []metric.Count{{Of: []string{"ledger"}, N: 100}, {Of: []string{"logs"}, N: c.logs}, {Of: []string{"artifacts"}, N: 20}}
+		want := []metric.Count{{Of: []string{"ledger"}, N: 3 * page}, {Of: []string{"logs"}, N: c.logs}, {Of: []string{"artifacts"}, N: 2 * page}}
 
 		if diff := cmp.Diff(want, got[:min(3, len(got))]); diff != "" || len(got) != 4 || got[3].Of[0] != "free" || got[3].N <= 0 {
 			t.Errorf("after %s: %v %s", c.after, got, diff)
 		}
 
-		put("logs/R1", 3)
+		put("logs/R1", page)
+	}
+}
+
+// What a file takes is counted, not how long it is: the ledger's are made long at once.
+func TestHolesTakeNoRoom(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "000001.vlog")
+
+	if err := os.WriteFile(path, make([]byte, 64<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := os.Truncate(path, 2<<30); err != nil {
+		t.Fatal(err)
+	}
+
+	if n := bytesIn(dir); n < 64<<10 || n > 1<<20 {
+		t.Errorf("a file of 2 GiB with 64 KiB in it takes %.0f bytes", n)
 	}
 }
 
