@@ -47,6 +47,7 @@ type Config struct {
 	LeaseTime  time.Duration           // 12 h by default
 	Relayed    []Network               // networks whose relay agents are answered
 	Reserved   map[core.MAC]netip.Addr // addresses set apart
+	DNS, NTP   []netip.Addr            // servers of names and of time that machines are told of
 	OwnNetwork bool                    // --i-own-this-network: serve though the default route leads through the card
 	NoRouter   bool                    // do not answer router solicitations
 
@@ -165,7 +166,7 @@ func (c *Config) fill() {
 func (c *Config) dhcp() *dhcp.Config {
 	return &dhcp.Config{
 		Mode: c.Mode, Interface: c.Interface, Prefix: c.Prefix, Pool: c.Pool, LeaseTime: c.LeaseTime,
-		Relayed: c.Relayed, Reserved: c.Reserved,
+		Relayed: c.Relayed, Reserved: c.Reserved, DNS: c.DNS, NTP: c.NTP,
 		Booter: c.Booter, Leases: c.Leases, Witness: c.Witness, Log: c.Log,
 	}
 }

@@ -75,6 +75,8 @@ type NetbootConfig struct {
 	Solicitation string            `yaml:"router_solicitations"`
 	Reservations map[string]string `yaml:"reservations"`
 	Relayed      []RelayedConfig   `yaml:"relayed"`
+	DNS          string            `yaml:"dns"`
+	NTP          string            `yaml:"ntp"`
 }
 
 // PoolConfig bounds the addresses given to hosts.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"vetting/core"
@@ -34,13 +35,15 @@ func (n NetbootConfig) network(prefix netip.Prefix) (netboot.Config, error) {
 	pool, errPool := n.Pool.span(prefix)
 	reserved, errReserved := n.reserved()
 	relayed, errRelayed := n.relayed()
+	dns, errDNS := addresses("netboot.dns", n.DNS)
+	ntp, errNTP := addresses("netboot.ntp", n.NTP)
 
 	config := netboot.Config{
 		Mode: mode, Interface: n.Interface, Prefix: prefix, Pool: pool, LeaseTime: time.Duration(n.Pool.Lease),
-		Relayed: relayed, Reserved: reserved, OwnNetwork: n.OwnNetwork, NoRouter: quiet,
+		Relayed: relayed, Reserved: reserved, OwnNetwork: n.OwnNetwork, NoRouter: quiet, DNS: dns, NTP: ntp,
 	}
 
-	err := errors.Join(errMode, errQuiet, errPool, errReserved, errRelayed)
+	err := errors.Join(errMode, errQuiet, errPool, errReserved, errRelayed, errDNS, errNTP)
 	if err == nil {
 		if err = config.ValidateNetwork(); err != nil {
 			err = fmt.Errorf("netboot: %w", err)
@@ -48,6 +51,20 @@ func (n NetbootConfig) network(prefix netip.Prefix) (netboot.Config, error) {
 	}
 
 	return config, err
+}
+
+// addresses reads the IPv4 addresses that stand at a key, with spaces between.
+func addresses(key, text string) (all []netip.Addr, err error) {
+	for _, word := range strings.Fields(text) {
+		addr, err := netip.ParseAddr(word)
+		if err != nil || !addr.Is4() {
+			return nil, fmt.Errorf("%s: %q is not an IPv4 address; write them with spaces between, as in 10.77.0.1 10.77.0.2", key, word)
+		}
+
+		all = append(all, addr)
+	}
+
+	return all, nil
 }
 
 func (n NetbootConfig) ignoresSolicitations(mode netboot.Mode) (bool, error) {

@@ -60,6 +60,11 @@ func netbootSettings() []setting {
 		{"netboot.pool.end", "", "last address given to hosts", func(c *Config) any { return &c.Netboot.Pool.End }},
 		{"netboot.pool.lease", "", "lease time; at least 1h, so that no renewal hits a running test", func(c *Config) any { return &c.Netboot.Pool.Lease }},
 		{
+			"netboot.dns", "", "name servers that hosts are told of (DHCP option 6), by their IPv4 addresses, three at most, with spaces between; a boot_url with a name needs one",
+			func(c *Config) any { return &c.Netboot.DNS },
+		},
+		{"netboot.ntp", "", "time servers that hosts are told of (DHCP option 42), likewise", func(c *Config) any { return &c.Netboot.NTP }},
+		{
 			"netboot.router_solicitations", "", "answer machines that look for an IPv6 router, which saves iPXE up to 20 s: on, off, or auto (in mode dhcp)",
 			func(c *Config) any { return &c.Netboot.Solicitation },
 		},

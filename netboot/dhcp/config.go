@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"vetting/core"
@@ -84,7 +85,7 @@ func ParseMode(text string) (Mode, error) {
 	return Authoritative, fmt.Errorf("mode %q: want dhcp, proxy or off", text)
 }
 
-// Config is all a Server needs. Everything but Mode, Prober, Router, Relayed,
+// Config is all a Server needs. Everything but Mode, Prober, Router, DNS, NTP, Relayed,
 // Reserved, Rate, LeaseTime, Quiet, Rival, Restarted and Neighbour must be set.
 type Config struct {
 	Mode      Mode
@@ -92,6 +93,8 @@ type Config struct {
 	Prefix    netip.Prefix // our address and the network's length
 	Pool      Range        // inside Prefix; Proxy and Listen give no addresses
 	Router    netip.Addr   // option 3; none by default: the test network leads nowhere
+	DNS       []netip.Addr // option 6, IPv4, for those that ask for it; at most MostServers
+	NTP       []netip.Addr // option 42, likewise
 	LeaseTime time.Duration
 	Relayed   []Network // networks whose relay agents are answered; others are not
 	Reserved  map[core.MAC]netip.Addr
@@ -121,6 +124,10 @@ type Config struct {
 	Neighbour func(addr netip.Addr) (mac core.MAC, known bool)
 }
 
+// MostServers is how many servers of a kind a machine is told of: an answer has to have
+// room for them beside all else, in the 312 bytes that old ROMs read.
+const MostServers = 3
+
 const (
 	defaultLease = 12 * time.Hour // outlasts every test between two renewals
 	defaultRate  = 50
@@ -136,6 +143,12 @@ func (c *Config) Validate() error {
 
 	if errs[0] == nil {
 		errs = append(errs, c.validateRelayed(), c.validateReserved())
+	}
+
+	for name, servers := range map[string][]netip.Addr{"DNS": c.DNS, "NTP": c.NTP} {
+		if len(servers) > MostServers || slices.ContainsFunc(servers, func(a netip.Addr) bool { return !a.Is4() || a.IsUnspecified() }) {
+			errs = append(errs, fmt.Errorf("%s servers %v: want at most %d IPv4 addresses", name, servers, MostServers))
+		}
 	}
 
 	if c.LeaseTime != 0 && (c.LeaseTime < time.Minute || c.LeaseTime > 365*24*time.Hour) {

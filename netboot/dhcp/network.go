@@ -38,25 +38,28 @@ type network struct {
 
 // fixedOptions are the option values that are the same in every reply on a network.
 type fixedOptions struct {
-	mask, router            []byte
+	mask, router, dns, ntp  []byte // dns and ntp are nil where none are told of
 	lease, renew, rebinding []byte
 }
 
-func newNetwork(prefix netip.Prefix, pool Range, router netip.Addr, lease time.Duration, reserved map[core.MAC]netip.Addr) *network {
+func newNetwork(c *Config, prefix netip.Prefix, pool Range, router netip.Addr) *network {
 	var mask [4]byte
 
 	binary.BigEndian.PutUint32(mask[:], ^uint32(0)<<(32-prefix.Bits()))
 
 	n := &network{
 		prefix: prefix, table: newTable(prefix.Addr(), pool),
-		fixed: fixedOptions{mask: mask[:], lease: seconds(lease), renew: seconds(lease / 2), rebinding: seconds(lease * 7 / 8)},
+		fixed: fixedOptions{
+			mask: mask[:], dns: addresses(c.DNS), ntp: addresses(c.NTP),
+			lease: seconds(c.LeaseTime), renew: seconds(c.LeaseTime / 2), rebinding: seconds(c.LeaseTime * 7 / 8),
+		},
 	}
 
 	if router.Is4() {
 		n.fixed.router = router.AsSlice()
 	}
 
-	for mac, addr := range reserved {
+	for mac, addr := range c.Reserved {
 		if hw, ok := macBytes(mac); ok && prefix.Contains(addr) {
 			n.table.reserve(hw, addr)
 		}
@@ -65,16 +68,25 @@ func newNetwork(prefix netip.Prefix, pool Range, router netip.Addr, lease time.D
 	return n
 }
 
+// addresses is the value of an option that lists addresses (RFC 2132 section 3).
+func addresses(list []netip.Addr) (value []byte) {
+	for _, a := range list {
+		value = append(value, a.AsSlice()...)
+	}
+
+	return value
+}
+
 func seconds(d time.Duration) []byte {
 	return binary.BigEndian.AppendUint32(nil, uint32(d/time.Second)) //nolint:gosec // Validate allows a year at most
 }
 
 // networks makes those of a configuration.
 func networks(c Config) []*network {
-	all := []*network{newNetwork(c.Prefix, c.Pool, c.Router, c.LeaseTime, c.Reserved)}
+	all := []*network{newNetwork(&c, c.Prefix, c.Pool, c.Router)}
 
 	for _, r := range c.Relayed {
-		n := newNetwork(r.Prefix, r.Pool, r.Prefix.Addr(), c.LeaseTime, c.Reserved)
+		n := newNetwork(&c, r.Prefix, r.Pool, r.Prefix.Addr())
 		n.relayed = true
 		all = append(all, n)
 	}

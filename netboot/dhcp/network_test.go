@@ -193,3 +193,59 @@ func TestAReservedAddressThatAnotherUsesIsLeftForAWhile(t *testing.T) {
 		t.Errorf("afterwards it got %s", got)
 	}
 }
+
+// Servers of names and of time are told to those that ask, whatever they are and wherever
+// they stand; old ROMs, which do not, keep the room.
+func TestServersOfNamesAndTimeAreToldToThoseThatAsk(t *testing.T) {
+	t.Parallel()
+
+	s, _ := server(t, core.BootLocal, func(c *dhcp.Config, _ *world) {
+		c.Relayed = behind()
+		c.DNS, c.NTP = []netip.Addr{netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("10.77.0.3")}, []netip.Addr{netip.MustParseAddr("10.77.0.4")}
+	})
+
+	dns, ntp := []byte{10, 77, 0, 2, 10, 77, 0, 3}, []byte{10, 77, 0, 4}
+
+	for name, c := range map[string]struct {
+		ask      []dhcpv4.Modifier
+		dns, ntp []byte
+	}{
+		"an installed system":      {[]dhcpv4.Modifier{with(55, 1, 3, 6, 42)}, dns, ntp},
+		"one that wants names":     {[]dhcpv4.Modifier{with(55, 1, 3, 6)}, dns, nil},
+		"one behind a relay":       {[]dhcpv4.Modifier{with(55, 6, 42), relay("10.78.0.1")}, dns, ntp},
+		"a ROM that wants neither": {[]dhcpv4.Modifier{with(55, 1, 3, 67), text(60, "PXEClient:Arch:00000:UNDI:002001"), with(93, 0, 0)}, nil, nil},
+	} {
+		for _, kind := range []dhcpv4.MessageType{dhcpv4.MessageTypeDiscover, dhcpv4.MessageTypeRequest} {
+			change := c.ask
+			if kind == dhcpv4.MessageTypeRequest {
+				offer := given(t, s.Answer(ask(t, dhcpv4.MessageTypeDiscover, c.ask...), nil, start))
+				change = append([]dhcpv4.Modifier{wants(offer), with(54, self.AsSlice()...)}, c.ask...)
+			}
+
+			m := read(t, s.Answer(ask(t, kind, change...), nil, start))
+			if m == nil {
+				t.Fatalf("%s: no answer to %s", name, kind)
+			}
+
+			if !slices.Equal(option(m, 6), c.dns) || !slices.Equal(option(m, 42), c.ntp) {
+				t.Errorf("%s, %s: names % x, time % x", name, kind, option(m, 6), option(m, 42))
+			}
+		}
+	}
+}
+
+func TestTooManyServersOrNoneAtAllAreRefused(t *testing.T) {
+	t.Parallel()
+
+	for name, servers := range map[string][]netip.Addr{
+		"too many": slices.Repeat([]netip.Addr{self}, dhcp.MostServers+1), "IPv6": {netip.MustParseAddr("fe80::1")}, "none": {netip.IPv4Unspecified()},
+	} {
+		for _, config := range []dhcp.Config{{DNS: servers}, {NTP: servers}} {
+			config.Prefix, config.Pool = netip.MustParsePrefix("10.77.0.1/24"), dhcp.DefaultPool(netip.MustParsePrefix("10.77.0.1/24"))
+
+			if err := config.Validate(); err == nil {
+				t.Errorf("%s: taken", name)
+			}
+		}
+	}
+}

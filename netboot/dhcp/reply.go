@@ -71,6 +71,8 @@ func (s *Server) options(x *exchange, kind dhcpv4.MessageType, boot bootReply) [
 		list = append(list, message.Option{Code: message.OptRouter, Value: f.router})
 	}
 
+	list = append(list, servers(m, f)...)
+
 	if !inform {
 		list = append(list, message.Option{Code: message.OptRenewalTime, Value: f.renew},
 			message.Option{Code: message.OptRebindingTime, Value: f.rebinding})
@@ -93,6 +95,20 @@ func (s *Server) options(x *exchange, kind dhcpv4.MessageType, boot bootReply) [
 	}
 
 	return echo(list, m)
+}
+
+// servers are those of names and of time, for those that ask for them: old ROMs have no
+// room for what they do not want.
+func servers(m *message.Message, f *fixedOptions) (list []message.Option) {
+	if f.dns != nil && m.Asks(message.OptDNS) {
+		list = append(list, message.Option{Code: message.OptDNS, Value: f.dns})
+	}
+
+	if f.ntp != nil && m.Asks(message.OptNTP) {
+		list = append(list, message.Option{Code: message.OptNTP, Value: f.ntp})
+	}
+
+	return list
 }
 
 // bootFile is option 67, for those that ask for it and those that read nothing else;

@@ -176,7 +176,7 @@ type exchange struct {
 	fellow   bool     // sent by another appliance, to us
 	net      *network // that the sender is on
 	server   [4]byte  // option 54 of the reply
-	options  [16]message.Option
+	options  [18]message.Option
 	room     [16]byte
 }
 

@@ -12,7 +12,9 @@ import (
 const (
 	OptSubnetMask    = 1
 	OptRouter        = 3
+	OptDNS           = 6
 	OptHostName      = 12
+	OptNTP           = 42
 	OptVendorInfo    = 43
 	OptRequestedAddr = 50
 	OptLeaseTime     = 51
