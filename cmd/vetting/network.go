@@ -55,7 +55,7 @@ func (n NetbootConfig) network(prefix netip.Prefix) (netboot.Config, error) {
 
 // addresses reads the IPv4 addresses that stand at a key, with spaces between.
 func addresses(key, text string) (all []netip.Addr, err error) {
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		addr, err := netip.ParseAddr(word)
 		if err != nil || !addr.Is4() {
 			return nil, fmt.Errorf("%s: %q is not an IPv4 address; write them with spaces between, as in 10.77.0.1 10.77.0.2", key, word)
