@@ -21,8 +21,8 @@ demo: deps build ## set everything up, vet two virtual hosts for real, write the
 .PHONY: test
 test: deps build ## set everything up, run unit, integration and virtual-host tests
 	go vet ./...
-	.ci/gotest -shuffle=on $(PLAIN)
-	.ci/gotest -race -shuffle=on $(RACY)
+	.ci/gotest -timeout 20m -shuffle=on $(PLAIN)
+	.ci/gotest -timeout 20m -race -shuffle=on $(RACY)
 	.ci/e2e
 
 .PHONY: build
