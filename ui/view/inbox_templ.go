@@ -485,7 +485,7 @@ func ignoredRow(f Frame, s *core.Sighting) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var25 string
-			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.ResolveAttributeValue("Take " + string(s.MAC) + " back into the inbox")
+			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.ResolveAttributeValue("Take back " + string(s.MAC) + " into the inbox")
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `ui/view/inbox.templ`, Line: 100, Col: 89}
 			}
