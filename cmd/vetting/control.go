@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vetting/core"
 	sealing "vetting/ui/report/seal"
 )
@@ -96,6 +98,10 @@ func serveControl(ctx context.Context, dir string, smith keysmith, log *slog.Log
 	}
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if most := len(unix.RawSockaddrUnix{}.Path) - 1; err != nil && len(path) > most {
+		return fmt.Errorf("the path %s has %d bytes and a socket's may have %d (unix(7)): name a data directory with a shorter path (--data-dir; in a demo TMPDIR)", path, len(path), most)
+	}
+
 	if err != nil {
 		return fmt.Errorf("opening the control socket: %w", err)
 	}

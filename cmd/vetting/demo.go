@@ -5,16 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"vetting/agent/simhost"
 	"vetting/agent/wire"
@@ -64,9 +65,7 @@ func (c *cli) demoCommand() *cobra.Command {
 // console, and hosts that are played by simhost. Unless keep is set, all that it
 // wrote goes when it ends.
 func (c *cli) demo(ctx context.Context, config Config, source *source, cast []*simhost.Character, keep bool) (err error) {
-	// Who reads what it says may go (vetting demo | head): the next line would end the process
-	// where it stands, and what it wrote would stay.
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
+	ctx, stop := whileRead(ctx, c.out, c.errs)
 	defer stop()
 
 	if !keep {
@@ -120,6 +119,40 @@ func (a *appliance) newStage(ctx context.Context, cast []*simhost.Character) (*s
 	}
 
 	return &stage{appliance: a, gate: listener, cast: cast}, nil
+}
+
+// whileRead returns a context that ends when whoever reads one of the outputs has gone
+// (vetting demo | head): the next line would end the process where it stands, and what it
+// wrote would stay. SIGPIPE itself says nothing of that kind, since each connection that a
+// browser breaks off raises it too, so it is ignored until the process ends.
+func whileRead(ctx context.Context, outputs ...io.Writer) (context.Context, context.CancelFunc) {
+	signal.Ignore(unix.SIGPIPE)
+
+	ctx, cancel := context.WithCancel(ctx)
+
+	for _, output := range outputs {
+		if file, ok := output.(*os.File); ok {
+			go func() {
+				for ctx.Err() == nil {
+					if readerGone(file, time.Second) {
+						cancel()
+					}
+				}
+			}()
+		}
+	}
+
+	return ctx, cancel
+}
+
+// readerGone waits for the reading end of a pipe to be closed, which poll(2) says
+// of every pipe unasked.
+func readerGone(pipe *os.File, wait time.Duration) bool {
+	fds := []unix.PollFd{{Fd: int32(pipe.Fd())}} //nolint:gosec // a descriptor is small
+
+	n, err := unix.Poll(fds, int(wait.Milliseconds()))
+
+	return err == nil && n == 1 && fds[0].Revents&unix.POLLERR != 0
 }
 
 // fast has simulated machines do everything so many times faster.
