@@ -240,6 +240,42 @@ func TestHostsAreExportedAsTheyAreChosen(t *testing.T) {
 	}
 }
 
+// A cell of the matrix leads to its stage on the page of the run, and what a run that is
+// over did not get to is told from what still waits.
+func TestTheCellsOfABatchLeadToTheirStages(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	auth := "Bearer " + b.token("read")
+	page := b.ask("GET", "/batches/"+canned.BatchName, "", "Authorization", auth).body
+
+	links := regexp.MustCompile(`href="(/runs/[0-9A-Z]+)#(stage-[0-9]+)" title="([^"]*)"`).FindAllStringSubmatch(page, -1)
+	if len(links) < 20 {
+		t.Fatalf("%d cells", len(links))
+	}
+
+	runs, words := map[string]string{}, map[string]bool{}
+
+	for _, link := range links {
+		if runs[link[1]] == "" {
+			runs[link[1]] = b.ask("GET", link[1], "", "Authorization", auth).body
+		}
+
+		_, name, _ := strings.Cut(link[3], ", ")
+		name, word, _ := strings.Cut(name, ": ")
+		words[word] = true
+
+		stage := regexp.MustCompile(`<li id="` + link[2] + `"[^>]*>(?s:.*?)</li>`).FindString(runs[link[1]])
+		if !strings.Contains(stage, name) {
+			t.Errorf("%s of %s leads to %q", link[2], link[3], stage)
+		}
+	}
+
+	if !words["Waiting"] || !words["Not run"] {
+		t.Errorf("the cells say %v", words)
+	}
+}
+
 func TestABatchIsOnePageOneTableAndOneArchive(t *testing.T) {
 	t.Parallel()
 

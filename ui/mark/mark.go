@@ -77,6 +77,32 @@ func Stage(phase core.Phase, v core.Verdict, warnings int) Mark {
 	return m
 }
 
+// StageOf marks a stage of a run. What a run that is over did not get to does not wait.
+func StageOf(run *core.Run, st *core.Stage) Mark {
+	if run.State.Over() && st.Phase != core.Done {
+		return Unfinished(!st.StartedAt.IsZero())
+	}
+
+	warnings := 0
+
+	for i := range st.Findings {
+		if st.Findings[i].Severity == core.Warning {
+			warnings++
+		}
+	}
+
+	return Stage(st.Phase, st.Verdict, warnings)
+}
+
+// Unfinished marks a stage that its run ended without, or in the middle of.
+func Unfinished(begun bool) Mark {
+	if begun {
+		return Mark{"idle", "dash", "Broken off"}
+	}
+
+	return Mark{"idle", "dash", "Not run"}
+}
+
 // Run marks a run: where it is while it goes on, how it read when it is over.
 func Run(run *core.Run) Mark {
 	switch run.State {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"vetting/core"
 	"vetting/core/report"
@@ -154,4 +155,30 @@ func drawn(t *testing.T, m mark.Mark) string {
 	}
 
 	return b.String()
+}
+
+func TestAStageOfARunThatIsOverDoesNotWait(t *testing.T) {
+	t.Parallel()
+
+	begun := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	warning := []core.Finding{{Severity: core.Warning}, {Severity: core.Info}}
+
+	for name, c := range map[string]struct {
+		state core.State
+		stage core.Stage
+		want  string
+	}{
+		"to come":             {core.State(core.SMART), core.Stage{Phase: core.Pending}, "Waiting"},
+		"to come after a fix": {core.StateFailedHolding, core.Stage{Phase: core.Pending}, "Waiting"},
+		"never reached":       {core.StateReleased, core.Stage{Phase: core.Pending}, "Not run"},
+		"of a cancelled run":  {core.StateCancelled, core.Stage{Phase: core.Pending}, "Not run"},
+		"broken off":          {core.StateCancelled, core.Stage{Phase: core.Pending, StartedAt: begun}, "Broken off"},
+		"under way":           {core.State(core.SMART), core.Stage{Phase: core.Active, StartedAt: begun}, "Running"},
+		"warned":              {core.StateCompleted, core.Stage{Phase: core.Done, Verdict: core.Pass, Findings: warning}, "Warning"},
+		"only noted":          {core.StateCompleted, core.Stage{Phase: core.Done, Verdict: core.Pass, Findings: warning[1:]}, "Pass"},
+	} {
+		if got := mark.StageOf(&core.Run{State: c.state}, &c.stage); got.Word != c.want {
+			t.Errorf("%s: %q, want %q", name, got.Word, c.want)
+		}
+	}
 }

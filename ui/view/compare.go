@@ -20,9 +20,13 @@ type Compare struct {
 // both are the two reports, the first one first.
 func (c *Compare) both() []*report.Report { return []*report.Report{c.Found.A, c.Found.B} }
 
-func pairMark(s *report.Stage) mark.Mark {
+func pairMark(of *report.Report, s *report.Stage) mark.Mark {
 	if s == nil {
 		return mark.Mark{Class: "idle", Icon: "dash", Word: "Not planned"}
+	}
+
+	if of.Run.State.Over() && s.Phase != core.Done {
+		return mark.Unfinished(!s.StartedAt.IsZero())
 	}
 
 	return mark.Stage(s.Phase, s.Verdict, s.Warnings)

@@ -284,7 +284,7 @@ func compareStages(c *Compare) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = mark.Show(pairMark(s.A)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = mark.Show(pairMark(c.Found.A, s.A)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -292,7 +292,7 @@ func compareStages(c *Compare) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = mark.Show(pairMark(s.B)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = mark.Show(pairMark(c.Found.B, s.B)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

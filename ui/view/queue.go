@@ -196,8 +196,8 @@ func (b *Batch) stages() (names []core.StageName) {
 
 // stageCell is where a host stands in one stage.
 type stageCell struct {
-	Stage *core.Stage // nil: its profile does not have the stage
-	Href  string
+	Mark  mark.Mark
+	Href  string // of the stage on the page of its run; empty: the profile does not have it
 	Title string
 }
 
@@ -208,11 +208,13 @@ func (b *Batch) cell(run *core.Run, name core.StageName) stageCell {
 	}
 
 	st := &run.Stages[i]
-	words := []string{text.Line(run.HostName) + ", " + string(name) + ": " + stageWord(st)}
+	looks := mark.StageOf(run, st)
+	words := []string{text.Line(run.HostName) + ", " + string(name) + ": " + looks.Word}
 
 	switch {
-	case st.Phase == core.Active:
-		words = append(words, percent(st.Progress)+" %", text.Line(st.SubStep))
+	case st.Phase == core.Active && !run.State.Over():
+		looks.Word = percent(st.Progress) + " %"
+		words = append(words, looks.Word, text.Line(st.SubStep))
 	case st.SkipReason != "":
 		words = append(words, text.Line(st.SkipReason))
 	default:
@@ -223,16 +225,7 @@ func (b *Batch) cell(run *core.Run, name core.StageName) stageCell {
 		words = words[:len(words)-1]
 	}
 
-	return stageCell{Stage: st, Href: "/runs/" + string(run.ID) + "#stage-" + strconv.Itoa(i+1), Title: strings.Join(words, ", ")}
-}
-
-// cellWord is what stands in a cell.
-func cellWord(st *core.Stage) string {
-	if st.Phase == core.Active {
-		return percent(st.Progress) + " %"
-	}
-
-	return stageWord(st)
+	return stageCell{Mark: looks, Href: string(pathRun(run.ID)) + "#" + stageID(i), Title: strings.Join(words, ", ")}
 }
 
 // figures are the boxes on top of the page of a batch.
@@ -253,14 +246,6 @@ func (b *Batch) figures() []counter {
 	}
 
 	return kept
-}
-
-// cellMark marks a cell with its word.
-func cellMark(st *core.Stage) mark.Mark {
-	m := stageMark(st)
-	m.Word = cellWord(st)
-
-	return m
 }
 
 func profileWords(b *route.Batch) string {

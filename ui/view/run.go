@@ -249,24 +249,23 @@ func (r *Run) silent() string {
 // stale greys what the agent told last while it is silent.
 func (r *Run) stale() templ.KeyValue[string, bool] { return templ.KV("stale", r.silent() != "") }
 
-// stageClass colours a row of the plan.
-func stageMark(st *core.Stage) mark.Mark {
-	warnings := 0
-
-	for _, f := range st.Findings {
-		if f.Severity == core.Warning {
-			warnings++
-		}
-	}
-
-	m := mark.Stage(st.Phase, st.Verdict, warnings)
+// stageMark marks a row of the plan, with the stage's name for its word.
+func stageMark(run *core.Run, st *core.Stage) mark.Mark {
+	m := mark.StageOf(run, st)
 	m.Word = string(st.Name)
 
 	return m
 }
 
+// stageID is where a stage of the plan stands on the page of its run.
+func stageID(i int) string { return "stage-" + strconv.Itoa(i+1) }
+
 // stageNote is the small line of a row of the plan.
 func (r *Run) stageNote(st *core.Stage) string {
+	if r.Run.State.Over() && st.Phase != core.Done {
+		return strings.ToLower(mark.StageOf(&r.Run, st).Word)
+	}
+
 	switch st.Phase {
 	case core.Active:
 		note := percent(st.Progress) + " %"
@@ -290,19 +289,6 @@ func (r *Run) stageNote(st *core.Stage) string {
 	}
 
 	return purpose(st.Name)
-}
-
-// stageWord says the verdict of a row to those who do not see its colour.
-func stageWord(st *core.Stage) string {
-	warnings := 0
-
-	for _, f := range st.Findings {
-		if f.Severity == core.Warning {
-			warnings++
-		}
-	}
-
-	return mark.Stage(st.Phase, st.Verdict, warnings).Word
 }
 
 // purpose says what a stage that was not reached will do.
