@@ -30,7 +30,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 	return map[string]fiber.Handler{
 		"hosts.list": u.listHosts, "hosts.create": u.createHost, "hosts.get": u.getHost, "hosts.update": u.updateHost,
 		"hosts.delete": u.deleteHost, "hosts.spec": u.putSpec, "hosts.clear-quarantine": u.clearQuarantine,
-		"hosts.start": u.startRun, "discovered.list": u.listDiscovered, "boot-trace.get": u.getBootTrace,
+		"hosts.start": u.startRun, "hosts.plan": u.planRun, "discovered.list": u.listDiscovered, "boot-trace.get": u.getBootTrace,
 		"runs.list": u.listRuns, "runs.get": u.getRun, "runs.cancel": u.cancelRun, "runs.release": u.releaseRun,
 		"runs.retry": u.retryRun, "runs.stages": u.getStages, "runs.samples": u.getSamples, "runs.evaluations": u.getEvaluations,
 		"runs.spec-diffs": u.getSpecDiffs, "runs.firmware": u.getFirmware, "runs.log": u.getLog,

@@ -266,13 +266,10 @@ func (u *UI) startRun(c *fiber.Ctx) error {
 		return err
 	}
 
-	var ask route.RunStart
-	if err := body(c, &ask); err != nil {
+	wish, err := wishOf(c)
+	if err != nil {
 		return err
 	}
-
-	wish := core.StartRun{Profile: ask.Profile, Scale: ask.Scale, Armed: ask.Armed, Who: caller(c).Name, Batch: ask.Batch, Grace: lifeOf(ask.Grace)}
-	set(&wish.Overrides, ask.Overrides)
 
 	run, err := u.cfg.Commands.StartRun(c.UserContext(), mac, wish)
 	if err != nil {
@@ -280,6 +277,19 @@ func (u *UI) startRun(c *fiber.Ctx) error {
 	}
 
 	return c.Status(http.StatusCreated).JSON(route.NewRun(&run))
+}
+
+// wishOf reads the body that a run is started with.
+func wishOf(c *fiber.Ctx) (core.StartRun, error) {
+	var ask route.RunStart
+	if err := body(c, &ask); err != nil {
+		return core.StartRun{}, err
+	}
+
+	wish := core.StartRun{Profile: ask.Profile, Scale: ask.Scale, Armed: ask.Armed, Who: caller(c).Name, Batch: ask.Batch, Grace: lifeOf(ask.Grace)}
+	set(&wish.Overrides, ask.Overrides)
+
+	return wish, nil
 }
 
 func (u *UI) listClasses(c *fiber.Ctx) error {

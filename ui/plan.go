@@ -12,7 +12,8 @@ import (
 	"vetting/core"
 	"vetting/core/problem"
 	"vetting/core/profile"
-	"vetting/ui/lookup"
+	"vetting/core/route"
+	"vetting/ui/trial"
 	"vetting/ui/view"
 )
 
@@ -36,16 +37,11 @@ func (u *UI) plan(c *fiber.Ctx, name string, armed []string) (*view.StartPlan, e
 		return nil, noProfile()
 	}
 
-	page := &view.StartPlan{Armed: armed}
+	page := &view.StartPlan{}
 
 	err = u.look(c, func(r core.Reader) error {
-		trial, _, err := u.tryProfile(r, string(mac), &profiles[at])
-		if err != nil {
-			return err
-		}
-
-		page.Trial = trial
-		page.Inventory, page.Data, err = lookup.DisksOf(r, trial.Run.ID)
+		t, err := u.tryProfile(r, string(mac), &profiles[at], &core.StartRun{Armed: armed})
+		page.Trial = &view.Trial{Trial: t}
 
 		return err
 	})
@@ -121,4 +117,67 @@ func (u *UI) writes(wish *core.StartRun) bool {
 	at := slices.IndexFunc(profiles, func(p core.Profile) bool { return p.Name == wish.Profile })
 
 	return at >= 0 && len(wish.Armed) > 0 && profile.Destructive(&profiles[at])
+}
+
+// planRun says what a start would do, for programs. What cannot be started now is told
+// with what it would have done.
+func (u *UI) planRun(c *fiber.Ctx) error {
+	mac, err := macOf(c)
+	if err != nil {
+		return err
+	}
+
+	wish, err := wishOf(c)
+	if err != nil {
+		return err
+	}
+
+	refusal := u.cfg.Commands.TryRun(c.UserContext(), mac, wish)
+	if refusal != nil && !errors.Is(refusal, core.ErrConflict) {
+		return refusal
+	}
+
+	entry, err := u.profileEntry(wish.Profile)
+	if err != nil {
+		return err
+	}
+
+	var answer route.RunPlan
+
+	err = u.look(c, func(r core.Reader) error {
+		t, err := u.tryProfile(r, string(mac), &entry.Profile, &wish)
+		if err == nil {
+			answer = runPlan(t)
+		}
+
+		return err
+	})
+
+	if refusal != nil {
+		_, detail := u.fault(c, refusal)
+		answer.Refused = &detail
+	}
+
+	return shown(c, http.StatusOK, answer, err)
+}
+
+func runPlan(t *trial.Trial) route.RunPlan {
+	out := route.RunPlan{
+		Host: t.Host.MAC, HostName: t.Host.Name, Profile: t.Profile.Name, Scale: t.Profile.Scale, Writes: t.Writes(), Spec: t.SpecOf(),
+		Power: append([]core.PowerMethod{t.Host.Power.Method}, t.Host.Power.Then...), ProfileModelTime: modelTime(t.On, t.Plan, &t.Profile, t), Disks: []route.PlannedDisk{},
+	}
+
+	for _, d := range t.Disks() {
+		row := route.PlannedDisk{
+			Serial: d.Disk.Serial, Model: d.Disk.Model, Bay: d.Disk.Bay, Name: d.Disk.Name, SizeBytes: d.Disk.SizeBytes, Content: d.Content, Fate: string(d.Fate),
+		}
+
+		for _, r := range d.Against {
+			row.Against = append(row.Against, route.DiskRefusal{Code: r.Code, Evidence: r.Evidence})
+		}
+
+		out.Disks = append(out.Disks, row)
+	}
+
+	return out
 }

@@ -24,6 +24,8 @@ type Commands interface {
 	SetSpec(ctx context.Context, who string, mac core.MAC, yaml string) (core.Host, error)
 	ClearQuarantine(ctx context.Context, who string, mac core.MAC) (core.Host, error)
 	StartRun(ctx context.Context, mac core.MAC, wish core.StartRun) (core.Run, error)
+	// TryRun says what StartRun would answer, and starts nothing.
+	TryRun(ctx context.Context, mac core.MAC, wish core.StartRun) error
 	CancelRun(ctx context.Context, who string, run core.RunID) (core.Run, error)
 	ReleaseRun(ctx context.Context, who string, run core.RunID) (core.Run, error)
 	// RetryStage leaves the hold and runs the failed stage again.

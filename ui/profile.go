@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	"vetting/core/route"
 	"vetting/ui/lookup"
 	"vetting/ui/pace"
+	"vetting/ui/trial"
 	"vetting/ui/view"
 )
 
@@ -125,7 +125,7 @@ func (u *UI) estimateProfile(c *fiber.Ctx) error {
 
 	err = u.look(c, func(r core.Reader) error {
 		if c.Query("host") == "" {
-			list, err := u.paces.ByModel(r, &u.shelf, view.PlannedRun(&entry.Profile), u.cfg.Now())
+			list, err := u.paces.ByModel(r, &u.shelf, trial.Planned(&entry.Profile), u.cfg.Now())
 			for i := range list {
 				answer.Models = append(answer.Models, modelTime(list[i].Machine, list[i].Plan, &entry.Profile, nil))
 			}
@@ -133,13 +133,13 @@ func (u *UI) estimateProfile(c *fiber.Ctx) error {
 			return err
 		}
 
-		trial, on, err := u.tryProfile(r, c.Query("host"), &entry.Profile)
+		t, err := u.tryProfile(r, c.Query("host"), &entry.Profile, &core.StartRun{})
 		if err != nil {
 			return err
 		}
 
-		answer.Host = trial.Host.MAC
-		answer.Models = append(answer.Models, modelTime(on, trial.Plan, &entry.Profile, trial))
+		answer.Host = t.Host.MAC
+		answer.Models = append(answer.Models, modelTime(t.On, t.Plan, &entry.Profile, t))
 
 		return nil
 	})
@@ -147,15 +147,15 @@ func (u *UI) estimateProfile(c *fiber.Ctx) error {
 	return shown(c, http.StatusOK, answer, err)
 }
 
-// modelTime is how long a profile takes on a machine; trial may be nil.
-func modelTime(on pace.Machine, plan pace.Plan, p *core.Profile, trial *view.Trial) route.ProfileModelTime {
+// modelTime is how long a profile takes on a machine; t may be nil.
+func modelTime(on pace.Machine, plan pace.Plan, p *core.Profile, t *trial.Trial) route.ProfileModelTime {
 	out := route.ProfileModelTime{Model: on.Model, Disk: on.Disk, Stage: []route.ProfileStageTime{}}
-	run := view.PlannedRun(p)
+	run := trial.Planned(p)
 
 	for _, stage := range p.Stages {
 		row := route.ProfileStageTime{Stage: stage}
-		if trial != nil {
-			row.Skip = trial.Skips(stage)
+		if t != nil {
+			row.Skip = t.Skips(stage)
 		}
 
 		if span, known := plan[stage]; known && row.Skip == "" {
@@ -205,43 +205,57 @@ func (u *UI) readProfiles(r core.Reader, host string, page *view.Profiles) (err 
 		return core.NewProblem(core.ErrNotFound, "run/unknown-profile", "There is no such profile; choose one of those on this page.")
 	}
 
-	page.Trial, _, err = u.tryProfile(r, host, &usable[at])
+	page.Trial, err = u.shownTrial(r, host, &usable[at])
 
 	return err
 }
 
-// tryProfile says what a profile would do on a host. It starts nothing.
-func (u *UI) tryProfile(r core.Reader, host string, p *core.Profile) (*view.Trial, pace.Machine, error) {
+// tryProfile says what a profile would do on a host. It starts nothing. The profile of the
+// wish does not count.
+func (u *UI) tryProfile(r core.Reader, host string, p *core.Profile, wish *core.StartRun) (*trial.Trial, error) {
 	mac, err := core.ParseMAC(host)
 	if err != nil {
-		return nil, pace.Machine{}, err
+		return nil, err
 	}
 
-	trial := &view.Trial{Profile: *p}
-
-	if trial.Host, err = lookup.Host(r, mac); err != nil {
-		return nil, pace.Machine{}, err
+	found, err := lookup.Host(r, mac)
+	if err != nil {
+		return nil, err
 	}
 
 	classes, err := lookup.Classes(r)
 	if err != nil {
-		return nil, pace.Machine{}, err
+		return nil, err
 	}
 
-	if i := slices.IndexFunc(classes, func(c core.Class) bool { return c.Name == trial.Host.Class }); i >= 0 {
-		trial.Class = &classes[i]
+	var class *core.Class
+	if i := slices.IndexFunc(classes, func(c core.Class) bool { return c.Name == found.Class }); i >= 0 {
+		class = &classes[i]
 	}
 
-	trial.Run = *view.PlannedRun(p)
-	trial.Run.ID = cmp.Or(trial.Host.CurrentRun, trial.Host.LastRun)
-
-	if trial.Plan, err = u.paces.Of(r, &u.shelf, &trial.Run, u.cfg.Now()); err != nil {
-		return nil, pace.Machine{}, err
+	t, err := trial.New(p, &found, class, wish)
+	if err != nil {
+		return nil, err
 	}
 
-	on, err := u.shelf.Machine(r, &trial.Run)
+	if t.Plan, err = u.paces.Of(r, &u.shelf, &t.Run, u.cfg.Now()); err != nil {
+		return nil, err
+	}
 
-	return trial, on, err
+	if t.On, err = u.shelf.Machine(r, &t.Run); err != nil {
+		return nil, err
+	}
+
+	t.Inventory, t.Found, err = lookup.DisksOf(r, t.Run.ID)
+
+	return t, err
+}
+
+// shownTrial is tryProfile for a page.
+func (u *UI) shownTrial(r core.Reader, host string, p *core.Profile) (*view.Trial, error) {
+	t, err := u.tryProfile(r, host, p, &core.StartRun{})
+
+	return &view.Trial{Trial: t}, err
 }
 
 // profilePage shows one profile.
@@ -262,7 +276,7 @@ func (u *UI) profilePage(c *fiber.Ctx) error {
 			return err
 		}
 
-		if page.Times, err = u.paces.ByModel(r, &u.shelf, view.PlannedRun(&entry.Profile), u.cfg.Now()); err != nil || entry.Origin != core.ProfileConsole {
+		if page.Times, err = u.paces.ByModel(r, &u.shelf, trial.Planned(&entry.Profile), u.cfg.Now()); err != nil || entry.Origin != core.ProfileConsole {
 			return err
 		}
 
@@ -389,11 +403,11 @@ func (u *UI) carryOutEdit(c *fiber.Ctx, e *view.Editor, do string) error {
 	u.compare(e, review)
 
 	err = u.look(c, func(r core.Reader) error {
-		if review.Times, err = u.paces.ByModel(r, &u.shelf, view.PlannedRun(&p), u.cfg.Now()); err != nil || do != "try" {
+		if review.Times, err = u.paces.ByModel(r, &u.shelf, trial.Planned(&p), u.cfg.Now()); err != nil || do != "try" {
 			return err
 		}
 
-		review.Trial, _, err = u.tryProfile(r, c.FormValue("host"), &p)
+		review.Trial, err = u.shownTrial(r, c.FormValue("host"), &p)
 
 		return err
 	})

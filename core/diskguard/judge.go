@@ -183,15 +183,20 @@ func local(transport string) bool {
 
 // kind asks whether it is a fixed disk of this machine that can be written.
 func (j *judge) kind() {
-	d := &j.Disk
-
-	j.say(d.Removable, problem.StorageRemovable, "%s has a removable medium", d.Name)
-	j.say(!local(d.Transport), problem.StorageRemovable, "%s is attached by %s", d.Name, orNone(d.Transport))
+	j.fixed()
 	j.writable()
 
 	for _, label := range j.Probe.Labels {
 		j.say(strings.HasPrefix(strings.ToUpper(label), KitLabel), problem.StorageKit, "it has the label %q", label)
 	}
+}
+
+// fixed asks whether it belongs to the machine.
+func (j *judge) fixed() {
+	d := &j.Disk
+
+	j.say(d.Removable, problem.StorageRemovable, "%s has a removable medium", d.Name)
+	j.say(!local(d.Transport), problem.StorageRemovable, "%s is attached by %s", d.Name, orNone(d.Transport))
 }
 
 // writable asks whether it is a whole disk of this machine that takes writes.

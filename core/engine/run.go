@@ -73,6 +73,31 @@ func (e *Engine) StartRun(ctx context.Context, mac core.MAC, wish core.StartRun)
 	return l.run, nil
 }
 
+// TryRun says what StartRun would answer, and starts nothing.
+func (e *Engine) TryRun(ctx context.Context, mac core.MAC, wish core.StartRun) error {
+	p, err := e.wished(&wish)
+	if err != nil {
+		return err
+	}
+
+	return e.write(ctx, func(c *change) error {
+		host, err := c.host(mac)
+		if err != nil {
+			return err
+		}
+
+		if err := mayRun(&host); err != nil {
+			return err
+		}
+
+		if _, err := c.conceive("", host, p, &wish); err != nil {
+			return err
+		}
+
+		return errNothing
+	})
+}
+
 func armedWords(serials []string) string {
 	if len(serials) == 0 {
 		return ""

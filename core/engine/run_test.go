@@ -723,3 +723,34 @@ func TestOtherProfilesCountForTheRunsThatFollow(t *testing.T) {
 		}
 	})
 }
+
+func TestATryOfAStartAnswersAsTheStartAndWritesNothing(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+
+		before := core.Digest(r.hostOf(1))
+
+		if err := r.TryRun(t.Context(), coretest.MAC(1), core.StartRun{Profile: "quick"}); err != nil {
+			t.Errorf("a start that is possible: %v", err)
+		}
+
+		for name, wish := range map[string]core.StartRun{
+			"no such profile": {Profile: "none"},
+			"a bad setting":   {Profile: "quick", Overrides: core.Override{Config: map[string]string{"SMART.self_test": "maybe"}}},
+		} {
+			if err := r.TryRun(t.Context(), coretest.MAC(1), wish); !errors.Is(err, core.ErrInvalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+
+		if host := r.hostOf(1); core.Digest(host) != before || host.CurrentRun != "" {
+			t.Errorf("a try has changed the host: %+v", host)
+		}
+
+		r.start(1)
+
+		if err := r.TryRun(t.Context(), coretest.MAC(1), core.StartRun{Profile: "quick"}); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("a host that has a run: %v", err)
+		}
+	})
+}

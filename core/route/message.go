@@ -186,6 +186,40 @@ type RunStart struct {
 	Grace     int64          `json:"grace_s,omitempty"`   // seconds in which the start can be withdrawn, before the run begins; absent: it begins at once
 }
 
+// RunPlan is what a run would do on a host. Nothing is started.
+type RunPlan struct {
+	Host     core.MAC           `json:"host"`
+	HostName string             `json:"host_name"`
+	Profile  string             `json:"profile"`
+	Scale    float64            `json:"scale"`
+	Refused  *ErrorDetail       `json:"refused,omitempty"` // why it would not be started now; absent: it would
+	Power    []core.PowerMethod `json:"power"`             // how the host is brought to boot, in the order in which it is tried
+	Spec     core.Layer         `json:"spec,omitempty"`    // whose expected spec it is compared with: "host" or "class"; absent: there is none
+	Writes   bool               `json:"writes"`            // armed disks would be overwritten
+
+	ProfileModelTime
+
+	Disks []PlannedDisk `json:"disks"` // as the last run found them, and those that are armed and were not there
+}
+
+// PlannedDisk is what becomes of a disk.
+type PlannedDisk struct {
+	Serial    string        `json:"serial"`
+	Model     string        `json:"model,omitempty"`
+	Bay       string        `json:"bay,omitempty"`
+	Name      string        `json:"name,omitempty"`
+	SizeBytes uint64        `json:"size_bytes,omitempty"`
+	Content   string        `json:"content,omitempty"` // what the last run found on it
+	Fate      string        `json:"fate"`              // "overwritten", "refused" or "read-only"
+	Against   []DiskRefusal `json:"against,omitempty"` // why it is refused
+}
+
+// DiskRefusal is one thing that stands against writing to a disk.
+type DiskRefusal struct {
+	Code     string `json:"code"`
+	Evidence string `json:"evidence"`
+}
+
 // RunList is a page of runs, the newest first.
 type RunList struct {
 	Runs          []RunSummary `json:"runs"`

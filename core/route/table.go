@@ -61,6 +61,11 @@ func hostRoutes() []Route {
 			OK: Answer{Status: 201, Type: JSON, Value: Run{}, Summary: "the run"}, Errors: []int{400, 404, 409, 422, 507},
 		},
 		{
+			Name: "hosts.plan", Tag: "runs", Method: "POST", Path: mac + "/runs/plan", Scope: Operate,
+			Summary: "Say what the start of a run would do on the host, and start nothing: its stages with how long they take, and what becomes of each disk",
+			ReqType: JSON, Req: RunStart{}, OK: ok(RunPlan{}, "the plan, also where the run would be refused now"), Errors: []int{400, 404, 422},
+		},
+		{
 			Name: "discovered.list", Tag: "hosts", Method: "GET", Path: "/api/v1/discovered", Scope: Read,
 			Summary: "List machines heard on the test network that are not registered",
 			Query:   append([]Param{{Name: "ignored", Kind: "boolean", Summary: "only those that are ignored, which are left out otherwise"}}, paging()...),

@@ -103,6 +103,13 @@ func (c *Commands) StartRun(_ context.Context, mac core.MAC, wish core.StartRun)
 	return c.OnStart(mac, wish)
 }
 
+// TryRun is of ui.Commands.
+func (c *Commands) TryRun(ctx context.Context, mac core.MAC, wish core.StartRun) error {
+	_, err := c.StartRun(ctx, mac, wish)
+
+	return err
+}
+
 // CancelRun is of ui.Commands.
 func (c *Commands) CancelRun(_ context.Context, who string, run core.RunID) (core.Run, error) {
 	return c.order(who, "cancel", run)

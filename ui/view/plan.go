@@ -3,23 +3,19 @@ package view
 import (
 	"cmp"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/a-h/templ"
 
 	"vetting/core"
-	"vetting/core/profile"
 	"vetting/ui/text"
+	"vetting/ui/trial"
 )
 
 // StartPlan is the page of a run before it is started.
 type StartPlan struct {
-	Frame     Frame
-	Trial     *Trial
-	Armed     []string // serial numbers of disks that are to be overwritten
-	Inventory core.Inventory
-	Data      map[string]string // what the last run found on the disks, by serial number
+	Frame Frame
+	Trial *Trial
 }
 
 // pathStart leads to the plan of a profile on a host.
@@ -41,13 +37,13 @@ func (p *StartPlan) Word() string {
 }
 
 func (p *StartPlan) serial() string {
-	return cmp.Or(p.Inventory.System.Serial, p.Trial.Host.Identity.BoardSerial, strings.ReplaceAll(string(p.Trial.Host.MAC), ":", ""))
+	return cmp.Or(p.Trial.Inventory.System.Serial, p.Trial.Host.Identity.BoardSerial, strings.ReplaceAll(string(p.Trial.Host.MAC), ":", ""))
 }
 
 // wordOf says where what is typed is read.
 func (p *StartPlan) wordOf() string {
 	switch {
-	case p.Inventory.System.Serial != "":
+	case p.Trial.Inventory.System.Serial != "":
 		return "serial number of the machine"
 	case p.Trial.Host.Identity.BoardSerial != "":
 		return "serial number of its board"
@@ -57,44 +53,34 @@ func (p *StartPlan) wordOf() string {
 }
 
 // writes reports whether disks would be overwritten.
-func (p *StartPlan) writes() bool { return len(p.Armed) > 0 && profile.Destructive(&p.Trial.Profile) }
+func (p *StartPlan) writes() bool { return p.Trial.Writes() }
 
 // planDisk is a disk in the plan.
 type planDisk struct {
 	Bay, Name, Model, Serial, Size, Data string
-	Overwritten                          bool
+	Fate                                 trial.Fate
+	Why                                  string // it is refused
 }
 
-// disks lists the disks of the machine, those that would be overwritten first, and what is
-// armed and was not seen.
+// disks lists what becomes of the disks.
 func (p *StartPlan) disks() (list []planDisk) {
-	seen := map[string]bool{}
-
-	for i := range p.Inventory.Disks {
-		d := &p.Inventory.Disks[i]
-		seen[d.Serial] = true
-		list = append(list, planDisk{
-			text.Line(d.Bay), text.Line(d.Name), text.Line(d.Model), text.Line(d.Serial), size(int64(min(d.SizeBytes, 1<<62))), //nolint:gosec // bounded
-			cmp.Or(text.Line(p.Data[d.Serial]), "not looked at yet"), d.Serial != "" && slices.Contains(p.Armed, d.Serial) && p.writes(),
-		})
-	}
-
-	for _, serial := range p.Armed {
-		if !seen[serial] {
-			list = append(list, planDisk{Serial: text.Line(serial), Data: "was not in the machine when it was last looked at", Overwritten: p.writes()})
+	for _, row := range p.Trial.Disks() {
+		d, against := &row.Disk, make([]string, 0, len(row.Against))
+		for _, r := range row.Against {
+			against = append(against, text.Line(r.Evidence))
 		}
-	}
 
-	slices.SortStableFunc(list, func(a, b planDisk) int {
-		switch {
-		case a.Overwritten == b.Overwritten:
-			return 0
-		case a.Overwritten:
-			return -1
-		default:
-			return 1
+		shown := planDisk{
+			text.Line(d.Bay), text.Line(d.Name), text.Line(d.Model), text.Line(d.Serial), "",
+			cmp.Or(text.Line(row.Content), "not looked at yet"), row.Fate, strings.Join(against, "; "),
 		}
-	})
+
+		if d.SizeBytes > 0 {
+			shown.Size = size(int64(min(d.SizeBytes, 1<<62))) //nolint:gosec // bounded
+		}
+
+		list = append(list, shown)
+	}
 
 	return list
 }
@@ -102,7 +88,7 @@ func (p *StartPlan) disks() (list []planDisk) {
 // overwritten counts the disks that would be.
 func (p *StartPlan) overwritten() (n int) {
 	for _, d := range p.disks() {
-		if d.Overwritten {
+		if d.Fate == trial.Overwritten {
 			n++
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"vetting/ui/lookup"
 	"vetting/ui/pace"
 	"vetting/ui/text"
+	"vetting/ui/trial"
 )
 
 // Profiles is the page of what runs can be started with.
@@ -321,7 +322,7 @@ func diskSize(n uint64) string {
 
 // takes says how long a run of all stages takes.
 func takes(plan pace.Plan, p *core.Profile, now time.Time) string {
-	left, ok := plan.Left(PlannedRun(p), now)
+	left, ok := plan.Left(trial.Planned(p), now)
 
 	switch {
 	case !ok:
@@ -333,37 +334,11 @@ func takes(plan pace.Plan, p *core.Profile, now time.Time) string {
 	}
 }
 
-// PlannedRun is a run of a profile that has not begun.
-func PlannedRun(p *core.Profile) *core.Run {
-	run := &core.Run{Profile: *p}
-	for _, name := range p.Stages {
-		run.Stages = append(run.Stages, core.Stage{Name: name, Phase: core.Pending})
-	}
-
-	return run
-}
-
-// Trial is what a profile would do on a host.
-type Trial struct {
-	Profile core.Profile
-	Host    core.Host
-	Class   *core.Class // nil: it has none
-	Run     core.Run    // as it would be, with all of its stages before it
-	Plan    pace.Plan
-}
+// Trial is what a profile would do on a host, as a page tells it.
+type Trial struct{ *trial.Trial }
 
 // Skips says why a stage would be left out; empty: it would not.
-func (t *Trial) Skips(stage core.StageName) string {
-	if why := t.Host.Overrides.Skip[stage]; why != "" {
-		return "left out on this host: " + text.Line(why)
-	}
-
-	if t.Class != nil && t.Class.Overrides.Skip[stage] != "" {
-		return "left out on this class: " + text.Line(t.Class.Overrides.Skip[stage])
-	}
-
-	return ""
-}
+func (t *Trial) Skips(stage core.StageName) string { return text.Line(t.Trial.Skips(stage)) }
 
 // time says how long a stage would take.
 func (t *Trial) time(stage core.StageName) string {
@@ -383,10 +358,7 @@ func (t *Trial) time(stage core.StageName) string {
 
 // whole says how long all of it would take.
 func (t *Trial) whole(now time.Time) string {
-	run := t.Run
-	run.Stages = slices.DeleteFunc(slices.Clone(run.Stages), func(st core.Stage) bool { return t.Skips(st.Name) != "" })
-
-	left, ok := t.Plan.Left(&run, now)
+	left, ok := t.Plan.Left(t.Steps(), now)
 	if !ok {
 		return "How long it takes is not known: no run of this profile has passed all of its stages yet."
 	}
@@ -418,10 +390,10 @@ func (t *Trial) starts() string {
 
 // spec says what the machine would be compared with.
 func (t *Trial) spec() string {
-	switch {
-	case t.Host.SpecYAML != "":
+	switch t.SpecOf() {
+	case core.FromHost:
 		return "It is compared with the expected spec of the host."
-	case t.Class != nil && t.Class.SpecYAML != "":
+	case core.FromClass:
 		return "It is compared with the expected spec of the class " + text.Line(t.Class.Name) + "."
 	default:
 		return "There is no expected spec: missing parts are not noticed."
