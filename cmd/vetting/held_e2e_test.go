@@ -34,6 +34,7 @@ func TestAHeldHostInTheBrowser(t *testing.T) {
 
 	s := plug(t, rack, machine, full)
 	s.register(core.PowerManual)
+	s.expectItself() // a disk that was armed before anybody saw it is not written, whoever overrides
 
 	run := s.heldForData(full)
 	triesAgain(t, at, run)
@@ -63,6 +64,7 @@ func TestAHeldHostInTheBrowser(t *testing.T) {
 	machine.Disks = []lab.Disk{{Bus: lab.SATA, Model: "LAB SSD 1", Serial: "LABS1702", WWN: 0x5000c500b0000017, Bytes: 256 << 20}}
 	s = plug(t, rack, machine)
 	s.register(core.PowerManual)
+	s.expectItself()
 	releases(t, at, s.heldForData("LABS1702"))
 }
 
@@ -93,13 +95,15 @@ func (s subject) heldForData(serial string) route.Run {
 	return run
 }
 
-// overrides has what is on a disk of a held run overwritten: the page names the disk, asks why
-// and, since it is a while ago that the password was typed, for that again.
+// overrides has what is on a disk of a held run overwritten: the page of the hold, to which that
+// of the run leads, names the disk, asks why and, where it is a while ago that the password was
+// typed, for that again.
 func overrides(t *testing.T, at phone, run route.Run, serial, reason string) {
 	t.Helper()
 
 	p := at.decides(t, run)
-	p.sees("which disk has data on it", fmt.Sprintf(`document.querySelector(".card.edge.hold").innerText.includes(%q)`, serial))
+	p.tap("Evidence, key and all choices")
+	p.sees("which disk has data on it", fmt.Sprintf(`[...document.querySelectorAll("#hold .finding")].some(f => f.innerText.includes(%q))`, serial))
 	p.tap("Overwrite the foreign data that the wipe probe found")
 	surf.Do(t, p.tab, chromedp.Click(fmt.Sprintf(`#override input[value=%q]`, serial), chromedp.ByQuery))
 	p.fill(map[string]string{"#wipe-reason": reason})
