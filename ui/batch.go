@@ -35,6 +35,8 @@ type gathered struct {
 	runs   []*core.Run // the last of each host
 	before int         // further runs, of hosts that were vetted again
 	due    map[core.RunID]pace.Due
+
+	waivers lookup.Waived
 }
 
 // dues says when each run that is not over is due.
@@ -138,7 +140,11 @@ func (u *UI) batch(c *fiber.Ctx) (g gathered, err error) {
 			return err
 		}
 
-		g, err = u.gather(r, &batch, due)
+		if g, err = u.gather(r, &batch, due); err != nil {
+			return err
+		}
+
+		g.waivers, err = lookup.AllWaivers(r)
 
 		return err
 	})
@@ -173,7 +179,7 @@ func (u *UI) getBatch(c *fiber.Ctx) error {
 	out := route.BatchRuns{Batch: g.sum, Runs: []route.Run{}}
 
 	for _, run := range g.runs {
-		out.Runs = append(out.Runs, route.NewRun(run))
+		out.Runs = append(out.Runs, route.NewRun(run, g.waivers[run.Host]))
 	}
 
 	return shown(c, http.StatusOK, out, err)
@@ -223,7 +229,7 @@ func (u *UI) batchPage(c *fiber.Ctx) error {
 		return err
 	}
 
-	page := view.Batch{Frame: frame, Batch: g.sum, Before: g.before, Runs: g.runs, Due: g.due}
+	page := view.Batch{Frame: frame, Batch: g.sum, Before: g.before, Runs: g.runs, Due: g.due, Waivers: g.waivers}
 	page.Frame.Title = "Batch " + g.sum.Name
 
 	return draw(c, view.ShowBatch(&page))

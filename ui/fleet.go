@@ -276,7 +276,7 @@ func (u *UI) startRun(c *fiber.Ctx) error {
 		return err
 	}
 
-	return c.Status(http.StatusCreated).JSON(route.NewRun(&run))
+	return c.Status(http.StatusCreated).JSON(route.NewRun(&run, nil))
 }
 
 // wishOf reads the body that a run is started with.

@@ -217,6 +217,10 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 			return err
 		}
 
+		if page.Waivers, err = lookup.Waivers(r, host.MAC); err != nil {
+			return err
+		}
+
 		if page.Boot, err = lookup.BootTrace(r, host.MAC); err != nil && !errors.Is(err, core.ErrNotFound) {
 			return err
 		}

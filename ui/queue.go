@@ -27,7 +27,7 @@ func (u *UI) listQueue(c *fiber.Ctx) error {
 	err := u.look(c, func(r core.Reader) error {
 		_, waiting, err := lookup.LiveRuns(r, &u.shelf, &u.paces, u.slots(), u.cfg.Now())
 		for i := range waiting {
-			list.Runs = append(list.Runs, route.NewRunSummary(waiting[i].Run))
+			list.Runs = append(list.Runs, route.NewRunSummary(waiting[i].Run, nil))
 		}
 
 		return err
@@ -129,6 +129,10 @@ func (u *UI) showRuns(c *fiber.Ctx, why error) error {
 			if runs.Going, runs.Waiting, err = lookup.LiveRuns(r, &u.shelf, &u.paces, u.slots(), u.cfg.Now()); err != nil {
 				return err
 			}
+		}
+
+		if runs.Waivers, err = lookup.AllWaivers(r); err != nil {
+			return err
 		}
 
 		runs.Rows, runs.Next, err = lookup.Runs(r, filter, page)

@@ -101,9 +101,14 @@ func (u *UI) listRuns(c *fiber.Ctx) error {
 	list := route.RunList{Runs: []route.RunSummary{}}
 
 	err = u.look(c, func(r core.Reader) error {
+		waivers, err := lookup.AllWaivers(r)
+		if err != nil {
+			return err
+		}
+
 		runs, next, err := lookup.Runs(r, filter, page)
 		for i := range runs {
-			list.Runs = append(list.Runs, route.NewRunSummary(&runs[i]))
+			list.Runs = append(list.Runs, route.NewRunSummary(&runs[i], waivers[runs[i].Host]))
 		}
 
 		list.NextPageToken = next
@@ -134,12 +139,18 @@ func runFilter(c *fiber.Ctx) (filter lookup.Filter, err error) {
 }
 
 func (u *UI) getRun(c *fiber.Ctx) error {
-	run, err := u.findRun(c, nil)
+	var waivers []core.Waiver
+
+	run, err := u.findRun(c, func(r core.Reader, run *core.Run) (err error) {
+		waivers, err = lookup.Waivers(r, run.Host)
+
+		return err
+	})
 	if err != nil {
 		return err
 	}
 
-	return c.JSON(route.NewRun(&run))
+	return c.JSON(route.NewRun(&run, waivers))
 }
 
 func (u *UI) getStages(c *fiber.Ctx) error {
@@ -165,7 +176,7 @@ func (u *UI) obey(c *fiber.Ctx, do order) error {
 		return err
 	}
 
-	return c.JSON(route.NewRun(&run))
+	return c.JSON(route.NewRun(&run, nil))
 }
 
 func (u *UI) cancelRun(c *fiber.Ctx) error  { return u.obey(c, u.cfg.Commands.CancelRun) }

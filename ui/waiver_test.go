@@ -18,21 +18,24 @@ import (
 )
 
 // waiver is one of the held run's first finding.
-func (b *bench) waiver() core.Waiver {
+func (b *bench) waiver() core.Waiver { return b.waiverOf(held) }
+
+// waiverOf is one of a run's first finding.
+func (b *bench) waiverOf(id core.RunID) core.Waiver {
 	b.t.Helper()
 
 	var w core.Waiver
 
 	if _, err := b.ledger.Update(b.t.Context(), func(txn core.Txn) error {
 		var run core.Run
-		if err := txn.Get(core.TableRun, string(held), &run); err != nil {
+		if err := txn.Get(core.TableRun, string(id), &run); err != nil {
 			return err
 		}
 
 		f := report.Findings(&run, nil, canned.Now())[0]
 		w = core.Waiver{
-			ID: string(canned.Run[:24]) + "99", Host: run.Host, Run: run.ID, Finding: f.ID, Code: f.Code, Stage: f.Stage, Title: f.Title, Part: f.Part,
-			Reason: "=the part is on order", By: "otto", At: canned.Now().Add(-time.Hour), Until: canned.Now().Add(240 * time.Hour),
+			ID: string(canned.Run[:24]) + "99", Host: run.Host, Run: run.ID, Finding: f.ID, Code: f.Code, Severity: f.Severity, Stage: f.Stage, Title: f.Title, Part: f.Part,
+			Reason: "=the part is on order", By: "otto", At: canned.Now().Add(-100 * time.Hour), Until: canned.Now().Add(240 * time.Hour),
 		}
 
 		return txn.Put(core.TableWaiver, core.WaiverKey(w.Host, w.ID), w)
@@ -151,6 +154,31 @@ func TestAWaiverIsInEveryFormOfTheReportAndChangesNoVerdict(t *testing.T) {
 
 	if got := b.ask("DELETE", "/api/v1/hosts/"+string(w.Host)+"/waivers/"+w.ID, "", reader...); got.status != http.StatusNoContent || order != "withdraw "+w.ID+" of "+string(w.Host) {
 		t.Errorf("withdrawing: %d %q", got.status, order)
+	}
+}
+
+// Wherever warnings are counted, those that somebody bears with are told apart.
+func TestWaivedFindingsAreToldApartWhereTheyAreCounted(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, random)
+	run := canned.Run[:25] + "3"
+	w := b.waiverOf(run)
+	reader := []string{"Authorization", "Bearer " + b.token("read")}
+
+	for path, want := range map[string]string{
+		"/runs":                                        "PASS with 1 warning, waived",
+		"/batches/" + canned.BatchName:                 "PASS with 1 warning, waived",
+		"/hosts/" + string(w.Host):                     "PASS with 1 warning, waived",
+		"/runs/" + string(run):                         "<h2>1 finding, waived</h2>",
+		"/runs/" + string(run) + "/report":             "; 1 warning, waived",
+		"/api/v1/runs":                                 `"verdict_words":"PASS with 1 warning, waived"`,
+		"/api/v1/runs/" + string(run):                  `"verdict_words":"PASS with 1 warning, waived"`,
+		"/api/v1/runs/" + string(run) + "/report.json": `"warnings_waived": 1`,
+	} {
+		if got := b.ask("GET", path, "", reader...); !strings.Contains(got.body, want) {
+			t.Errorf("%s: %d lacks %q", path, got.status, want)
+		}
 	}
 }
 

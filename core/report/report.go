@@ -129,6 +129,11 @@ type Stage struct {
 	Coverage  string         `json:"coverage,omitempty"`
 	Warnings  int            `json:"warnings"`
 	Criticals int            `json:"criticals"`
+
+	// Of both, those that somebody bears with.
+	WarningsWaived  int `json:"warnings_waived,omitempty"`
+	CriticalsWaived int `json:"criticals_waived,omitempty"`
+
 	SubSteps  []SubStep      `json:"sub_steps"`
 	Earlier   []Attempt      `json:"earlier,omitempty"` // attempts before this one, as they ended
 }
@@ -224,10 +229,29 @@ func Build(in Input) Report {
 		r.addStage(&in.Run.Stages[i], in.Run.Attempts, in.Now)
 	}
 
+	r.countWaived(findings)
 	r.Verdict = verdictOf(&in.Run, findings)
 	r.Summary = summaryOf(&in, &r)
 
 	return r
+}
+
+// countWaived counts at each stage which of its findings somebody bears with.
+func (r *Report) countWaived(findings []Finding) {
+	for i := range findings {
+		f := &findings[i]
+
+		at := slices.IndexFunc(r.Stages, func(s Stage) bool { return s.Name == f.Stage })
+		if at < 0 || f.Waiver == nil {
+			continue
+		}
+
+		if f.Severity == core.Critical {
+			r.Stages[at].CriticalsWaived++
+		} else {
+			r.Stages[at].WarningsWaived++
+		}
+	}
 }
 
 // addStage appends the row of st and what hangs on it; attempts are those of all

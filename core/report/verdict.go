@@ -9,7 +9,7 @@ import (
 
 // Verdict is the run's verdict as a person reads it.
 type Verdict struct {
-	Words     string       `json:"words"`              // "PASS", "PASS with 2 warnings", "FAIL", "ERROR", "CANCELLED", "NOT FINISHED"
+	Words     string       `json:"words"`              // "PASS", "PASS with 2 warnings, 1 waived", "FAIL", "ERROR", "CANCELLED", "NOT FINISHED"
 	Kind      core.Verdict `json:"kind,omitempty"`     // pass, fail, error, cancelled; empty while the run is not decided
 	Warnings  int          `json:"warnings"`           // findings of severity warning
 	Criticals int          `json:"criticals"`          // findings of severity critical
@@ -18,8 +18,19 @@ type Verdict struct {
 	Conflict  bool         `json:"conflict,omitempty"` // Doubt is set: record and stages disagree
 }
 
-// Read reads the verdict of run, as its report would.
-func Read(run *core.Run) Verdict { return verdictOf(run, gatherFindings(run)) }
+// Read reads the verdict of run, as its report would; waivers are those of its host.
+func Read(run *core.Run, waivers []core.Waiver) Verdict {
+	if len(waivers) == 0 {
+		return verdictOf(run, gatherFindings(run))
+	}
+
+	at := run.EndedAt
+	if at.IsZero() {
+		at = run.UpdatedAt
+	}
+
+	return verdictOf(run, Findings(run, waivers, at))
+}
 
 // verdictOf reads the verdict. A run recorded as passed reads as ERROR when one
 // of its stages does not bear that out: it is better to test twice than to hand
@@ -46,7 +57,7 @@ func verdictOf(run *core.Run, findings []Finding) Verdict {
 		if v.Doubt = doubt(run, v.Criticals); v.Doubt != "" {
 			v.Kind, v.Words, v.Conflict = core.Error, "ERROR", true
 		} else {
-			v.Words = "PASS" + withWarnings(v.Warnings)
+			v.Words = "PASS" + withWarnings(v.Warnings, v.Waived)
 		}
 	case core.Fail:
 		v.Words = "FAIL"
@@ -113,12 +124,27 @@ func stageDoubt(st *core.Stage) string {
 	}
 }
 
-func withWarnings(n int) string {
+func withWarnings(n, waived int) string {
 	if n == 0 {
 		return ""
 	}
 
-	return " with " + count(n, "warning", "warnings")
+	return " with " + CountWaived(n, waived, "warning", "warnings")
+}
+
+// CountWaived writes "2 warnings", and how many of them somebody bears with: "2 warnings,
+// 1 waived".
+func CountWaived(n, waived int, one, many string) string {
+	switch {
+	case waived == 0:
+		return count(n, one, many)
+	case waived < n:
+		return fmt.Sprintf("%s, %d waived", count(n, one, many), waived)
+	case n == 1:
+		return count(n, one, many) + ", waived"
+	default:
+		return count(n, one, many) + ", all waived"
+	}
 }
 
 // count writes "1 warning" or "3 warnings".

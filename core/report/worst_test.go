@@ -8,6 +8,18 @@ import (
 )
 
 // The worst finding of a run is the one that its report begins with.
+func TestCountingWhatIsWaived(t *testing.T) {
+	t.Parallel()
+
+	for want, c := range map[string][2]int{
+		"0 warnings": {0, 0}, "2 warnings": {2, 0}, "2 warnings, 1 waived": {2, 1}, "1 warning, waived": {1, 1}, "3 warnings, all waived": {3, 3},
+	} {
+		if got := report.CountWaived(c[0], c[1], "warning", "warnings"); got != want {
+			t.Errorf("%v: %q, want %q", c, got, want)
+		}
+	}
+}
+
 func TestTheWorstFindingLeadsTheReport(t *testing.T) {
 	t.Parallel()
 

@@ -236,7 +236,7 @@ type RunSummary struct {
 	State     core.State     `json:"state"`
 	Over      bool           `json:"over"`              // nothing can move it any more
 	Verdict   core.Verdict   `json:"verdict,omitempty"` // empty until decided
-	Words     string         `json:"verdict_words"`     // "PASS with 1 warning", as the report reads
+	Words     string         `json:"verdict_words"`     // "PASS with 1 warning, waived", as the report reads
 	Stage     core.StageName `json:"stage,omitempty"`   // under way, or where it stopped
 	StageNo   int            `json:"stage_number"`      // 1 for the first; 0 before it
 	StageOf   int            `json:"stage_count"`
@@ -497,11 +497,11 @@ type HealthCheck struct {
 }
 
 // NewRunSummary sums run up for a list.
-func NewRunSummary(run *core.Run) RunSummary {
+func NewRunSummary(run *core.Run, waivers []core.Waiver) RunSummary {
 	at, done := Position(run)
 	out := RunSummary{
 		ID: run.ID, Host: run.Host, HostName: run.HostName, Profile: run.Profile.Name, Scale: run.Profile.Scale,
-		State: run.State, Over: run.State.Over(), Verdict: run.Verdict, Words: report.Read(run).Words,
+		State: run.State, Over: run.State.Over(), Verdict: run.Verdict, Words: report.Read(run, waivers).Words,
 		StageOf: len(run.Stages), Progress: done, Operator: run.Operator, Batch: run.Batch,
 		CreatedAt: run.CreatedAt, StartedAt: run.StartedAt, EndedAt: run.EndedAt, UpdatedAt: run.UpdatedAt,
 	}
@@ -539,9 +539,9 @@ func Position(run *core.Run) (at int, done float64) {
 }
 
 // NewRun shows run with its stages.
-func NewRun(run *core.Run) Run {
+func NewRun(run *core.Run, waivers []core.Waiver) Run {
 	return Run{
-		RunSummary: NewRunSummary(run), Stages: NewStages(run),
+		RunSummary: NewRunSummary(run, waivers), Stages: NewStages(run),
 		Findings: marked(run.Findings, ""), Armed: append([]string{}, run.Armed...),
 		Boots: run.Epoch, Deadline: run.Deadline, LastBeat: run.LastBeat, Agent: run.Agent, Hold: run.Hold, Overlays: run.Overlays,
 	}

@@ -263,7 +263,7 @@ func TestEveryRequiredFieldIsReallyWritten(t *testing.T) {
 	doc, _ := load(t)
 	run := core.Run{ID: "01JD4X", Stages: []core.Stage{{Name: core.SMART, Phase: core.Active, Progress: 0.5, ETA: 90 * time.Second}}}
 
-	for name, value := range map[string]any{"Run": route.NewRun(&run), "Profile": route.NewProfile(&core.Profile{}), "Stage": route.NewStages(&run)[0]} {
+	for name, value := range map[string]any{"Run": route.NewRun(&run, nil), "Profile": route.NewProfile(&core.Profile{}), "Stage": route.NewStages(&run)[0]} {
 		text, err := json.Marshal(value)
 		if err != nil {
 			t.Fatal(err)

@@ -179,24 +179,37 @@ func Report(r core.Reader, run *core.Run, appliance report.Appliance, now time.T
 	return attached(r, run, report.Build(in))
 }
 
+// Waived is the waivers of each host, the oldest first, whether they count or not.
+type Waived map[core.MAC][]core.Waiver
+
 // Waivers lists those of a host, the oldest first, whether they count or not.
-func Waivers(r core.Reader, host core.MAC) (list []core.Waiver, err error) {
-	err = r.Scan(core.TableWaiver, core.Query{Prefix: core.WaiverKey(host, "")}, func(_ string, decode func(any) error) error {
+func Waivers(r core.Reader, host core.MAC) ([]core.Waiver, error) {
+	all, err := waived(r, core.WaiverKey(host, ""))
+
+	return all[host], err
+}
+
+// AllWaivers lists those of every host: there are as many as people gave reasons for.
+func AllWaivers(r core.Reader) (Waived, error) { return waived(r, "") }
+
+func waived(r core.Reader, prefix string) (Waived, error) {
+	all := Waived{}
+
+	if err := r.Scan(core.TableWaiver, core.Query{Prefix: prefix}, func(_ string, decode func(any) error) error {
 		var w core.Waiver
 
 		if err := decode(&w); err != nil {
 			return err
 		}
 
-		list = append(list, w)
+		all[w.Host] = append(all[w.Host], w)
 
 		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the waivers of %s: %w", host, err)
+	}); err != nil {
+		return nil, fmt.Errorf("reading waivers %s: %w", prefix, err)
 	}
 
-	return list, nil
+	return all, nil
 }
 
 // attached gives a report the series that the rules of its run saw.

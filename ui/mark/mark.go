@@ -117,7 +117,7 @@ func Run(run *core.Run) Mark {
 	case core.StateCancelled:
 		return Mark{"idle", "dash", "Cancelled"}
 	case core.StateCompleted, core.StateReleased:
-		m := Read(report.Read(run))
+		m := Read(report.Read(run, nil))
 
 		switch m.Class {
 		case "pass":
@@ -125,7 +125,7 @@ func Run(run *core.Run) Mark {
 		case "warn":
 			m.Word = "Warning"
 		default:
-			m.Word = Verdict(report.Read(run).Kind).Word
+			m.Word = Verdict(report.Read(run, nil).Kind).Word
 		}
 
 		return m

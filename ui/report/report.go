@@ -114,6 +114,23 @@ func subtitle(r *report.Report) string {
 	return strings.Join(parts, " · ")
 }
 
+// FindingsHead is the heading of a list of findings: it tells how many somebody bears with.
+func FindingsHead(list []core.Finding) string {
+	waived := 0
+
+	for i := range list {
+		if list[i].Waiver != nil {
+			waived++
+		}
+	}
+
+	if waived == 0 {
+		return "Findings"
+	}
+
+	return report.CountWaived(len(list), waived, "finding", "findings")
+}
+
 func stageMark(s report.Stage) mark.Mark {
 	if s.Phase != core.Done {
 		if s.Phase == core.Active && s.Name == core.Reporting {
@@ -146,11 +163,11 @@ func stageResult(s report.Stage) string {
 	}
 
 	if s.Criticals > 0 {
-		words = append(words, text.Count(s.Criticals, "critical finding", "critical findings"))
+		words = append(words, report.CountWaived(s.Criticals, s.CriticalsWaived, "critical finding", "critical findings"))
 	}
 
 	if s.Warnings > 0 {
-		words = append(words, text.Count(s.Warnings, "warning", "warnings"))
+		words = append(words, report.CountWaived(s.Warnings, s.WarningsWaived, "warning", "warnings"))
 	}
 
 	if s.Attempt > 1 {

@@ -29,6 +29,7 @@ type Host struct {
 	Frame   Frame
 	Row     HostRow
 	Runs    []core.Run
+	Waivers []core.Waiver
 	Parts   []report.Component
 	PartsOf core.RunID // the run that found them
 	Boot    core.BootTrace

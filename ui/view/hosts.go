@@ -362,7 +362,7 @@ func (h *HostRow) verdict() mark.Mark {
 
 	m := mark.Run(h.Last)
 	if h.Last.State == core.StateFailedHolding || !h.Last.State.Over() {
-		m = mark.Verdict(report.Read(h.Last).Kind)
+		m = mark.Verdict(report.Read(h.Last, nil).Kind)
 	}
 
 	return m

@@ -21,6 +21,7 @@ type Runs struct {
 	Going    []lookup.Live // under way or held
 	Waiting  []lookup.Live // the next first
 	Rows     []core.Run    // of the list: those that are over, or those that the filter chooses
+	Waivers  lookup.Waived
 	Next     string        // page token
 	Beyond   bool          // not the first page
 	Slots    int           // runs that may be under way at once; 0: not known
@@ -177,6 +178,8 @@ type Batch struct {
 	Runs   []*core.Run // the last of each host
 	Before int         // further runs of hosts that were vetted again
 	Due    map[core.RunID]pace.Due
+
+	Waivers lookup.Waived
 }
 
 // stages are those of the profiles of the runs, in the order of the pipeline.

@@ -1043,7 +1043,7 @@ func finished(r *Runs) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = runTable(r.Rows, r.Frame).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = runTable(r.Rows, r.Waivers, r.Frame).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1075,7 +1075,7 @@ func finished(r *Runs) templ.Component {
 	})
 }
 
-func runTable(rows []core.Run, f Frame) templ.Component {
+func runTable(rows []core.Run, waivers lookup.Waived, f Frame) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1144,7 +1144,7 @@ func runTable(rows []core.Run, f Frame) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = mark.Show(runMark(&rows[i])).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = mark.Show(runMark(&rows[i], waivers[rows[i].Host])).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1881,7 +1881,7 @@ func matrixRow(b *Batch, run *core.Run) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mark.Show(runMark(run)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mark.Show(runMark(run, b.Waivers[run.Host])).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -397,9 +397,11 @@ func logClass(l core.LogLine) string {
 	}
 }
 
-func runMark(run *core.Run) mark.Mark {
+// runMark marks a run of a list, with what it came to as its report reads; waivers are
+// those of its host.
+func runMark(run *core.Run, waivers []core.Waiver) mark.Mark {
 	if run.State.Over() {
-		return mark.Read(report.Read(run))
+		return mark.Read(report.Read(run, waivers))
 	}
 
 	return mark.Run(run)
