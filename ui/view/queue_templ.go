@@ -1325,7 +1325,7 @@ func ShowBatches(b *Batches) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if b.Frame.operates() {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 120, "<a class=\"btn pri\" href=\"/hosts\">Choose hosts</a>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 120, "<a class=\"btn sml pri\" href=\"/hosts\">Choose hosts</a>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
