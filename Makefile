@@ -19,7 +19,7 @@ demo: deps build ## set everything up, vet two virtual hosts for real, write the
 	build/vetting-lab demo $(if $(KEEP),--keep)
 
 # Walks of a browser over every page, in which the race detector sees only the same handlers again.
-WALKS := TestEveryPageOnAPhone|TestNobodyIsKeptOut|TestWhatIsBehindAClickFitsAPhone
+WALKS := TestEveryPageOnAPhone|TestEveryPageOnADesk|TestNobodyIsKeptOut|TestWhatIsBehindAClickFitsAPhone
 
 .PHONY: test
 test: deps build ## set everything up, run unit, integration and virtual-host tests
