@@ -2,7 +2,6 @@ package ui_test
 
 import (
 	"bytes"
-	"errors"
 	"maps"
 	"net/http"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"golang.org/x/net/html"
 
@@ -254,6 +254,25 @@ func TestTheListenerIsFitForStreams(t *testing.T) {
 	}
 }
 
+// Pages are drawn with letters and marks that every font has: what it lacks comes out as a box.
+// Signs are drawings.
+func TestPagesAreWrittenInLettersThatEveryFontHas(t *testing.T) {
+	t.Parallel()
+
+	for _, scene := range []canned.Scene{canned.Full, canned.Failed, canned.Empty} {
+		b := open(t, scene, nil)
+		auth := "Bearer " + b.token("admin")
+
+		for name, path := range pages() {
+			for _, letter := range b.ask("GET", path, "", "Authorization", auth).body {
+				if letter > unicode.MaxASCII && !strings.ContainsRune("·…–→°↑↓µΩ±×≤≥", letter) {
+					t.Errorf("%s of the scene %s shows %q, %U", name, scene, letter, letter)
+				}
+			}
+		}
+	}
+}
+
 // The tests that the table of traps names are there.
 func TestTheTableOfTrapsNamesTestsThatThereAre(t *testing.T) {
 	t.Parallel()
@@ -278,8 +297,10 @@ func TestTheTableOfTrapsNamesTestsThatThereAre(t *testing.T) {
 		return err
 	}
 
-	if err := errors.Join(filepath.WalkDir(".", note), filepath.WalkDir("../cmd/vetting", note)); err != nil {
-		t.Fatal(err)
+	for _, room := range []string{".", "../agent", "../cmd", "../core", "../netboot"} {
+		if err := filepath.WalkDir(room, note); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1)

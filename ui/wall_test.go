@@ -1,11 +1,17 @@
 package ui_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
 	"vetting/core"
+	"vetting/ui/browser"
 	"vetting/ui/canned"
 )
 
@@ -38,6 +44,34 @@ func TestTheWallboardShowsTheRackAndNothingElse(t *testing.T) {
 			t.Errorf("%.20s: %d, want %d", path, got.status, want)
 		}
 	}
+}
+
+// nightfall keeps what a page puts off until it begins anew, and does not wait for it.
+const nightfall = `const later = setTimeout; window.__night = [];
+window.setTimeout = (f, ms, ...more) => String(f).includes("location.reload") ? __night.push([ms, f]) : later(f, ms, ...more);`
+
+// A wallboard runs for months: at four in the night, where it hangs, it begins anew, so that
+// nothing that a browser gathers stays.
+func TestTheWallboardBeginsAnewEveryNight(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, random)
+	base, _ := b.listen()
+	tab := browser.Open(t, "")
+
+	browser.Do(t, tab, emulation.SetTimezoneOverride("Asia/Tokyo"), chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := page.AddScriptToEvaluateOnNewDocument(nightfall).Do(ctx)
+
+		return err
+	}), chromedp.Navigate(base+"/wall?token="+b.token("read")))
+	browser.Become(t, tab, "what it has put off", "window.__night.length === 1")
+
+	if due := browser.Told[string](t, tab, `(([ms]) => ms > 0 && ms <= 864e5 && new Date(Math.round((Date.now() + ms) / 6e4) * 6e4).toTimeString().slice(0, 8))(__night[0])`); due != "04:00:00" {
+		t.Errorf("it begins anew at %s", due)
+	}
+
+	browser.Do(t, tab, chromedp.Evaluate("window.same = 1; __night[0][1](); 0", nil))
+	browser.Become(t, tab, "the wallboard anew", `!window.same && document.body.innerText.includes("rack3-u17")`)
 }
 
 func TestWhatStandsOnAMachineLeadsToItsHost(t *testing.T) {

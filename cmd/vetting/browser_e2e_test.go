@@ -72,6 +72,27 @@ func (p phone) tap(words string) {
 	surf.Tap(p.t, p.tab, words)
 }
 
+// follows presses a link that is to be seen in the page, by where it leads.
+func (p phone) follows(within, path string) {
+	p.t.Helper()
+
+	link := fmt.Sprintf(`[...document.querySelectorAll('%s a[href=%q]')].find(a => a.checkVisibility())`, within, path)
+	p.sees("a link to "+path, link)
+	surf.Do(p.t, p.tab, chromedp.Click(link, chromedp.ByJSPath))
+	p.sees(path, fmt.Sprintf(`location.pathname === %q`, path))
+}
+
+// turnsTo opens a run by the list of all.
+func (p phone) turnsTo(t *testing.T, run route.Run) phone {
+	t.Helper()
+
+	page := p.beside(t)
+	page.tap("Runs")
+	page.follows("main", "/runs/"+string(run.ID))
+
+	return page
+}
+
 func (p phone) sees(what, expression string) {
 	p.t.Helper()
 	surf.Become(p.t, p.tab, what, expression)
@@ -119,7 +140,7 @@ func (p phone) registers(s subject, leftOut ...core.StageName) {
 
 		p.tap("Differ from the profile on this host")
 		p.fill(reasons)
-		surf.Do(p.t, p.tab, chromedp.Submit("#overrides-more form", chromedp.ByQuery))
+		surf.Do(p.t, p.tab, chromedp.Click("#overrides-more form .btn.pri", chromedp.ByQuery))
 		p.sees("what is left out", `document.querySelector("#overrides p").textContent.includes("the page is what is tested")`)
 	}
 
@@ -202,10 +223,9 @@ func survivesKill(t *testing.T, rack *lab.Rack, at phone, machine lab.Machine) {
 func readsOffline(t *testing.T, at phone, run route.Run) {
 	t.Helper()
 
-	p := at.beside(t)
+	p := at.turnsTo(t, run)
 	folder := t.TempDir()
 
-	p.open(p.rack.Appliance.Console() + "/runs/" + string(run.ID))
 	p.tap("Report")
 	p.sees("the report", `document.querySelector("#report h1")`)
 	p.isSound("the report in the console")
@@ -251,9 +271,7 @@ func readsOffline(t *testing.T, at phone, run route.Run) {
 func waives(t *testing.T, at phone, run route.Run) {
 	t.Helper()
 
-	p := at.beside(t)
-	p.sees("that a person has to decide", `document.querySelector(".card.edge.hold")?.textContent.includes("needs a decision")`)
-	p.open(p.rack.Appliance.Console() + "/runs/" + string(run.ID))
+	p := at.decides(t, run)
 	p.tap("Evidence, key and all choices")
 	p.tap("Waive one finding")
 	p.fill(map[string]string{"#waive-reason": "the module is on order"})

@@ -30,7 +30,7 @@ func TestAHeldHostInTheBrowser(t *testing.T) {
 	rack := openRack(t)
 	at := unpack(t, rack)
 	machine := lab.Sample(lab.BIOS, 16)
-	machine.Disks = []lab.Disk{{Bus: lab.SATA, Model: "LAB SSD 1", Serial: full, WWN: 0x5000c500b0000016, Bytes: 256 << 20}}
+	machine.Disks = []lab.Disk{{Bus: lab.SATA, Model: "LAB SSD 1", Serial: full, WWN: 0x5000c500b0000016, Bytes: 1 << 30}}
 
 	s := plug(t, rack, machine, full)
 	s.register(core.PowerManual)
@@ -61,7 +61,7 @@ func TestAHeldHostInTheBrowser(t *testing.T) {
 	}
 
 	machine = lab.Sample(lab.BIOS, 17)
-	machine.Disks = []lab.Disk{{Bus: lab.SATA, Model: "LAB SSD 1", Serial: "LABS1702", WWN: 0x5000c500b0000017, Bytes: 256 << 20}}
+	machine.Disks = []lab.Disk{{Bus: lab.SATA, Model: "LAB SSD 1", Serial: "LABS1702", WWN: 0x5000c500b0000017, Bytes: 1 << 30}}
 	s = plug(t, rack, machine)
 	s.register(core.PowerManual)
 	s.expectItself()
@@ -122,8 +122,8 @@ func overrides(t *testing.T, at phone, run route.Run, serial, reason string) {
 func reportsOverride(t *testing.T, at phone, run route.Run, serial, reason string) {
 	t.Helper()
 
-	p := at.beside(t)
-	p.open(p.rack.Appliance.Console() + "/runs/" + string(run.ID) + "/report")
+	p := at.turnsTo(t, run)
+	p.tap("Report")
 	p.sees("the override on the report", fmt.Sprintf(`document.querySelector("#report")?.textContent.includes(%q)`, serial+", by ada: "+reason))
 	p.isSound("the report of a run with an override")
 }
@@ -154,10 +154,8 @@ func (p phone) decides(t *testing.T, run route.Run) phone {
 	t.Helper()
 
 	page := p.beside(t)
-	link := fmt.Sprintf(`document.querySelector('.card.edge.hold a[href=%q]')`, "/runs/"+string(run.ID))
-	page.sees("that a person has to decide", link)
-	surf.Do(t, page.tab, chromedp.Click(link, chromedp.ByJSPath))
-	page.sees("the held run", fmt.Sprintf(`location.pathname === %q && document.querySelector(".card.edge.hold")`, "/runs/"+string(run.ID)))
+	page.follows(".card.edge.hold", "/runs/"+string(run.ID))
+	page.sees("the held run", `document.querySelector(".card.edge.hold")`)
 
 	return page
 }

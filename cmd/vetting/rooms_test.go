@@ -123,6 +123,21 @@ func TestRooms(t *testing.T) {
 	}
 }
 
+// The console's engine stays between what it was tried with: Fiber v2 has tests of its own that
+// fail beside a fasthttp of 1.70 or later, and asks by itself for one that buffers streams.
+func TestTheEngineOfTheConsoleIsTheOneThatWasTried(t *testing.T) {
+	text, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for _, want := range []string{"github.com/gofiber/fiber/v2 v2.52.", "github.com/valyala/fasthttp v1.68."} {
+		if !strings.Contains(string(text), "\t"+want) {
+			t.Errorf("go.mod does not ask for %s: try the streams of the console under what it asks for, and Fiber's own tests, before this test is changed", want)
+		}
+	}
+}
+
 func refuse(room, imp string) (why string) {
 	own, isOurs := strings.CutPrefix(imp, module)
 	isStd := !strings.Contains(strings.Split(imp, "/")[0], ".")

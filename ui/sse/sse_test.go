@@ -523,6 +523,33 @@ func TestAReaderWhoLeavesIsNoticed(t *testing.T) {
 	wait(t, "the stream to close", func() bool { return b.hub.Open() == 0 })
 }
 
+// Proxies in front pass on what comes as it comes, and keep nothing of it.
+func TestProxiesAreToldNotToHoldAStreamBack(t *testing.T) {
+	t.Parallel()
+
+	b := serve(t, nil, nil)
+
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	req.Header.Set("Accept-Encoding", "gzip")
+
+	res, err := (&http.Transport{}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	defer func() { _ = res.Body.Close() }()
+
+	for name, want := range map[string]string{"X-Accel-Buffering": "no", "Cache-Control": "no-store", "Content-Type": "text/event-stream", "Content-Encoding": ""} {
+		if got := res.Header.Get(name); got != want {
+			t.Errorf("%s is %q, not %q", name, got, want)
+		}
+	}
+}
+
 // Trap 4: shutting down with open streams must be quick, say goodbye and leave
 // no goroutine behind that could use a closed ledger.
 func TestShutdownWithOpenStreamsIsQuick(t *testing.T) { //nolint:paralleltest // counts goroutines
