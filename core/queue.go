@@ -40,6 +40,10 @@ const (
 type QueueMove struct {
 	To     Place
 	Before RunID // of PlaceBefore
+
+	// Stood is the order that the wish was made of. Where those of it that still wait stand
+	// in another one, the wish is refused; nil: it is good for any.
+	Stood []RunID
 }
 
 // QueueMoved is what came of it.

@@ -187,6 +187,17 @@ func (u *UI) showHostWith(c *fiber.Ctx, mac core.MAC, why error, keep func(*view
 }
 
 // host gathers the page of a host.
+// written reads what people wrote about a host.
+func written(r core.Reader, page *view.Host) (err error) {
+	if page.Waivers, err = lookup.Waivers(r, page.Row.Host.MAC); err != nil {
+		return err
+	}
+
+	page.Notes, err = lookup.Notes(r, page.Row.Host.MAC)
+
+	return err
+}
+
 func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 	frame, err := u.frame(c, "Host", "rack")
 	if err != nil {
@@ -217,10 +228,6 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 			return err
 		}
 
-		if page.Waivers, err = lookup.Waivers(r, host.MAC); err != nil {
-			return err
-		}
-
 		if page.Boot, err = lookup.BootTrace(r, host.MAC); err != nil && !errors.Is(err, core.ErrNotFound) {
 			return err
 		}
@@ -229,7 +236,7 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 			return err
 		}
 
-		if page.Notes, err = lookup.Notes(r, host.MAC); err != nil {
+		if err := written(r, page); err != nil {
 			return err
 		}
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -41,23 +40,38 @@ func (u *UI) regardOnPage(do regard, done string) fiber.Handler {
 			return u.showInbox(c, err)
 		}
 
-		to := url.Values{"done": {done}}
-		if done == "ignored" && c.FormValue("undo") == "" {
-			to.Set("undo", string(mac))
-		}
-
-		return c.Redirect("/inbox?"+to.Encode(), http.StatusSeeOther)
+		return c.Redirect("/inbox?done="+done, http.StatusSeeOther)
 	}
 }
 
-// undoIgnore is the way back that the address of the page tells; nil: none.
-func undoIgnore(c *fiber.Ctx) *view.Undo {
-	mac, err := core.ParseMAC(c.Query("undo"))
-	if err != nil || c.Query("undo") == "" {
-		return nil
+// ignoreOnPage takes a machine out of the inbox and leads back there, with the way back.
+func (u *UI) ignoreOnPage(c *fiber.Ctx) error {
+	mac, err := macOf(c)
+	if err != nil {
+		return err
 	}
 
-	return &view.Undo{Path: "/inbox/" + string(mac) + "/heed"}
+	ignored, err := u.cfg.Commands.IgnoreMachine(c.UserContext(), caller(c).Name, mac)
+	if err != nil {
+		return u.showInbox(c, err)
+	}
+
+	return u.undoable(c, "/inbox", "ignored", "/inbox", func(ctx context.Context, who string) error {
+		if err := u.cfg.Ledger.View(ctx, func(r core.Reader) error {
+			seen, err := lookup.Stranger(r, mac)
+			if err == nil && !seen.IgnoredAt.Equal(ignored.IgnoredAt) {
+				return changedSince("What is done with this machine")
+			}
+
+			return err
+		}); err != nil {
+			return err
+		}
+
+		_, err := u.cfg.Commands.HeedMachine(ctx, who, mac)
+
+		return err
+	})
 }
 
 func (u *UI) inboxPage(c *fiber.Ctx) error { return u.showInbox(c, nil) }
@@ -77,10 +91,6 @@ func (u *UI) showInbox(c *fiber.Ctx, why error) error {
 	page, err := paging(c)
 	if err != nil {
 		return err
-	}
-
-	if undo := undoIgnore(c); undo != nil {
-		frame.Undo = undo
 	}
 
 	if why != nil {

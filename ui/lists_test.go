@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"vetting/core"
 	"vetting/ui/canned"
+	"vetting/ui/lookup"
 )
 
 // queueAnother has a second run wait behind the one of the scene.
@@ -72,23 +74,22 @@ func TestARunIsMovedInTheQueueWithAWayBack(t *testing.T) {
 		t.Fatalf("status %d: %s", moved.status, moved.body)
 	}
 
-	after := b.ask("GET", "/runs?done=moved&undo="+rows[1][1]+"&back="+rows[0][1], "", "Authorization", auth)
-	for _, want := range []string{">Undo</button>", `name="before" value="` + rows[0][1] + `"`, `action="/runs/` + rows[1][1] + `/move"`} {
-		if !strings.Contains(after.body, want) {
-			t.Errorf("the page lacks %q", want)
-		}
-	}
+	id := b.undoOf(moved, auth)
 
 	if got := b.ask("POST", "/api/v1/runs/"+rows[1][1]+"/move", `{"to":"up"}`, "Authorization", auth); got.status != http.StatusOK {
 		t.Errorf("by the API: %d %s", got.status, got.body)
 	}
 
-	if want := []string{"move first  " + rows[1][1], "move up  " + rows[1][1]}; !slices.Equal(did, want) {
+	if got := b.ask("POST", "/undo/"+id, "", "Authorization", auth, "Sec-Fetch-Site", "same-origin"); got.header.Get("Location") != "/runs?done=undone" {
+		t.Errorf("taking it back: %d %s", got.status, got.body)
+	}
+
+	if want := []string{"move first  " + rows[1][1], "move up  " + rows[1][1], "move last  " + rows[1][1]}; !slices.Equal(did, want) {
 		t.Errorf("did %q", did)
 	}
 
 	// Whoever may only look sees the order and moves nothing.
-	reader := b.ask("GET", "/runs?done=moved&undo="+rows[1][1], "", "Authorization", "Bearer "+b.token("read"))
+	reader := b.ask("GET", moved.header.Get("Location"), "", "Authorization", "Bearer "+b.token("read"))
 	if strings.Contains(reader.body, `name="to"`) || strings.Contains(reader.body, ">Undo<") || strings.Contains(reader.body, "draggable=\"true\"") {
 		t.Error("a reader is offered to move runs")
 	}
@@ -147,7 +148,7 @@ func TestAMachineIsIgnoredAndTakenBack(t *testing.T) {
 		t.Error("the list of the ignored holds the wrong machines")
 	}
 
-	for order, want := range map[string]string{"ignore": "/inbox?done=ignored&undo=3c%3Aec%3Aef%3A00%3A17%3Aa2", "heed": "/inbox?done=heeded"} {
+	for order, want := range map[string]string{"ignore": "/inbox?done=ignored&undo=" + strings.Repeat("0", 32), "heed": "/inbox?done=heeded"} {
 		got := b.ask("POST", "/inbox/3c:ec:ef:00:17:a2/"+order, "", "Authorization", auth, "Sec-Fetch-Site", "same-origin")
 		if got.status != http.StatusSeeOther || got.header.Get("Location") != want {
 			t.Errorf("%s: %d to %q", order, got.status, got.header.Get("Location"))
@@ -160,15 +161,143 @@ func TestAMachineIsIgnoredAndTakenBack(t *testing.T) {
 		}
 	}
 
-	if undo := b.ask("GET", "/inbox?done=ignored&undo=3c:ec:ef:00:17:a2", "", "Authorization", auth); !strings.Contains(undo.body, `action="/inbox/3c:ec:ef:00:17:a2/heed"`) {
-		t.Error("there is no way to undo")
-	}
-
 	slices.Sort(did)
 
 	if want := []string{"heed 3c:ec:ef:00:17:a2", "ignore 3c:ec:ef:00:17:a2"}; !slices.Equal(did, want) {
 		t.Errorf("did %q", did)
 	}
+}
+
+// undoOf is the way back that the page offers to which an answer leads.
+func (b *bench) undoOf(got answer, auth string) string {
+	b.t.Helper()
+
+	page := b.ask("GET", got.header.Get("Location"), "", "Authorization", auth).body
+
+	found := regexp.MustCompile(`action="/undo/([0-9a-f]{32})"`).FindStringSubmatch(page)
+	if found == nil || !strings.Contains(page, ">Undo</button>") {
+		b.t.Fatalf("the page at %q offers no way back", got.header.Get("Location"))
+	}
+
+	return found[1]
+}
+
+// What was changed once more since is not overwritten: the way back says so.
+func TestAnIgnoredMachineIsTakenBackOnlyAsItWasIgnored(t *testing.T) {
+	t.Parallel()
+
+	const mac = "3c:ec:ef:00:17:a2"
+
+	b := open(t, canned.Full, nil)
+	auth := "Bearer " + b.token("operate")
+	form := []string{"Authorization", auth, "Sec-Fetch-Site", "same-origin"}
+
+	var did []string
+
+	b.commands.OnRun = func(word string, _ core.RunID) (core.Run, error) {
+		did = append(did, word)
+
+		return core.Run{}, nil
+	}
+
+	for name, c := range map[string]struct {
+		at   time.Time
+		want int
+	}{"as it was ignored": {canned.Now(), http.StatusSeeOther}, "ignored anew": {canned.Now().Add(time.Minute), http.StatusConflict}} {
+		did = nil
+		id := b.undoOf(b.ask("POST", "/inbox/"+mac+"/ignore", "", form...), auth)
+
+		if _, err := b.ledger.Update(t.Context(), func(txn core.Txn) error {
+			seen := core.Sighting{MAC: mac, IgnoredAt: c.at}
+
+			return txn.Put(core.TableSighting, mac, seen)
+		}); err != nil {
+			t.Fatal(err)
+		}
+
+		got := b.ask("POST", "/undo/"+id, "", form...)
+		if got.status != c.want || (len(did) == 2) != (c.want == http.StatusSeeOther) {
+			t.Errorf("%s: %d, did %q", name, got.status, did)
+		}
+
+		if c.want == http.StatusConflict && !strings.Contains(got.body, "was changed once more since; change it where it stands") {
+			t.Errorf("%s: %s", name, got.body)
+		}
+	}
+}
+
+// The tags of several hosts are taken back together, or not at all.
+func TestTagsOfSeveralHostsAreTakenBack(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	auth := "Bearer " + b.token("operate")
+	form := []string{"Authorization", auth, "Sec-Fetch-Site", "same-origin"}
+	other := core.MAC(string(canned.Host[:16]) + "2")
+
+	b.commands.OnUpdate = func(mac core.MAC, change func(*core.Host)) (host core.Host, err error) {
+		_, err = b.ledger.Update(t.Context(), func(txn core.Txn) error {
+			if err := txn.Get(core.TableHost, string(mac), &host); err != nil {
+				return err
+			}
+
+			change(&host)
+
+			return txn.Put(core.TableHost, string(mac), host)
+		})
+
+		return host, err
+	}
+
+	tags := func(mac core.MAC) string {
+		host, err := lookupHost(t, b, mac)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return strings.Join(host.Tags, " ")
+	}
+
+	was := tags(canned.Host) + "/" + tags(other)
+	tag := func() string {
+		return b.undoOf(b.ask("POST", "/hosts/selected/tags", "add=spare&mac="+string(canned.Host)+"&mac="+string(other), form...), auth)
+	}
+
+	id := tag()
+	if !strings.Contains(tags(canned.Host), "spare") || !strings.Contains(tags(other), "spare") {
+		t.Fatalf("tagged %q and %q", tags(canned.Host), tags(other))
+	}
+
+	if got := b.ask("POST", "/undo/"+id, "", form...); got.header.Get("Location") != "/hosts?done=undone" || tags(canned.Host)+"/"+tags(other) != was {
+		t.Errorf("taken back: %d, %q and %q", got.status, tags(canned.Host), tags(other))
+	}
+
+	id = tag()
+
+	if _, err := b.commands.OnUpdate(other, func(h *core.Host) { h.Tags = []string{"sold"} }); err != nil {
+		t.Fatal(err)
+	}
+
+	got := b.ask("POST", "/undo/"+id, "", form...)
+	if got.status != http.StatusConflict || !strings.Contains(got.body, "rack3-u18 is tagged with was changed once more since") {
+		t.Errorf("one was tagged anew: %d %s", got.status, got.body)
+	}
+
+	if tags(other) != "sold" || !strings.Contains(tags(canned.Host), "spare") {
+		t.Errorf("the refusal has changed tags: %q and %q", tags(canned.Host), tags(other))
+	}
+}
+
+func lookupHost(t *testing.T, b *bench, mac core.MAC) (host core.Host, err error) {
+	t.Helper()
+
+	err = b.ledger.View(t.Context(), func(r core.Reader) (err error) {
+		host, err = lookup.Host(r, mac)
+
+		return err
+	})
+
+	return host, err
 }
 
 // What is looked at stands in the address: it can be passed on, and the way back works.

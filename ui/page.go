@@ -132,7 +132,7 @@ func part(base, name, at string) fiber.Handler {
 // orderPages registers what operators send, beyond the plain life of hosts and runs.
 func (u *UI) orderPages(operate fiber.Handler) {
 	for path, handler := range map[string]fiber.Handler{
-		"/runs/:id/move": u.moveOnPage, "/inbox/:mac/ignore": u.regardOnPage(u.cfg.Commands.IgnoreMachine, "ignored"),
+		"/runs/:id/move": u.moveOnPage, "/inbox/:mac/ignore": u.ignoreOnPage,
 		"/inbox/:mac/heed":     u.regardOnPage(u.cfg.Commands.HeedMachine, "heeded"),
 		"/hosts/:mac/undelete": u.returnHost, "/hosts/:mac/spec/learn": u.teachSpec,
 		"/firmware/baseline": u.saveBaseline, "/classes": u.saveClass, "/classes/:name/delete": u.removeClass,
@@ -194,7 +194,7 @@ func (u *UI) frame(c *fiber.Ctx, title, follows string) (view.Frame, error) {
 
 	if id := c.Query("undo"); f.Flash != "" && id != "" {
 		if _, ok := u.undos.find(id, f.User, f.Now); ok {
-			f.Undo = &view.Undo{Path: "/undo/" + id}
+			f.Undo = "/undo/" + id
 		}
 	}
 
@@ -263,7 +263,7 @@ func done(word string) string {
 		"profile": "The profile is saved; it counts for runs that are started from now on.", "profile-removed": "The profile is removed; runs that had it keep what they used.",
 		"tagged":    "The tags of the ticked hosts are saved.",
 		"cancelled": "The run is cancelled.", "stopped": "The task was told to stop.", "withdrawn-start": "The start is withdrawn. The host is as it was.", "failed": "The run is ended as failed; the report says who and why.", "released": "The host is released.", "retried": "The stage runs again.",
-		"moved": "The run has another place in the queue.", "moved-back": "The run is back in its place.",
+		"moved":   "The run has another place in the queue.",
 		"ignored": "The machine is ignored, however often it is heard. It stands in the list of the ignored below.", "heeded": "The machine is back in the inbox.",
 		"totp-off": "The second factor is gone: the password alone opens.", "reset": "The password is set. Sign in with it and a code.",
 		"notifier": "The notifier is set up. Send it a test.", "notifier-gone": "The notifier is removed, and its secrets with it.",

@@ -1,8 +1,8 @@
 package ui
 
 import (
+	"context"
 	"net/http"
-	"net/url"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -66,27 +66,16 @@ func (u *UI) moveOnPage(c *fiber.Ctx) error {
 		return u.showRuns(c, err)
 	}
 
-	if c.FormValue("undo") != "" {
-		return c.Redirect("/runs?done=moved-back", http.StatusSeeOther)
+	back := core.QueueMove{To: core.PlaceLast, Stood: moved.Order}
+	if moved.Before != "" {
+		back.To, back.Before = core.PlaceBefore, moved.Before
 	}
 
-	return c.Redirect("/runs?"+url.Values{"done": {"moved"}, "undo": {string(id)}, "back": {string(moved.Before)}}.Encode(), http.StatusSeeOther)
-}
+	return u.undoable(c, "/runs", "moved", "/runs", func(ctx context.Context, who string) error {
+		_, err := u.cfg.Commands.MoveRun(ctx, who, id, back)
 
-// undoMove is the way back that the address of the page tells; nil: none.
-func undoMove(c *fiber.Ctx) *view.Undo {
-	id, err := lookup.ParseRunID(c.Query("undo"))
-	if err != nil {
-		return nil
-	}
-
-	fields := []view.Hidden{{Name: "undo", Value: "1"}, {Name: "to", Value: string(core.PlaceLast)}}
-
-	if before, err := lookup.ParseRunID(c.Query("back")); err == nil {
-		fields = []view.Hidden{{Name: "undo", Value: "1"}, {Name: "to", Value: string(core.PlaceBefore)}, {Name: "before", Value: string(before)}}
-	}
-
-	return &view.Undo{Path: "/runs/" + string(id) + "/move", Fields: fields}
+		return err
+	})
 }
 
 func (u *UI) runsPage(c *fiber.Ctx) error { return u.showRuns(c, nil) }
@@ -107,10 +96,6 @@ func (u *UI) showRuns(c *fiber.Ctx, why error) error {
 	page, err := paging(c)
 	if err != nil {
 		return err
-	}
-
-	if undo := undoMove(c); undo != nil {
-		frame.Undo = undo
 	}
 
 	if err := explain(c, &frame, why); err != nil {

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -159,9 +160,11 @@ func (u *UI) tagSelected(c *fiber.Ctx) error {
 	}
 
 	add, drop := words(c.FormValue("add")), words(c.FormValue("drop"))
+	before, after := map[core.MAC][]string{}, map[core.MAC][]string{}
 
 	for _, mac := range chosen {
 		if _, err := u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) {
+			before[mac] = h.Tags
 			tags := slices.Concat(h.Tags, add)
 			h.Tags = nil
 
@@ -170,12 +173,55 @@ func (u *UI) tagSelected(c *fiber.Ctx) error {
 					h.Tags = append(h.Tags, tag)
 				}
 			}
+
+			after[mac] = h.Tags
 		}); err != nil {
 			return err
 		}
 	}
 
-	return c.Redirect("/hosts?done=tagged", http.StatusSeeOther)
+	return u.undoable(c, "/hosts", "tagged", "/hosts", u.untag(chosen, before, after))
+}
+
+// untag is the way back from a change of the tags of several hosts: where nobody has
+// changed those of one again. It is gone for all of them, or for none.
+func (u *UI) untag(chosen []core.MAC, before, after map[core.MAC][]string) func(ctx context.Context, who string) error {
+	return func(ctx context.Context, who string) error {
+		if err := u.cfg.Ledger.View(ctx, func(r core.Reader) error {
+			for _, mac := range chosen {
+				host, err := lookup.Host(r, mac)
+				if err != nil {
+					return err
+				}
+
+				if !slices.Equal(host.Tags, after[mac]) {
+					return changedSince("What " + host.Name + " is tagged with")
+				}
+			}
+
+			return nil
+		}); err != nil {
+			return err
+		}
+
+		for _, mac := range chosen {
+			changed := false
+
+			if _, err := u.cfg.Commands.UpdateHost(ctx, who, mac, func(h *core.Host) {
+				if changed = !slices.Equal(h.Tags, after[mac]); !changed {
+					h.Tags = before[mac]
+				}
+			}); err != nil {
+				return err
+			}
+
+			if changed {
+				return changedSince("What " + string(mac) + " is tagged with")
+			}
+		}
+
+		return nil
+	}
 }
 
 // selectedLabels leads to the labels of the last runs of the ticked hosts.

@@ -84,6 +84,10 @@ func (e *Engine) MoveRun(ctx context.Context, who string, id core.RunID, to core
 			return err
 		}
 
+		if !stands(order, to.Stood) {
+			return core.NewProblem(core.ErrConflict, problem.UndoOver, "The queue was put in another order since; move the run where it stands.")
+		}
+
 		if moved, err = moveIn(order, id, to); err != nil {
 			return err
 		}
@@ -142,6 +146,14 @@ func (c *change) waiting() (order []core.RunID, err error) {
 	slices.SortFunc(order, func(a, b core.RunID) int { return queueOrder(ranks, a, b) })
 
 	return order, err
+}
+
+// stands reports whether the runs of an earlier order that still wait do so in that order.
+func stands(order, stood []core.RunID) bool {
+	left := slices.DeleteFunc(slices.Clone(stood), func(id core.RunID) bool { return !slices.Contains(order, id) })
+	now := slices.DeleteFunc(slices.Clone(order), func(id core.RunID) bool { return !slices.Contains(left, id) })
+
+	return slices.Equal(left, now)
 }
 
 // moveIn returns the order in which id stands where it is wanted. The order that it is

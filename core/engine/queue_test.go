@@ -140,6 +140,31 @@ func TestWhatCannotBeMovedIsRefused(t *testing.T) {
 	})
 }
 
+// A move that is taken back is one of an order that others may have changed meanwhile.
+func TestAMoveOfAnOrderThatWasChangedIsRefused(t *testing.T) {
+	inQueue(t, func(t *testing.T, r *rig, _ core.RunID, w []core.RunID) {
+		moved := r.move(w[2], core.PlaceFirst, "")
+		back := core.QueueMove{To: core.PlaceBefore, Before: moved.Before, Stood: moved.Order}
+
+		r.move(w[0], core.PlaceLast, "")
+
+		if _, err := r.MoveRun(t.Context(), "op", w[2], back); codeOf(err) != "undo/over" {
+			t.Errorf("with another order: %v", err)
+		}
+
+		r.move(w[0], core.PlaceBefore, w[1])
+
+		// One that has left the queue changes nothing in the order of the others.
+		if _, err := r.CancelRun(t.Context(), "op", w[1]); err != nil {
+			t.Fatal(err)
+		}
+
+		if got, err := r.MoveRun(t.Context(), "op", w[2], back); err != nil || !slices.Equal(got.Order, []core.RunID{w[0], w[2], w[3]}) {
+			t.Errorf("with the order as it was: %v %v", got.Order, err)
+		}
+	})
+}
+
 func TestRunsOfABatchAreKeptTogether(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		var ids []core.RunID

@@ -134,8 +134,8 @@ type Stage struct {
 	WarningsWaived  int `json:"warnings_waived,omitempty"`
 	CriticalsWaived int `json:"criticals_waived,omitempty"`
 
-	SubSteps  []SubStep      `json:"sub_steps"`
-	Earlier   []Attempt      `json:"earlier,omitempty"` // attempts before this one, as they ended
+	SubSteps []SubStep `json:"sub_steps"`
+	Earlier  []Attempt `json:"earlier,omitempty"` // attempts before this one, as they ended
 }
 
 // Attempt is core.Attempt.

@@ -169,6 +169,16 @@ func Artifact(r core.Reader, run core.RunID, sha256 string) (core.Artifact, erro
 	return core.Artifact{}, core.NewProblem(core.ErrNotFound, "artifact/not-found", "This run left no such file, or it has expired.")
 }
 
+// Stranger reads what was heard of a machine that is not registered. ErrNotFound when
+// nothing was.
+func Stranger(r core.Reader, mac core.MAC) (seen core.Sighting, err error) {
+	if err = r.Get(core.TableSighting, string(mac), &seen); err != nil {
+		return seen, fmt.Errorf("reading what was heard of %s: %w", mac, err)
+	}
+
+	return seen, nil
+}
+
 // Sightings lists the machines heard that are not registered: those in the inbox, or
 // those that are ignored.
 func Sightings(r core.Reader, ignored bool, page Page) (rows []core.Sighting, next string, err error) {

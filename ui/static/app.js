@@ -148,7 +148,7 @@
 	const done = document.getElementById("done");
 	if (done) {
 		const here = new URL(location.href);
-		for (const word of ["done", "undo", "back"]) here.searchParams.delete(word);
+		for (const word of ["done", "undo"]) here.searchParams.delete(word);
 		history.replaceState(null, "", here);
 		setTimeout(() => done.remove(), done.querySelector("form") ? 10000 : 12000);
 	}

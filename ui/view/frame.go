@@ -28,18 +28,12 @@ type Frame struct {
 	Follows  string // what the page's stream tells: "rack", "run:ID"; empty: the page does not follow
 	Seq      uint64 // number of the last event the page knows
 	Flash    string // one sentence about what was just done
-	Undo     *Undo  // takes that back; nil: nothing does
+	Undo     string // where that is taken back; empty: nothing does
 	Problem  string // one sentence about what went wrong
 	Unknown  int    // machines in the inbox
 	Now      time.Time
 	Insecure bool // the console is served without TLS
 	Warnings []Warning
-}
-
-// Undo is a form of one button that takes back what was just done.
-type Undo struct {
-	Path   string
-	Fields []Hidden
 }
 
 // Hidden is what a form sends that nobody types.

@@ -22,9 +22,9 @@ type Runs struct {
 	Waiting  []lookup.Live // the next first
 	Rows     []core.Run    // of the list: those that are over, or those that the filter chooses
 	Waivers  lookup.Waived
-	Next     string        // page token
-	Beyond   bool          // not the first page
-	Slots    int           // runs that may be under way at once; 0: not known
+	Next     string // page token
+	Beyond   bool   // not the first page
+	Slots    int    // runs that may be under way at once; 0: not known
 	Profiles []core.Profile
 }
 
