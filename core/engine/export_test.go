@@ -1,6 +1,15 @@
 package engine
 
-import "vetting/core"
+import (
+	"context"
+
+	"vetting/core"
+)
+
+// GiveTurn is giveTurn, as by a dispatcher whose index is behind the ledger.
+func (e *Engine) GiveTurn(ctx context.Context, id core.RunID) (started bool, err error) {
+	return e.giveTurn(ctx, id)
+}
 
 // Passes is passes, for what a test can hardly bring about from outside: writes of
 // one run that overlap.

@@ -48,6 +48,37 @@ func TestARunBeginsOnceItsStartCannotBeWithdrawnAnyMore(t *testing.T) {
 	})
 }
 
+// Whoever believes that it is a run's turn is held against the ledger: one whose start can
+// be withdrawn has none, nor has one that was withdrawn meanwhile.
+func TestNoRunIsGivenItsTurnWhileItsStartCanBeWithdrawn(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+		id := r.startedLater(1)
+
+		turn := func() bool {
+			started, err := r.GiveTurn(t.Context(), id)
+			if err != nil {
+				t.Error(err)
+			}
+
+			return started
+		}
+
+		begun := turn()
+		if run := r.run(id); begun || !run.Pending() || r.waker.count() != 0 {
+			t.Errorf("a run that can be withdrawn has begun: %d orders", r.waker.count())
+		}
+
+		if _, err := r.WithdrawRun(t.Context(), "ann", id); err != nil {
+			t.Fatal(err)
+		}
+
+		if turn() || r.waker.count() != 0 {
+			t.Errorf("a run that was withdrawn has begun: %d orders", r.waker.count())
+		}
+	})
+}
+
 // Nothing is left of a start that was withdrawn but its record: the host has the run and
 // the verdict that it had.
 func TestAStartThatIsWithdrawnLeavesTheHostAsItWas(t *testing.T) {
