@@ -257,12 +257,12 @@ func TestARunThatOverwritesDisksIsStartedFromItsPlan(t *testing.T) {
 		return b.ask("POST", host+"/runs", form.Encode(), "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
 	}
 
-	const destroys = "wipe"
+	const destroys, reads = "wipe", "look"
 
 	b.commands.More = []core.Profile{{
 		Name: destroys, Scale: 1, Stages: []core.StageName{core.InventoryCheck, core.Storage, core.Reporting},
 		Config: map[string]string{profile.StorageMode: "destructive"},
-	}}
+	}, {Name: reads, Scale: 1, Stages: []core.StageName{core.InventoryCheck, core.Storage, core.Reporting}}}
 
 	form := url.Values{"profile": {destroys}, "armed": {"ZC1A7C9F1R3"}}
 
@@ -293,13 +293,42 @@ func TestARunThatOverwritesDisksIsStartedFromItsPlan(t *testing.T) {
 
 	wishes = nil
 
-	if got := post(url.Values{"profile": {"quick"}, "armed": {"ZC1A7C9F1R3"}}); got.status != http.StatusSeeOther || len(wishes) != 1 || wishes[0].Grace != 0 {
+	if got := post(url.Values{"profile": {reads}, "armed": {"ZC1A7C9F1R3"}}); got.status != http.StatusSeeOther || len(wishes) != 1 || wishes[0].Grace != 0 {
 		t.Errorf("a profile that only reads: %d, %+v", got.status, wishes)
 	}
 
+	// What host or class lay over the profile counts as what it says itself.
+	b.override(t, core.Override{Config: map[string]string{profile.StorageMode: "destructive"}})
+
+	if got := post(url.Values{"profile": {reads}, "armed": {"ZC1A7C9F1R3"}}); !strings.HasPrefix(got.header.Get("Location"), host+"/start?") || len(wishes) != 1 {
+		t.Errorf("a profile that the host makes destructive: %d, %+v", got.status, wishes)
+	}
+
+	if got := post(url.Values{"profile": {reads}, "armed": {"ZC1A7C9F1R3"}, "planned": {"1"}, "confirm": {"F1R3"}}); got.status != http.StatusSeeOther || len(wishes) != 2 || wishes[1].Grace != core.Grace {
+		t.Errorf("with the letters: %d, %+v", got.status, wishes)
+	}
+
 	api := b.ask("POST", "/api/v1"+host+"/runs", `{"profile":"`+destroys+`","armed_disks":["ZC1A7C9F1R3"],"grace_s":10}`, "Authorization", "Bearer "+b.token("operate"))
-	if api.status != http.StatusCreated || len(wishes) != 2 || wishes[1].Grace != 10*time.Second {
+	if api.status != http.StatusCreated || len(wishes) != 3 || wishes[2].Grace != 10*time.Second {
 		t.Errorf("by the API: %d %s, %+v", api.status, api.body, wishes)
+	}
+}
+
+// override lays something over every profile on the canned host.
+func (b *bench) override(t *testing.T, o core.Override) {
+	t.Helper()
+
+	if _, err := b.ledger.Update(t.Context(), func(txn core.Txn) error {
+		var h core.Host
+		if err := txn.Get(core.TableHost, string(canned.Host), &h); err != nil {
+			return err
+		}
+
+		h.Overrides = o
+
+		return txn.Put(core.TableHost, string(canned.Host), h)
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -98,9 +99,10 @@ func (u *UI) showLogin(c *fiber.Ctx, ticket string, why error) error {
 	return draw(c, view.ShowLogin(&view.Login{Frame: frame, Name: c.FormValue("name"), Next: local(next), Peopled: peopled, Ticket: ticket, Outside: u.provider()}))
 }
 
-// local keeps a path inside the console.
+// local keeps a path inside the console. A browser passes over tabs and line ends wherever
+// they stand, so that behind one the second slash would lead to another host.
 func local(path string) string {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsFunc(path, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }) {
 		return "/"
 	}
 

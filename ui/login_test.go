@@ -129,10 +129,21 @@ func TestNextNeverLeadsAway(t *testing.T) {
 	b := open(t, canned.Full, random)
 	b.signIn()
 
-	for _, next := range []string{"https://evil.test", "//evil.test", "/\\evil.test", "javascript:alert(1)", "/ok\r\nSet-Cookie: x=y"} {
+	for i, next := range []string{
+		"/\t/evil.test", "https://evil.test", "//evil.test", "/\\evil.test", "/ok\r\nSet-Cookie: x=y", "javascript:alert(1)", "/\x01/evil.test", "/%2f\t/evil.test",
+	} {
+		page := b.ask("GET", "/login?next="+url.QueryEscape(next), "")
+		if !strings.Contains(page.body, `name="next" value="/"`) {
+			t.Errorf("next %q stays on the page", next)
+		}
+
+		if i >= 5 { // more are too fast
+			continue
+		}
+
 		got := b.ask("POST", "/login", form("name", "ada", "password", password, "next", next), "Sec-Fetch-Site", ours)
-		if got.status != http.StatusTooManyRequests && got.header.Get("Location") != "/" {
-			t.Errorf("next %q leads to %q", next, got.header.Get("Location"))
+		if got.status != http.StatusSeeOther || got.header.Get("Location") != "/" {
+			t.Errorf("next %q: %d, leads to %q", next, got.status, got.header.Get("Location"))
 		}
 	}
 }

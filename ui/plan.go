@@ -11,7 +11,6 @@ import (
 
 	"vetting/core"
 	"vetting/core/problem"
-	"vetting/core/profile"
 	"vetting/core/route"
 	"vetting/ui/trial"
 	"vetting/ui/view"
@@ -77,16 +76,16 @@ func (u *UI) beginRun(c *fiber.Ctx) error {
 
 	wish := core.StartRun{Profile: c.FormValue("profile"), Armed: formList(c, "armed"), Who: caller(c).Name}
 
-	if u.writes(&wish) {
+	page, err := u.overwrites(c, &wish)
+	if err != nil {
+		return err
+	}
+
+	if page != nil {
 		if c.FormValue("planned") == "" {
 			query := url.Values{"profile": {wish.Profile}, "armed": wish.Armed}
 
 			return c.Redirect("/hosts/"+string(mac)+"/start?"+query.Encode(), http.StatusSeeOther)
-		}
-
-		page, err := u.plan(c, wish.Profile, wish.Armed)
-		if err != nil {
-			return err
 		}
 
 		if !strings.EqualFold(strings.TrimSpace(c.FormValue("confirm")), page.Word()) {
@@ -111,12 +110,20 @@ func (u *UI) beginRun(c *fiber.Ctx) error {
 	}
 }
 
-// writes reports whether a run that is wished for would overwrite disks.
-func (u *UI) writes(wish *core.StartRun) bool {
-	profiles := u.cfg.Commands.Profiles()
-	at := slices.IndexFunc(profiles, func(p core.Profile) bool { return p.Name == wish.Profile })
+// overwrites is the plan of a run that is wished for, where it would overwrite disks; nil:
+// it would not. What class and host lay over the profile counts, as it does for the engine.
+func (u *UI) overwrites(c *fiber.Ctx, wish *core.StartRun) (*view.StartPlan, error) {
+	named := func(p core.Profile) bool { return p.Name == wish.Profile }
+	if len(wish.Armed) == 0 || !slices.ContainsFunc(u.cfg.Commands.Profiles(), named) {
+		return nil, nil //nolint:nilnil // no plan is no fault: whoever starts it says what is wrong
+	}
 
-	return at >= 0 && len(wish.Armed) > 0 && profile.Destructive(&profiles[at])
+	page, err := u.plan(c, wish.Profile, wish.Armed)
+	if err != nil || !page.Trial.Writes() {
+		return nil, err
+	}
+
+	return page, nil
 }
 
 // planRun says what a start would do, for programs. What cannot be started now is told

@@ -269,7 +269,8 @@ func (p *Provider) exchange(ctx context.Context, config *oauth2.Config, provider
 		return who, err
 	}
 
-	if f.Again != "" && (who.At.IsZero() || p.cfg.Now().Sub(who.At) > FreshLife) {
+	// By the provider's own clock, too, in which token and sign-in were written: ours may be behind.
+	if f.Again != "" && (who.At.IsZero() || p.cfg.Now().Sub(who.At) > FreshLife || proof.IssuedAt.Sub(who.At).Abs() > FreshLife) {
 		return who, core.NewProblem(core.ErrRefused, "oidc/not-fresh", p.cfg.Name+" does not say that you signed in just now, so this does not count as proof. Sign out there, and try again.")
 	}
 

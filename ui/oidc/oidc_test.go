@@ -193,6 +193,14 @@ func TestSigningInAgainNeedsTheProvidersWordThatItWasNow(t *testing.T) {
 		}
 	}
 
+	// An appliance whose clock is behind does not take an old sign-in for a new one.
+	behind, slow := open(t, func(c *oidc.Config) { c.Now = func() time.Time { return time.Now().Add(-time.Hour) } })
+	behind.Claims = map[string]any{"sub": "1", "email": "ada@example.org", "email_verified": true, "auth_time": time.Now().Add(-30 * time.Minute).Unix()}
+
+	if _, err := signIn(t, behind, slow, "a session"); code(err) != "oidc/not-fresh" {
+		t.Errorf("half an hour ago, by a clock that is an hour behind: %v", err)
+	}
+
 	if asked := there.Asked(); asked.Get("prompt") != "login" || asked.Get("max_age") != "0" {
 		t.Errorf("asked %v", asked)
 	}

@@ -29,27 +29,31 @@ const wordLength = 4
 // Word is what is typed to start a run that overwrites disks: the end of the machine's
 // serial number, or of its MAC address where it has none.
 func (p *StartPlan) Word() string {
-	serial := strings.TrimSpace(text.Line(p.serial()))
-
+	serial, _ := p.serial()
 	letters := []rune(serial)
 
 	return string(letters[max(0, len(letters)-wordLength):])
 }
 
-func (p *StartPlan) serial() string {
-	return cmp.Or(p.Trial.Inventory.System.Serial, p.Trial.Host.Identity.BoardSerial, strings.ReplaceAll(string(p.Trial.Host.MAC), ":", ""))
+// serial is what the end of is typed, and where it is read. What shows no letter, as the
+// spaces that some makers leave, is none: nobody could type it, and nothing would do for it.
+func (p *StartPlan) serial() (serial, of string) {
+	for _, one := range [][2]string{
+		{p.Trial.Inventory.System.Serial, "serial number of the machine"}, {p.Trial.Host.Identity.BoardSerial, "serial number of its board"},
+	} {
+		if serial = strings.TrimSpace(text.Line(one[0])); serial != "" {
+			return serial, one[1]
+		}
+	}
+
+	return strings.ReplaceAll(string(p.Trial.Host.MAC), ":", ""), "MAC address of the machine, which tells no serial number"
 }
 
 // wordOf says where what is typed is read.
 func (p *StartPlan) wordOf() string {
-	switch {
-	case p.Trial.Inventory.System.Serial != "":
-		return "serial number of the machine"
-	case p.Trial.Host.Identity.BoardSerial != "":
-		return "serial number of its board"
-	default:
-		return "MAC address of the machine, which tells no serial number"
-	}
+	_, of := p.serial()
+
+	return of
 }
 
 // writes reports whether disks would be overwritten.

@@ -19,6 +19,7 @@ import (
 	"vetting/core/route"
 	"vetting/ui/canned"
 	"vetting/ui/lookup"
+	"vetting/ui/trial"
 	"vetting/ui/view"
 )
 
@@ -313,6 +314,22 @@ func TestAHostIsFoundByItsWords(t *testing.T) {
 	for _, query := range []string{"u18", "dell u18", "holding"} {
 		if row.Fits(query) {
 			t.Errorf("%q finds it", query)
+		}
+	}
+}
+
+// What is typed before disks are overwritten is never nothing, whatever a machine tells.
+func TestTheWordBeforeDisksAreOverwrittenIsNeverEmpty(t *testing.T) {
+	t.Parallel()
+
+	for _, of := range []struct{ system, board, want string }{
+		{"SN-1234567", "B1", "4567"}, {"   ", "B1", "B1"}, {"\u200b\x00 ", "\u00a0", "f1b3"}, {"", "", "f1b3"}, {"7", "", "7"},
+	} {
+		page := view.StartPlan{Trial: &view.Trial{Trial: &trial.Trial{Host: core.Host{MAC: "3c:ec:ef:9a:f1:b3"}}}}
+		page.Trial.Inventory.System.Serial, page.Trial.Host.Identity.BoardSerial = of.system, of.board
+
+		if got := page.Word(); got != of.want {
+			t.Errorf("%q and %q: %q, want %q", of.system, of.board, got, of.want)
 		}
 	}
 }
