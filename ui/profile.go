@@ -158,7 +158,7 @@ func modelTime(on pace.Machine, plan pace.Plan, p *core.Profile, t *trial.Trial)
 			row.Skip = t.Skips(stage)
 		}
 
-		if span, known := plan[stage]; known && row.Skip == "" {
+		if span, known := plan[stage]; known && !span.Nominal && row.Skip == "" {
 			row.Low, row.Mid, row.High, row.Runs, row.Own = span.Low.Seconds(), span.Mid.Seconds(), span.High.Seconds(), span.Runs, span.Own
 		}
 

@@ -22,11 +22,15 @@ const (
 type Machine struct {
 	Model string
 	Disk  uint64 // bytes of its largest disk
+
+	// For a guess where nothing was learned yet.
+	Memory uint64 // bytes
+	GPU    bool   // it has one
 }
 
 // Read returns what of a machine decides how long stages take.
 func Read(model string, inventory *core.Inventory) Machine {
-	m := Machine{Model: model}
+	m := Machine{Model: model, Memory: max(inventory.Memory.UsableBytes, inventory.Memory.TotalBytes), GPU: len(inventory.GPUs) > 0}
 	for i := range inventory.Disks {
 		m.Disk = max(m.Disk, inventory.Disks[i].SizeBytes)
 	}
@@ -124,6 +128,7 @@ func (b *Book) Models() []Machine {
 type Span struct {
 	Runs            int  // it is learned from
 	Own             bool // all of them of the same model and disk size
+	Nominal         bool // a guess: nothing was learned of it yet, and there is only a Mid
 	Low, Mid, High  time.Duration
 	longerThanUsual time.Duration
 }
@@ -135,7 +140,8 @@ func (s Span) Ranged() bool { return s.Runs >= enough }
 type Plan map[core.StageName]Span
 
 // Of returns what is known of the stages of a run on a machine. Where the model is not
-// known, or nothing is known of it, all machines count together.
+// known, or nothing is known of it, all machines count together; where nothing was learned
+// at all there is a guess.
 func (b *Book) Of(run *core.Run, on Machine) Plan {
 	plan := Plan{}
 
@@ -150,7 +156,11 @@ func (b *Book) Of(run *core.Run, on Machine) Plan {
 			list, own = b.took[k], false
 		}
 
-		if len(list) > 0 {
+		if len(list) == 0 {
+			if takes, ok := nominal(&run.Profile, run.Stages[i].Name, on); ok {
+				plan[run.Stages[i].Name] = Span{Nominal: true, Mid: takes}
+			}
+		} else {
 			span, known := b.spans[k]
 			if !known {
 				span = spanOf(list)
@@ -194,7 +204,7 @@ func (p Plan) Left(run *core.Run, now time.Time) (left Left, ok bool) {
 		}
 
 		span, known := p[st.Name]
-		if !known {
+		if !known || span.Nominal {
 			return Left{}, false
 		}
 
@@ -216,6 +226,34 @@ func (p Plan) Left(run *core.Run, now time.Time) (left Left, ok bool) {
 	}
 
 	return left, ok
+}
+
+// About guesses what a run still has before it where not all of it was learned; ok is
+// false where nothing of it is a guess, and where even a guess lacks a stage.
+func (p Plan) About(run *core.Run, now time.Time) (left time.Duration, ok bool) {
+	guessed := false
+
+	for i := range run.Stages {
+		st := &run.Stages[i]
+		if st.Phase == core.Done {
+			continue
+		}
+
+		span, known := p[st.Name]
+
+		switch {
+		case st.Phase == core.Active && st.ETA > 0:
+			left += st.ETA
+		case !known:
+			return 0, false
+		case st.Phase == core.Active:
+			left, guessed = left+max(0, span.Mid-now.Sub(st.StartedAt)), guessed || span.Nominal
+		default:
+			left, guessed = left+span.Mid, guessed || span.Nominal
+		}
+	}
+
+	return left, guessed && left > 0
 }
 
 // Slow reports whether a stage takes longer than nearly all did before it.

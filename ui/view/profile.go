@@ -323,8 +323,11 @@ func diskSize(n uint64) string {
 // takes says how long a run of all stages takes.
 func takes(plan pace.Plan, p *core.Profile, now time.Time) string {
 	left, ok := plan.Left(trial.Planned(p), now)
+	guess, guessed := plan.About(trial.Planned(p), now)
 
 	switch {
+	case !ok && guessed:
+		return text.Left(guess) + notMeasured
 	case !ok:
 		return "not known: not every stage was seen to its end with these settings"
 	case left.Ranged():
@@ -349,10 +352,8 @@ func (t *Trial) time(stage core.StageName) string {
 		return ""
 	case !known:
 		return "not known yet"
-	case span.Ranged():
-		return text.Range(span.Low, span.High)
 	default:
-		return text.Left(max(time.Second, span.Mid))
+		return spanWords(span)
 	}
 }
 
@@ -360,6 +361,10 @@ func (t *Trial) time(stage core.StageName) string {
 func (t *Trial) whole(now time.Time) string {
 	left, ok := t.Plan.Left(t.Steps(), now)
 	if !ok {
+		if guess, ok := t.Plan.About(t.Steps(), now); ok {
+			return "It takes " + text.Left(guess) + notMeasured + ": a guess by the settings of the profile and the size of disks and memory."
+		}
+
 		return "How long it takes is not known: no run of this profile has passed all of its stages yet."
 	}
 

@@ -499,6 +499,10 @@ func (h *HostRow) foot(now time.Time) string {
 			return line + " · " + text.Left(left.Mid) + " left"
 		}
 
+		if left, ok := h.Plan.About(run, now); ok {
+			return line + " · " + text.Left(left) + " left" + notMeasured
+		}
+
 		if left := text.Left(run.Stages[at].ETA); left != "" && run.Stages[at].Phase == core.Active {
 			return line + " · " + left + " left"
 		}

@@ -108,6 +108,10 @@ func (r *Run) about() string {
 		}
 	}
 
+	if left, ok := r.Plan.About(run, r.Frame.Now); ok {
+		return text.Left(left) + " left" + notMeasured
+	}
+
 	if left := text.Left(run.Stages[at].ETA); left != "" {
 		return left + " left in this stage, as the agent believes"
 	}
@@ -127,6 +131,22 @@ func leftWords(l pace.Left) string {
 	}
 }
 
+// notMeasured follows a time that is a guess: by the settings of the profile and the size
+// of disks and memory, before a run has shown it.
+const notMeasured = ", not yet measured"
+
+// spanWords says how long a stage takes, or is guessed to.
+func spanWords(span pace.Span) string {
+	switch {
+	case span.Nominal:
+		return text.Left(max(time.Second, span.Mid)) + notMeasured
+	case span.Ranged():
+		return text.Range(span.Low, span.High)
+	default:
+		return text.Left(max(time.Second, span.Mid))
+	}
+}
+
 // learnedFrom says what a time is based on.
 func learnedFrom(runs int, own bool) string {
 	words := text.Count(runs, "earlier run", "earlier runs")
@@ -138,18 +158,14 @@ func learnedFrom(runs int, own bool) string {
 }
 
 // expected says how long a stage that was not reached will take; empty where nobody
-// has seen it.
+// has seen it and too little is known for a guess.
 func (r *Run) expected(st *core.Stage) string {
 	span, known := r.Plan[st.Name]
-
-	switch {
-	case !known:
+	if !known {
 		return ""
-	case span.Ranged():
-		return text.Range(span.Low, span.High)
-	default:
-		return text.Left(max(time.Second, span.Mid))
 	}
+
+	return spanWords(span)
 }
 
 // polled is where the page asks for the plots again while the run goes on.
