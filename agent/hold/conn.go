@@ -83,6 +83,12 @@ func (c *conn) converse(channels <-chan ssh.NewChannel, requests <-chan *ssh.Req
 			continue
 		}
 
+		if !c.counts(c.ssh.Permissions.Extensions[wireExtension]) { // another one was made since
+			refuse(offer, ssh.Prohibited, "the key that opened this connection counts no more")
+
+			continue
+		}
+
 		select {
 		case c.sessions <- struct{}{}:
 		default:

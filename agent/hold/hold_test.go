@@ -199,6 +199,48 @@ func TestOnlyTheKeysOfTheLastWordOpenTheHold(t *testing.T) {
 	r.client(t)
 }
 
+// Whoever is in goes on with what they do; the key that let them in opens nothing further,
+// also not over the connection that they have (ControlMaster of ssh_config(5)).
+func TestAKeyThatCountsNoMoreOpensNoFurtherShell(t *testing.T) {
+	r := up(t)
+	client := r.client(t)
+
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	in, err := session.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	out, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := session.Start("cat"); err != nil {
+		t.Fatal(err)
+	}
+
+	second, _ := newKey(t)
+	if err := r.server.Admit([]string{line(second.PublicKey())}); err != nil {
+		t.Fatal(err)
+	}
+
+	if more, err := client.NewSession(); err == nil {
+		_ = more.Close()
+		t.Error("a key that was replaced opened another shell")
+	}
+
+	if _, err := io.WriteString(in, "still here\n"); err != nil {
+		t.Error(err)
+	}
+
+	expect(t, out, "still here\n")
+}
+
 func TestBeforeAnybodyIsAdmittedTheHoldIsShut(t *testing.T) {
 	server, err := hold.New(hold.Config{Random: rand.Reader, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -91,11 +91,12 @@ func New(c Config) (*Server, error) {
 		ServerVersion: "SSH-2.0-vetting",
 		MaxAuthTries:  maxAuthTries,
 		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-			if !(*s.keys.Load())[string(key.Marshal())] {
+			wire := string(key.Marshal())
+			if !s.counts(wire) {
 				return nil, errors.New("this key does not open the hold")
 			}
 
-			return &ssh.Permissions{Extensions: map[string]string{keyExtension: ssh.FingerprintSHA256(key)}}, nil
+			return &ssh.Permissions{Extensions: map[string]string{keyExtension: ssh.FingerprintSHA256(key), wireExtension: wire}}, nil
 		},
 	}
 	s.config.AddHostKey(host)
@@ -103,8 +104,9 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Admit lets those in from now on who hold one of the keys, and nobody else; who
-// is in may stay. Each line is one of authorized_keys (sshd(8)) without options.
+// Admit lets those in from now on who hold one of the keys, and nobody else. The shells
+// that are open stay so, and a connection by a key that counts no more opens no further
+// one. Each line is one of authorized_keys (sshd(8)) without options.
 // The error joins all that is wrong with them; then nothing has changed. Safe for
 // concurrent use.
 func (s *Server) Admit(lines []string) error {
@@ -118,8 +120,14 @@ func (s *Server) Admit(lines []string) error {
 	return nil
 }
 
-// keyExtension is where a connection keeps whose key opened it.
-const keyExtension = "key"
+// counts reports whether a key, in wire format, is one of those that were admitted last.
+func (s *Server) counts(wire string) bool { return (*s.keys.Load())[wire] }
+
+// Where a connection keeps whose key opened it: for people, and as it is.
+const (
+	keyExtension  = "key"
+	wireExtension = "wire"
+)
 
 func (c *Config) fill() {
 	c.Dir = cmp.Or(c.Dir, "/")
