@@ -282,8 +282,26 @@ func (p *Provider) exchange(ctx context.Context, config *oauth2.Config, provider
 func (p *Provider) unproven(cause error) error {
 	problem := core.NewProblem(core.ErrUnauthorized, "oidc/unproven", p.cfg.Name+" could not prove who you are; the appliance's log says why.")
 
-	return fmt.Errorf("%w (%w)", problem, cause)
+	return blame(problem, cause)
 }
+
+// blame is problem, with what caused it for the log. Of what the provider says in it, which
+// may be a whole page, it keeps the beginning: anybody can ask it for another one.
+func blame(problem *core.Problem, cause error) error {
+	return fmt.Errorf("%w (%w)", problem, told{cause, word(cause.Error())})
+}
+
+// told is an error in few words.
+type told struct {
+	error
+
+	words string
+}
+
+func (t told) Error() string { return t.words }
+
+// Unwrap is what it is about.
+func (t told) Unwrap() error { return t.error }
 
 // config is how the provider is talked to, which it is asked for the first time, and once
 // more after it did not answer.
@@ -303,7 +321,7 @@ func (p *Provider) config(ctx context.Context, redirect string) (*oauth2.Config,
 		if err != nil {
 			p.tried = p.cfg.Now()
 
-			return nil, nil, fmt.Errorf("%w (%w)", down, err)
+			return nil, nil, blame(down, err)
 		}
 
 		p.found = found

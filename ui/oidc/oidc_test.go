@@ -255,3 +255,17 @@ func TestAConfigurationThatLetsNobodyInOrIsNotSafeIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a provider answers, the log gets a line of it: anybody can have it asked.
+func TestWhatTheProviderSaysInRefusingIsKeptShort(t *testing.T) {
+	t.Parallel()
+
+	there, p := open(t, nil)
+	there.Claims = map[string]any{"sub": "1", "email": "ada@example.org", "email_verified": true}
+	there.Refusal = "no such code\n" + strings.Repeat("<p>sorry</p>\n", 50_000)
+
+	_, err := signIn(t, there, p, "")
+	if code(err) != "oidc/unproven" || len(err.Error()) > 500 || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "502") || !strings.Contains(err.Error(), "no such code") {
+		t.Errorf("%d bytes: %.600v", len(err.Error()), err)
+	}
+}

@@ -30,10 +30,11 @@ type Provider struct {
 	URL    string
 	Claims map[string]any // besides those that every ID token has, and instead of them
 
-	OtherKey bool // sign with a key that is not published
-	Alter    bool // change the signature
-	Unsigned bool // alg: none
-	Empty    bool // answer without an ID token
+	OtherKey bool   // sign with a key that is not published
+	Alter    bool   // change the signature
+	Unsigned bool   // alg: none
+	Empty    bool   // answer without an ID token
+	Refusal  string // refuse every code, in these words
 
 	mu    sync.Mutex
 	key   *rsa.PrivateKey
@@ -131,6 +132,12 @@ func (p *Provider) SignIn(t *testing.T, to string) url.Values {
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+
+	if p.Refusal != "" {
+		http.Error(w, p.Refusal, http.StatusBadGateway)
+
+		return
+	}
 
 	code := r.PostFormValue("code")
 	asked, known := p.codes[code]
