@@ -204,6 +204,17 @@ func (c *cli) configCommand(over operator.Env) *cobra.Command {
 			},
 		},
 		&cobra.Command{
+			Use: "schema", Short: "Print the JSON schema of the file, by which editors complete keys and say what they mean", Args: noArgs,
+			RunE: func(*cobra.Command, []string) error {
+				text, err := configSchema()
+				if err == nil {
+					_, err = c.out.Write(text)
+				}
+
+				return err
+			},
+		},
+		&cobra.Command{
 			Use: "path", Short: "Print which file is read; nothing where none is, and the defaults count", Args: noArgs,
 			RunE: func(*cobra.Command, []string) (err error) {
 				if file := c.configFile(); file != "" {

@@ -113,6 +113,7 @@ func configurationPage(t *testing.T) string {
 	page.WriteString("# Configuration\n\nMade from `cmd/vetting/config.go` and `setting.go`; do not edit.\n\n" +
 		"Precedence: flag, environment, file, what was set in the console, default. Unknown keys, repeated keys and unknown `VETTING_` variables are errors.\n" +
 		"`vetting config init` prints a commented file, `vetting config check FILE` names every fault with its line,\n" +
+		"`vetting config schema` describes it to editors, which then complete its keys (`# yaml-language-server: $schema=vetting.schema.json`),\n" +
 		"`vetting config show --origin` says where each value comes from, a file with its line. Durations are written like `90s`, `15m`, `1h30m` or `30d`.\n\n" +
 		"The file is read again at SIGHUP and by `vetting reload`. What it says of `" + strings.Join(reloadables(), "`, `") + "` counts at once,\n" +
 		"for the runs that start from then on; other keys wait for a restart, and the console names them. A file with a fault changes nothing.\n\n" +
