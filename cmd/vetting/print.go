@@ -12,18 +12,20 @@ import (
 
 // printed is a file that goes with this program.
 type printed struct {
-	name, short string
-	text        func(program string) (string, error)
+	name, also, short string // also: what it was called before, or empty
+	text              func(program string) (string, error)
 }
 
 func printables() []printed {
 	return []printed{
-		{"config", "the commented configuration with its defaults, as vetting config init", func(string) (string, error) { return example() }},
-		{"containerfile", "how a container image is built of this program", func(string) (string, error) { return install.Containerfile(), nil }},
-		{"grafana-dashboard", "a dashboard for Grafana over the figures of /metrics", func(string) (string, error) { return integration.Dashboard, nil }},
-		{"prometheus-rules", "alerting rules for Prometheus over them", func(string) (string, error) { return integration.Rules, nil }},
-		{"sysusers", "what systemd-sysusers makes the account from", func(string) (string, error) { return install.Sysusers(), nil }},
-		{"unit", "the unit of systemd, with its sandbox", func(program string) (string, error) { return install.Unit(program), nil }},
+		{"ansible-example", "", "a playbook of Ansible that vets hosts", func(string) (string, error) { return integration.Playbook, nil }},
+		{"compose", "", "how a container of this program is run, for docker compose and podman compose", func(string) (string, error) { return install.Compose(), nil }},
+		{"config", "", "the commented configuration with its defaults, as vetting config init", func(string) (string, error) { return example() }},
+		{"containerfile", "", "how a container image is built of this program", func(string) (string, error) { return install.Containerfile(), nil }},
+		{"grafana-dashboard", "", "a dashboard for Grafana over the figures of /metrics", func(string) (string, error) { return integration.Dashboard, nil }},
+		{"prometheus-rules", "", "alerting rules for Prometheus over them", func(string) (string, error) { return integration.Rules, nil }},
+		{"sysusers", "", "what systemd-sysusers makes the account from", func(string) (string, error) { return install.Sysusers(), nil }},
+		{"systemd-unit", "unit", "the unit of systemd, with its sandbox, as vetting install writes it", func(program string) (string, error) { return install.Unit(program), nil }},
 	}
 }
 
@@ -44,10 +46,10 @@ func (c *cli) printCommand() *cobra.Command {
 
 	cmd := &cobra.Command{
 		Use: "print THING", Short: "Print a file that goes with this program, for those who install it their own way", Args: exactly("THING"),
-		Long: long.String(), ValidArgs: names, Example: "  vetting print unit > vetting.service",
+		Long: long.String(), ValidArgs: names, Example: "  vetting print systemd-unit > vetting.service",
 		RunE: func(_ *cobra.Command, args []string) error {
 			for _, p := range printables() {
-				if p.name != args[0] {
+				if p.name != args[0] && (p.also == "" || p.also != args[0]) {
 					continue
 				}
 

@@ -1,5 +1,5 @@
 // Package integration holds what other programs are given to work with the appliance: a
-// dashboard for Grafana and alerting rules for Prometheus.
+// dashboard for Grafana, alerting rules for Prometheus, a playbook of Ansible.
 package integration
 
 import _ "embed" // the files
@@ -13,3 +13,8 @@ var Dashboard string
 //
 //go:embed rules.yaml
 var Rules string
+
+// Playbook vets hosts with Ansible, whose inventory the appliance is.
+//
+//go:embed ansible.yaml
+var Playbook string

@@ -14,6 +14,9 @@ var sysusers string //nolint:gochecknoglobals // as above
 //go:embed Containerfile
 var containerfile string //nolint:gochecknoglobals // as above
 
+//go:embed compose.yaml
+var compose string //nolint:gochecknoglobals // as above
+
 // Where things lie. A package has its own folders; what a person installs by hand
 // goes where the file hierarchy standard has it (/usr/local, /etc).
 const (
@@ -41,3 +44,6 @@ func Sysusers() string { return sysusers }
 
 // Containerfile returns how an image is built of the static binary.
 func Containerfile() string { return containerfile }
+
+// Compose returns how a container of it is run, for docker compose and podman compose.
+func Compose() string { return compose }
