@@ -73,6 +73,10 @@ func WriteAudit(tx Txn, a Audit) error {
 		if o := known.Origin(); o != nil {
 			a.From = o.From
 			o.wrote(a.ID)
+
+			if err := markDone(tx, o, &a); err != nil {
+				return err
+			}
 		}
 	}
 

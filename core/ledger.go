@@ -45,6 +45,7 @@ const (
 	TableNote       Table = "note"       // NoteKey: MAC/ID
 	TableBatch      Table = "batch"      // name
 	TableProfile    Table = "profile"    // ProfileNow and a name, ProfileVersionKey → ProfileText
+	TableOnce       Table = "once"       // hash of caller and idempotency key → CarriedOut
 	TableRollup     Table = "rollup"     // RunID/number, zero-padded → RollupBatch; counts once Expiry says so
 )
 

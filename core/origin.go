@@ -12,6 +12,7 @@ type Origin struct {
 
 	mu   sync.Mutex
 	last string
+	once *Once // nil: the order may be carried out as often as it is sent
 }
 
 type originKey struct{}

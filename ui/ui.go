@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,6 +124,7 @@ type UI struct {
 	terminals *terminals
 	tasks     *tasks
 	refusals  refusals
+	onces     onces
 	courses   lookup.Courses
 	shelf     lookup.Shelf
 	paces     lookup.Paces
@@ -342,7 +344,12 @@ func (u *UI) routes() {
 	maps.Copy(handlers, u.noteHandlers())
 
 	for _, r := range route.Table() {
-		u.app.Add(r.Method, colons(r.Path), u.guard(r.Scope, false), handlers[r.Name])
+		steps := []fiber.Handler{u.guard(r.Scope, false), handlers[r.Name]}
+		if r.Repeatable() {
+			steps = slices.Insert(steps, 1, u.once(r))
+		}
+
+		u.app.Add(r.Method, colons(r.Path), steps...)
 	}
 
 	u.pages()

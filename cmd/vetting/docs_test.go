@@ -166,7 +166,10 @@ func apiPage() string {
 	page.WriteString("# Operator API\n\nMade from `core/route`; do not edit. The full description with every field is the appliance's own\n" +
 		"`/api/openapi.yaml`. `vetting api` lists the calls and makes them by name: `vetting api hosts.list`.\n\n" +
 		"A program shows `Authorization: Bearer vet_…`; `vetting token create --scope read|operate|admin` makes a token.\n" +
-		"Errors are `{\"error\": {\"code\", \"message\", \"details\"}}`; the codes are in [reason-codes.md](reason-codes.md).\n")
+		"Errors are `{\"error\": {\"code\", \"message\", \"details\"}}`; the codes are in [reason-codes.md](reason-codes.md).\n\n" +
+		"Each POST takes the header `" + route.IdempotencyKey + "`, a word that the caller chooses anew for each order: sent again within a day, with the same body,\n" +
+		"it is carried out no second time, also where the appliance was restarted in between, and the first answer comes again, with `Idempotency-Replayed: true`.\n" +
+		"422 means another order under the same key; 409 that it is being carried out, or that it was and its answer, which holds a secret, is not kept.\n")
 
 	table := route.Table()
 	slices.SortStableFunc(table, func(a, b route.Route) int { return cmp.Compare(a.Tag, b.Tag) })

@@ -19,6 +19,18 @@ const (
 func orders() []Entry {
 	return []Entry{
 		{
+			"request/key-busy", "The order is being carried out", "Another request with this idempotency key is at work.",
+			"Ask again in a moment; the answer is that of the first.", core.Warning,
+		},
+		{
+			"request/key-reused", "The idempotency key was used for another order", "A key stands for one order, with one body.",
+			"Choose a new key for each order.", core.Warning,
+		},
+		{
+			"request/answer-lost", "The order was carried out, and its answer is not kept", "It holds a secret, which is shown once, or was lost when the appliance stopped.",
+			"Look at Activity for what was done; send another order under a new key if it is needed again.", core.Warning,
+		},
+		{
 			HoldUnreached, "Held host does not answer", "The SSH server of the held host did not take a connection from the appliance.",
 			"See on the run's page whether its agent still beats; look at the machine's screen if not.", core.Warning,
 		},

@@ -89,6 +89,14 @@ func parameters(r *Route) []any {
 		})
 	}
 
+	if r.Repeatable() {
+		list = append(list, map[string]any{
+			"name": IdempotencyKey, "in": "header", "schema": map[string]any{"type": "string", "maxLength": 255},
+			"description": "chosen by the caller, anew for each order: the order is carried out once and answered alike, however often it is sent within a day, " +
+				"also over a restart of the appliance; 422 for another order under the same key, 409 while it is carried out and where its answer is not kept (it holds a secret)",
+		})
+	}
+
 	return list
 }
 

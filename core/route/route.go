@@ -85,6 +85,7 @@ type Route struct {
 	ReqType string // media type of the request's body; empty: none
 	Req     any    // zero value of the body's Go type for application/json
 	OK      Answer
+	Secret  bool  // the answer holds a secret: it is given once, and kept nowhere
 	Errors  []int // statuses that can be answered besides 401, 403, 429 and 500
 }
 
@@ -107,6 +108,13 @@ const (
 // TunnelProtocol is what both ends of a tunnel to a held host name in the header
 // Upgrade (RFC 9110, section 7.8).
 const TunnelProtocol = "vetting-tunnel"
+
+// IdempotencyKey is the header by which an order may be sent again by whoever does not know
+// what came of it (draft-ietf-httpapi-idempotency-key-header).
+const IdempotencyKey = "Idempotency-Key"
+
+// Repeatable reports whether the call takes an idempotency key.
+func (r *Route) Repeatable() bool { return r.Method == "POST" && r.Scope != None }
 
 // Find returns the route called name.
 func Find(name string) (Route, bool) {
@@ -189,6 +197,8 @@ func (r *Route) mayAnswer(status int) bool {
 	switch status {
 	case 401, 403:
 		return r.Scope != None
+	case 400, 409, 422:
+		return r.Repeatable() // what is wrong with an idempotency key
 	case 413:
 		return r.ReqType != ""
 	case 500:

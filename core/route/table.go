@@ -211,11 +211,11 @@ func holdRoutes() []Route {
 			ReqType: JSON, Req: WaiverCreate{}, OK: Answer{Status: 201, Type: JSON, Value: core.Waiver{}, Summary: "the waiver"}, Errors: []int{400, 404, 409, 422, 507},
 		},
 		{
-			Name: "runs.hold-key", Tag: "runs", Method: "POST", Path: run + "/hold-key", Scope: Operate,
+			Name: "runs.hold-key", Tag: "runs", Method: "POST", Path: run + "/hold-key", Scope: Operate, Secret: true,
 			Summary: "Take the SSH key of a held host; it is handed out once", OK: ok(core.HoldKey{}, "the key"), Errors: []int{404, 409, 507},
 		},
 		{
-			Name: "runs.renew-hold-key", Tag: "runs", Method: "POST", Path: run + "/hold-key/renew", Scope: Operate,
+			Name: "runs.renew-hold-key", Tag: "runs", Method: "POST", Path: run + "/hold-key/renew", Scope: Operate, Secret: true,
 			Summary: "Make a new SSH key for a held host and take it; within half a minute the host lets it in, and the one before no more",
 			OK:      ok(core.HoldKey{}, "the key"), Errors: []int{404, 409, 507},
 		},
@@ -290,7 +290,7 @@ func tokenRoutes() []Route {
 			Summary: "List API tokens", OK: ok(TokenList{}, "the tokens, without their secrets"),
 		},
 		{
-			Name: "tokens.create", Tag: "tokens", Method: "POST", Path: "/api/v1/tokens", Scope: Admin,
+			Name: "tokens.create", Tag: "tokens", Method: "POST", Path: "/api/v1/tokens", Scope: Admin, Secret: true,
 			Summary: "Make an API token; its secret is shown only in this answer", ReqType: JSON, Req: TokenCreate{},
 			OK: Answer{Status: 201, Type: JSON, Value: TokenCreated{}, Summary: "the token with its secret"}, Errors: []int{400, 422, 507},
 		},
@@ -342,7 +342,7 @@ func userRoutes() []Route {
 			Summary: "List the people who may sign in", OK: ok(UserList{}, "the users by name"),
 		},
 		{
-			Name: "users.create", Tag: "users", Method: "POST", Path: "/api/v1/users", Scope: Admin,
+			Name: "users.create", Tag: "users", Method: "POST", Path: "/api/v1/users", Scope: Admin, Secret: true,
 			Summary: "Make a user; they set their password by the one-time link of the answer", ReqType: JSON, Req: UserCreate{},
 			OK: Answer{Status: 201, Type: JSON, Value: UserInvited{}, Summary: "the user and the link, good for 24 hours"}, Errors: []int{400, 409, 422, 507},
 		},
@@ -352,7 +352,7 @@ func userRoutes() []Route {
 			OK: ok(User{}, "the user"), Errors: []int{400, 404, 409, 422, 507},
 		},
 		{
-			Name: "users.invite", Tag: "users", Method: "POST", Path: user + "/invite", Scope: Admin,
+			Name: "users.invite", Tag: "users", Method: "POST", Path: user + "/invite", Scope: Admin, Secret: true,
 			Summary: "Make a one-time link that sets the user's password anew", OK: ok(UserInvited{}, "the user and the link"), Errors: []int{404, 507},
 		},
 		{
