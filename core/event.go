@@ -43,6 +43,9 @@ type Notice struct {
 	HostName string    `json:"host_name,omitempty"` // with a topic
 	Stage    StageName `json:"stage,omitempty"`     // with a topic, where it has one
 	Next     string    `json:"next,omitempty"`      // with a topic: what to do now
+
+	Batch    string          `json:"batch,omitempty"`    // with BatchCompleted
+	Verdicts map[Verdict]int `json:"verdicts,omitempty"` // likewise: how many of its runs ended so
 }
 
 // Topic is what a notification is about; routes choose by it and by severity.
@@ -55,12 +58,15 @@ const (
 	RunFailed     Topic = "RunFailed"     // the run ended badly outside its stages (no boot)
 	HoldingOpened Topic = "HoldingOpened" // a failed host waits for its operator, with SSH
 	RunCompleted  Topic = "RunCompleted"
-	Alarm         Topic = "Alarm" // something about identity, tokens, disk or clock needs a look
+
+	BatchCompleted Topic = "BatchCompleted" // the last run of a batch is over
+
+	Alarm Topic = "Alarm" // something about identity, tokens, disk or clock needs a look
 )
 
 // Topics returns all topics.
 func Topics() []Topic {
-	return []Topic{StageFailed, SpecMismatch, RunFailed, HoldingOpened, RunCompleted, Alarm}
+	return []Topic{StageFailed, SpecMismatch, RunFailed, HoldingOpened, RunCompleted, BatchCompleted, Alarm}
 }
 
 // RunChange is the data of an EventRun: where the run stands now.

@@ -47,6 +47,10 @@ func ParseMAC(s string) (MAC, error) {
 	return MAC(b.String()), nil
 }
 
+// TrashLife is how long a deleted host can be brought back, unless the configuration says
+// otherwise.
+const TrashLife = 7 * 24 * time.Hour
+
 // Host is a machine under test. It may be shown to anybody who may see hosts:
 // passwords live in HostSecret.
 type Host struct {

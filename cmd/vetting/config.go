@@ -195,7 +195,7 @@ func Defaults() Config {
 		},
 		Traffic:   TrafficConfig{Port: 5201},
 		HostAPI:   HostAPIConfig{Silence: Duration(90 * time.Second)},
-		Hosts:     HostsConfig{Trash: Duration(30 * 24 * time.Hour)},
+		Hosts:     HostsConfig{Trash: Duration(core.TrashLife)},
 		Retention: RetentionConfig{Artifacts: Duration(kept.Artifacts), Logs: Duration(kept.Logs), Failed: Duration(kept.Failed), Samples: Duration(kept.Samples)},
 		Janitor:   JanitorConfig{Interval: Duration(time.Hour)},
 		Backup:    BackupConfig{Interval: Duration(24 * time.Hour), Keep: 7},

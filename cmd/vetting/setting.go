@@ -156,7 +156,7 @@ func lists() []setting {
 		{key: "notifiers.*.from", doc: "of smtp: the sender"},
 		{key: "notifiers.*.to", doc: "of smtp: the receivers"},
 		{key: "notifiers.*.attempts", doc: "how often a message is tried; 1 by default, since after more it may arrive twice"},
-		{key: "routes.events", doc: "StageFailed, SpecMismatch, RunFailed, HoldingOpened, RunCompleted, Alarm; without it, all"},
+		{key: "routes.events", doc: "StageFailed, SpecMismatch, RunFailed, HoldingOpened, RunCompleted, BatchCompleted, Alarm; without it, all"},
 		{key: "routes.severities", doc: "critical, warning, info; without it, all"},
 		{key: "routes.to", doc: "the notifiers that are told"},
 		{key: "profiles.*.description", doc: "what the profile is for, one line"},

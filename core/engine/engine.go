@@ -90,7 +90,7 @@ type Config struct {
 	Hold              time.Duration // of a failed host; default 24 h
 	LastWord          time.Duration // a finished run still answers heartbeats; default 15 min
 	Patience          time.Duration // with one way to switch a host on before the next is tried; default 4 min
-	Trash             time.Duration // a deleted host can be brought back; default 30 days
+	Trash             time.Duration // a deleted host can be brought back; default core.TrashLife
 	HostSilence       time.Duration // an installed agent without a beat counts as offline; default 90 s
 
 	// Overlay returns the overlay of a name; core.ErrNotFound when there is none.
@@ -142,7 +142,7 @@ func New(config Config) (*Engine, error) {
 	config.Hold = cmp.Or(config.Hold, 24*time.Hour)
 	config.LastWord = cmp.Or(config.LastWord, 15*time.Minute)
 	config.Patience = cmp.Or(config.Patience, 4*time.Minute)
-	config.Trash = cmp.Or(config.Trash, 30*24*time.Hour)
+	config.Trash = cmp.Or(config.Trash, core.TrashLife)
 	config.HostSilence = cmp.Or(config.HostSilence, 90*time.Second)
 
 	if config.Uptime == nil {

@@ -128,7 +128,7 @@ func (a *actor) play() error {
 
 	if a.run == "" {
 		if a.run = a.r.find(a.n).CurrentRun; a.run == "" {
-			run, err := a.r.StartRun(ctx, coretest.MAC(a.n), core.StartRun{Profile: "quick", Who: "op", Armed: []string{"HDD0001"}})
+			run, err := a.r.StartRun(ctx, coretest.MAC(a.n), core.StartRun{Profile: "quick", Who: "op", Armed: []string{"HDD0001"}, Batch: "lot"})
 			if err != nil {
 				return err
 			}
@@ -431,6 +431,10 @@ func killedOnce(t *testing.T, n int, after, fails, wipes bool) (survived bool) {
 	host := r.hostOf(1)
 	if host.CurrentRun != "" || host.LastVerdict != core.Pass || get[report.Report](r, core.TableReport, string(run.ID)).Verdict.Kind != core.Pass {
 		t.Errorf("commit %d: host %+v", n, host)
+	}
+
+	if told := batchNews(t, r); len(told) != 1 || told[0].Verdicts[core.Pass] != 1 {
+		t.Errorf("commit %d: the end of the batch was told as %+v", n, told)
 	}
 
 	a.checkHolds(n)

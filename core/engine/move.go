@@ -41,6 +41,12 @@ func (c *change) move(l *life, event lifecycle.Event) error {
 		}
 	}
 
+	if changed && m.Next.Over() {
+		if err := c.announceBatch(l); err != nil {
+			return err
+		}
+	}
+
 	switch {
 	case m.Next == core.StateFailed:
 		return c.move(l, lifecycle.Hold)

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"vetting/core"
 	"vetting/core/problem"
@@ -95,6 +97,68 @@ func (c *change) announceCompletion(l *life) error {
 	}
 
 	return c.announce(l, news{topic: core.RunCompleted, code: problem.RunCompleted, severity: core.Info, text: text})
+}
+
+// announceBatch tells that the last run of a batch is over, in the write that ends it: once
+// for each time that nothing of the batch is under way any more.
+func (c *change) announceBatch(l *life) error {
+	if l.run.Batch == "" {
+		return nil
+	}
+
+	var batch core.Batch
+
+	switch err := c.Get(core.TableBatch, l.run.Batch, &batch); {
+	case errors.Is(err, core.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+
+	counts, over, err := c.verdictsOf(&batch, &l.run)
+	if err != nil || !over {
+		return err
+	}
+
+	entry, _ := problem.Lookup(problem.BatchCompleted)
+	severity, text := entry.Severity, fmt.Sprintf("Batch %s is over: %d of %d passed", batch.Name, counts[core.Pass], len(batch.Runs))
+
+	for _, v := range []core.Verdict{core.Fail, core.Error, core.Cancelled} {
+		if counts[v] > 0 {
+			severity, text = core.Warning, fmt.Sprintf("%s, %d ended with %s", text, counts[v], v)
+		}
+	}
+
+	c.told = append(c.told, slog.Group("notice", slog.String("code", problem.BatchCompleted), slog.String("text", text), slog.String("topic", string(core.BatchCompleted))))
+
+	return c.emit(core.EventNotice, "", "", core.Notice{
+		Code: problem.BatchCompleted, Severity: severity, Text: clip(text, maxNote), Topic: core.BatchCompleted, Next: entry.Next, Batch: batch.Name, Verdicts: counts,
+	})
+}
+
+// verdictsOf counts how the runs of a batch ended, with one that ends now. The newest are
+// looked at first: they are the last to end.
+func (c *change) verdictsOf(batch *core.Batch, now *core.Run) (counts map[core.Verdict]int, over bool, err error) {
+	counts = map[core.Verdict]int{now.Verdict: 1}
+
+	for _, id := range slices.Backward(batch.Runs) {
+		if id == now.ID {
+			continue
+		}
+
+		var run core.Run
+
+		switch err := c.Get(core.TableRun, string(id), &run); {
+		case err != nil:
+			return nil, false, err
+		case !run.State.Over():
+			return nil, false, nil
+		}
+
+		counts[run.Verdict]++
+	}
+
+	return counts, true, nil
 }
 
 // gravest returns the first of the gravest findings, or nil.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -209,4 +210,70 @@ func TestRunsOfABatchAreKeptTogether(t *testing.T) {
 			t.Errorf("a run that was refused is there: %s", host.CurrentRun)
 		}
 	})
+}
+
+func TestTheEndOfABatchIsToldOnce(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		var ids []core.RunID
+
+		for n := 1; n <= 3; n++ {
+			r.host(n)
+
+			run, err := r.StartRun(t.Context(), coretest.MAC(n), core.StartRun{Profile: "quick", Who: "op", Batch: "delivery-7"})
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			ids = append(ids, run.ID)
+		}
+
+		for i, id := range ids {
+			if told := batchNews(t, r); len(told) != 0 {
+				t.Fatalf("told before run %d is over: %+v", i, told)
+			}
+
+			if _, err := r.CancelRun(t.Context(), "op", id); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		told := batchNews(t, r)
+		if len(told) != 1 || told[0].Batch != "delivery-7" || told[0].Verdicts[core.Cancelled] != 3 || len(told[0].Verdicts) != 1 || told[0].Severity != core.Warning ||
+			told[0].Text != "Batch delivery-7 is over: 0 of 3 passed, 3 ended with cancelled" {
+			t.Errorf("%+v", told)
+		}
+
+		r.pass(time.Minute) // and a run of no batch tells nothing
+		r.host(4)
+
+		if _, err := r.CancelRun(t.Context(), "op", r.start(4)); err != nil {
+			t.Fatal(err)
+		}
+
+		if told := batchNews(t, r); len(told) != 1 {
+			t.Errorf("told again: %+v", told)
+		}
+	})
+}
+
+// batchNews are the notices about batches.
+func batchNews(t *testing.T, r *rig) (list []core.Notice) {
+	t.Helper()
+
+	for _, e := range r.events(core.EventNotice) {
+		var n core.Notice
+		if err := json.Unmarshal(e.Data, &n); err != nil {
+			t.Fatal(err)
+		}
+
+		if n.Topic == core.BatchCompleted {
+			if e.Host != "" || e.Run != "" {
+				t.Errorf("it is of a host or a run: %+v", e)
+			}
+
+			list = append(list, n)
+		}
+	}
+
+	return list
 }

@@ -12,6 +12,7 @@ const (
 	HoldKeyTaken   = "hold/key-taken"
 	HoldKeyLost    = "hold/key-lost"
 	RunCompleted   = "run/completed"
+	BatchCompleted = "run/batch-completed"
 	RunNotArmed    = "run/not-armed"
 	RunNoOverride  = "run/nothing-to-override"
 	RunNoReason    = "run/no-reason"
@@ -58,6 +59,7 @@ func holds() []Entry {
 			HoldKeyLost, "Key cannot be made any more", "The appliance's own secret is another than when the hold was opened.",
 			"Issue a new key.", core.Warning,
 		},
+		{BatchCompleted, "Batch completed", "The last run of a batch is over.", "Look at the page of the batch; hosts that did not pass are named there.", core.Info},
 		{RunCompleted, "Run passed", "Every stage passed or was skipped for a declared reason.", "Put the host to use.", core.Info},
 		{
 			RunNotArmed, "Disk is not armed", "Only a disk that was armed when the run was started may be overwritten.",

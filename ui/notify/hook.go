@@ -32,11 +32,15 @@ type told struct {
 		HostName string         `json:"host_name,omitempty"`
 		Run      core.RunID     `json:"run,omitempty"`
 		Stage    core.StageName `json:"stage,omitempty"`
-		Title    string         `json:"title"`
-		Text     string         `json:"text"`
-		Why      string         `json:"why,omitempty"`
-		Next     string         `json:"next,omitempty"`
-		Link     string         `json:"link,omitempty"`
+
+		Batch    string               `json:"batch,omitempty"`
+		Verdicts map[core.Verdict]int `json:"verdicts,omitempty"` // of the batch: how many of its runs ended so
+
+		Title string `json:"title"`
+		Text  string `json:"text"`
+		Why   string `json:"why,omitempty"`
+		Next  string `json:"next,omitempty"`
+		Link  string `json:"link,omitempty"`
 	} `json:"data"`
 }
 
@@ -48,6 +52,7 @@ func (h hook) send(ctx context.Context, m message) error {
 
 	d := &out.Data
 	d.Event, d.Severity, d.Code, d.Host, d.HostName, d.Run, d.Stage = m.seq, m.severity, m.code, m.host, m.hostName, m.run, m.stage
+	d.Batch, d.Verdicts = m.batch, m.verdicts
 	d.Title, d.Text, d.Why, d.Next, d.Link = m.title, m.text, m.why, m.next, m.link
 
 	body, err := json.Marshal(out)

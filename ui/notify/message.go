@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -24,6 +25,8 @@ type message struct {
 	hostName string
 	run      core.RunID
 	stage    core.StageName
+	batch    string
+	verdicts map[core.Verdict]int // how the runs of the batch ended
 
 	title string // one line: the host and the problem's headline
 	text  string // what happened
@@ -52,7 +55,7 @@ func read(event core.Event, console string) (m message, ok bool) {
 	m = message{
 		seq: event.Seq, topic: n.Topic, severity: n.Severity, code: n.Code, time: event.Time, host: event.Host,
 		hostName: clean(n.HostName, maxTitle), run: event.Run, stage: n.Stage,
-		text: clean(n.Text, maxText), next: clean(n.Next, maxText),
+		text: clean(n.Text, maxText), next: clean(n.Next, maxText), batch: n.Batch, verdicts: n.Verdicts,
 	}
 
 	entry, known := problem.Lookup(n.Code)
@@ -72,7 +75,7 @@ func read(event core.Event, console string) (m message, ok bool) {
 
 func title(m message, headline string) string {
 	what := headline
-	if what == "" || m.topic == core.HoldingOpened || m.topic == core.RunCompleted {
+	if what == "" || m.topic == core.HoldingOpened || m.topic == core.RunCompleted || m.topic == core.BatchCompleted {
 		what = spoken(m.topic)
 	}
 
@@ -82,7 +85,7 @@ func title(m message, headline string) string {
 
 	name := m.hostName
 	if name == "" {
-		name = string(m.host)
+		name = cmp.Or(string(m.host), m.batch)
 	}
 
 	if name == "" {
@@ -104,6 +107,8 @@ func spoken(topic core.Topic) string {
 		return "held for you, SSH is open"
 	case core.RunCompleted:
 		return "vetting completed"
+	case core.BatchCompleted:
+		return "every host of the batch is done"
 	default:
 		return "needs a look"
 	}
@@ -117,6 +122,8 @@ func link(console string, m message) string {
 		return ""
 	case m.run != "":
 		return console + "/runs/" + url.PathEscape(string(m.run))
+	case m.batch != "":
+		return console + "/batches/" + url.PathEscape(m.batch)
 	case m.host != "":
 		return console + "/h/" + url.PathEscape(string(m.host))
 	default:

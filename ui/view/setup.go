@@ -224,7 +224,7 @@ func kinds() []step {
 
 // topics are what people can be told of.
 func topics() []core.Topic {
-	return []core.Topic{core.StageFailed, core.SpecMismatch, core.RunFailed, core.HoldingOpened, core.RunCompleted, core.Alarm}
+	return core.Topics()
 }
 
 // Certificate is that of the console.

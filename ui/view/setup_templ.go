@@ -2485,6 +2485,8 @@ func topicWord(t core.Topic) string {
 		return "A host is held for somebody to look"
 	case core.RunCompleted:
 		return "A run is over"
+	case core.BatchCompleted:
+		return "The last run of a batch is over"
 	default:
 		return "Alarms of the appliance itself"
 	}
