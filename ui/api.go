@@ -36,7 +36,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"runs.spec-diffs": u.getSpecDiffs, "runs.firmware": u.getFirmware, "runs.log": u.getLog,
 		"firmware.list": u.listFirmware, "firmware.versions": u.listVersions, "firmware.baseline": u.getBaseline, "runs.firmware-diff": u.diffFirmware,
 		"hosts.firmware": u.firmwareHistory, "runs.artifacts": u.listArtifacts, "runs.hold-tunnel": u.holdTunnel,
-		"notifiers.list": u.listNotifiers, "notifiers.test": u.testNotifier, "deliveries.list": u.listDeliveries, "retention.preview": u.previewRetention,
+		"notifiers.list": u.listNotifiers, "notifiers.test": u.testNotifier, "deliveries.list": u.listDeliveries, "deliveries.resend": u.resendDelivery, "retention.preview": u.previewRetention,
 		"presence.list": u.listPresence, "host-keys.list": u.listHostKeys, "quick-lines.list": u.getQuickLines, "runs.artifact": u.getArtifact,
 		"tokens.list": u.listTokens, "tokens.create": u.createToken, "tokens.delete": u.deleteToken,
 		"events": u.apiEvents, "healthz": healthz, "readyz": u.readyz,

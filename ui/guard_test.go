@@ -30,14 +30,14 @@ func filled(path string) string {
 
 	path = strings.Replace(path, "/batches/{name}", "/batches/"+canned.BatchName, 1)
 
-	return strings.NewReplacer("{mac}", string(canned.Host), "{id}", string(canned.Run), "{sha256}", strings.Repeat("5e", 32), "{name}", "bob").Replace(path)
+	return strings.NewReplacer("{mac}", string(canned.Host), "{id}", string(canned.Run), "{sha256}", strings.Repeat("5e", 32), "{name}", "bob", "{event}", "7", "{target}", "ops-mail").Replace(path)
 }
 
 // bodyFor is a request body that a route takes.
 func bodyFor(name string) string {
 	return map[string]string{
 		"hosts.create": `{"mac":"52:54:00:00:00:99","name":"x"}`, "hosts.update": `{"name":"y"}`, "hosts.spec": "cpus: {count: 2}",
-		"hosts.start": `{"profile":"quick"}`, "tokens.create": `{"name":"n","scope":"read"}`,
+		"hosts.start": `{"profile":"quick"}`, "hosts.plan": `{"profile":"quick"}`, "tokens.create": `{"name":"n","scope":"read"}`,
 		"hosts.secrets": `{"bmc_password":"x"}`, "hosts.power": `{"op":"status"}`, "hosts.learn": `{}`,
 		"hosts.import": "name,mac_address\nx,52:54:00:00:00:77\n", "discovered.adopt": `{"name":"x"}`, "classes.put": `{"spec_yaml":""}`,
 		"notes.create": `{"text":"the fan rattles"}`, "notes.add-photo": string(canned.Picture()),
@@ -135,7 +135,7 @@ func TestEveryPageIsBehindItsCheck(t *testing.T) {
 		seen++
 		ruling := slices.ContainsFunc([]string{"/people", "/config", "/settings/", "/setup/", "/profile-editor", "/profiles/:name/delete"}, func(p string) bool { return strings.HasPrefix(page.Path, p) }) &&
 			!slices.Contains([]string{"/settings/password", "/settings/theme"}, page.Path) && !strings.HasPrefix(page.Path, "/settings/totp")
-		path := strings.NewReplacer(":mac", string(canned.Host), ":id", string(canned.Run), ":name", "bob").Replace(page.Path)
+		path := strings.NewReplacer(":mac", string(canned.Host), ":id", string(canned.Run), ":name", "bob", ":event", "7", ":target", "ops-mail").Replace(page.Path)
 		got := b.ask(page.Method, path, "")
 
 		if page.Path != "/events" {

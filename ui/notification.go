@@ -1,7 +1,9 @@
 package ui
 
 import (
+	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -84,6 +86,52 @@ func (u *UI) tryNotifier(c *fiber.Ctx) (core.Delivery, error) {
 	return outcome, u.writeAudit(c.UserContext(), core.Audit{
 		Who: caller(c).Name, Action: "notifier.test", Object: "notifier/" + outcome.Target, Text: did + outcome.Target,
 	})
+}
+
+// sendAgain sends a message once more that did not arrive, and takes down who wanted it.
+func (u *UI) sendAgain(c *fiber.Ctx) (core.Delivery, error) {
+	if u.cfg.Notifier == nil {
+		return core.Delivery{}, core.NewProblem(core.ErrNotFound, problem.NotifyUnknown, "This appliance has no notifiers; its configuration names none.")
+	}
+
+	event, err := strconv.ParseUint(param(c, "event"), 10, 64)
+	if err != nil {
+		return core.Delivery{}, core.NewProblem(core.ErrInvalid, "request/bad-number", "The event must be a whole number, as the delivery log has it.")
+	}
+
+	outcome, err := u.cfg.Notifier.Again(c.UserContext(), event, param(c, "target"))
+	if err != nil {
+		return outcome, err
+	}
+
+	did := "sent the message about event %d to the notifier %s again"
+	if !outcome.OK {
+		did = "tried to send the message about event %d to the notifier %s again"
+	}
+
+	return outcome, u.writeAudit(c.UserContext(), core.Audit{
+		Who: caller(c).Name, Action: "notifier.resend", Object: "notifier/" + outcome.Target, Host: outcome.Host, Run: outcome.Run, Text: fmt.Sprintf(did, event, outcome.Target),
+	})
+}
+
+func (u *UI) resendDelivery(c *fiber.Ctx) error {
+	outcome, err := u.sendAgain(c)
+
+	return shown(c, http.StatusOK, route.NewDelivery(&outcome), err)
+}
+
+// resendOnPage sends a message again and shows what came of it.
+func (u *UI) resendOnPage(c *fiber.Ctx) error {
+	outcome, err := u.sendAgain(c)
+
+	switch {
+	case mendable(err):
+		return u.showNotifications(c, nil, nil, err)
+	case err != nil:
+		return err
+	default:
+		return u.showNotifications(c, &outcome, nil, nil)
+	}
 }
 
 func (u *UI) testNotifier(c *fiber.Ctx) error {

@@ -65,6 +65,7 @@ func (u *UI) pages() {
 	u.app.Add(http.MethodGet, "/runs/:id/terminal/socket", u.guard(route.Operate, false), u.terminalSocket) // Get would answer HEAD, too
 	u.app.Get("/notifications", read, u.notificationsPage)
 	u.app.Post("/notifications/:name/test", operate, u.testOnPage)
+	u.app.Post("/notifications/:event/:target/resend", operate, u.resendOnPage)
 	u.app.Get("/retention", read, u.retentionPage)
 	u.profilePages(read, admin)
 	u.app.Get("/config", admin, u.configPage)

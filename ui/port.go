@@ -146,6 +146,9 @@ type Notifier interface {
 	// Test sends a message to one target now and keeps its outcome. ErrNotFound when
 	// there is no such target; that it did not arrive is no error.
 	Test(ctx context.Context, target string) (core.Delivery, error)
+	// Again sends a message once more that did not arrive. ErrNotFound when there is no
+	// such message or target, ErrConflict when it has arrived.
+	Again(ctx context.Context, event uint64, target string) (core.Delivery, error)
 }
 
 // ReportKeys are the keys that reports are signed with. Safe for concurrent use.

@@ -189,3 +189,39 @@ func TestTheConfigurationIsForAdministrators(t *testing.T) {
 		}
 	}
 }
+
+func TestAMessageIsSentAgainByWhoMayAndIsOnRecord(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, random)
+	const path = "/api/v1/deliveries/7/ops-mail/resend"
+
+	if got := b.ask("POST", path, "", "Authorization", "Bearer "+b.token("read")); got.status != http.StatusForbidden {
+		t.Errorf("a viewer: %d %s", got.status, got.body)
+	}
+
+	auth := "Bearer " + b.token("operate")
+	if got := b.ask("POST", path, "", "Authorization", auth); got.status != http.StatusOK || !strings.Contains(got.body, `"ok":true`) {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+
+	if got := b.ask("GET", "/api/v1/audit?action=notifier.resend", "", "Authorization", auth); !strings.Contains(got.body, "sent the message about event 7 to the notifier ops-mail again") {
+		t.Errorf("not on record: %s", got.body)
+	}
+
+	for path, want := range map[string]int{
+		"/api/v1/deliveries/5/phone/resend": http.StatusConflict, "/api/v1/deliveries/x/phone/resend": http.StatusUnprocessableEntity,
+		"/notifications/5/phone/resend": http.StatusConflict, "/notifications/7/ops-mail/resend": http.StatusOK,
+	} {
+		if got := b.ask("POST", path, "", "Authorization", auth); got.status != want {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+
+	log := func(scope string) string {
+		return b.ask("GET", "/notifications", "", "Authorization", "Bearer "+b.token(scope)).body
+	}
+	if !strings.Contains(log("operate"), `action="/notifications/7/ops-mail/resend"`) || strings.Contains(log("operate"), "/7/phone/resend") || strings.Contains(log("read"), "/resend") {
+		t.Error("the buttons are not those of what did not arrive, for operators")
+	}
+}

@@ -11,6 +11,7 @@ const (
 	NotifyStopped     = "notify/stopped"
 	NotifyQueueFull   = "notify/queue-full"
 	NotifyUnknown     = "notify/unknown-target"
+	NotifyArrived     = "notify/arrived"
 )
 
 func notices() []Entry {
@@ -38,6 +39,10 @@ func notices() []Entry {
 		{
 			NotifyQueueFull, "Too many notifications at once", "So many messages wait for this service that this one was not sent.",
 			"Look at the rack itself, then at why the service is slow.", core.Warning,
+		},
+		{
+			NotifyArrived, "The message has arrived", "Only a message that did not arrive is sent again.",
+			"Nothing needs to be done.", core.Info,
 		},
 		{
 			NotifyUnknown, "No such notifier", "No notifier has this name.",

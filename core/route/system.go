@@ -88,6 +88,10 @@ func upkeepRoutes() []Route {
 			Summary: "Send a test message to one notifier now; the outcome is kept", OK: ok(Delivery{}, "what came of it"), Errors: []int{404, 507},
 		},
 		{
+			Name: "deliveries.resend", Tag: "system", Method: "POST", Path: "/api/v1/deliveries/{event}/{target}/resend", Scope: Operate,
+			Summary: "Send a message once more, now, that did not arrive at a notifier; the outcome takes the place of the one before", OK: ok(Delivery{}, "what came of it"), Errors: []int{404, 409, 422, 507},
+		},
+		{
 			Name: "deliveries.list", Tag: "system", Method: "GET", Path: "/api/v1/deliveries", Scope: Read,
 			Summary: "Read what came of messages to notifiers, the newest first",
 			Query: append([]Param{

@@ -33,6 +33,15 @@ func (Notifier) Counts() []notify.Count {
 	return []notify.Count{{Target: "phone", OK: true, N: 4}, {Target: "ops-mail", N: 1}}
 }
 
+// Again is of ui.Notifier: the mail about event 7 has not arrived.
+func (Notifier) Again(_ context.Context, event uint64, target string) (core.Delivery, error) {
+	if event != 7 || target != "ops-mail" {
+		return core.Delivery{}, core.NewProblem(core.ErrConflict, problem.NotifyArrived, "This message has arrived; it is not sent twice.")
+	}
+
+	return core.Delivery{Event: event, Topic: core.SpecMismatch, Severity: core.Critical, Target: target, Kind: "smtp", OK: true, Attempts: 1, Time: Now(), Text: "rack3-u18: Spec mismatch"}, nil
+}
+
 // Test is of ui.Notifier.
 func (Notifier) Test(_ context.Context, target string) (core.Delivery, error) {
 	d := core.Delivery{Target: target, Kind: "ntfy", Severity: core.Info, Text: "vetting: this is a test", Time: Now(), Took: 120 * time.Millisecond, Attempts: 1, OK: true}

@@ -65,6 +65,7 @@ const (
 // Courier tells people what the ledger says. Safe for concurrent use.
 type Courier struct {
 	ports Ports
+	again sync.Mutex // held while a message is sent again
 
 	mu  sync.Mutex // guards what is below
 	now plan
@@ -380,8 +381,7 @@ func (c *Courier) Test(ctx context.Context, target string) (core.Delivery, error
 
 	d := plan.desks[target]
 	if d == nil {
-		return core.Delivery{}, core.NewProblem(core.ErrNotFound, problem.NotifyUnknown,
-			fmt.Sprintf("There is no notifier %q. Look at notifiers in the configuration.", clean(target, maxTitle)))
+		return core.Delivery{}, noTarget(target)
 	}
 
 	outcome := c.deliver(ctx, d, trial(target, c.ports.Now(), plan.config.Console), plan.config.Timeout)

@@ -4,6 +4,8 @@
 package view
 
 import (
+	"fmt"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -97,6 +99,10 @@ func known(word string) string {
 func pathHost(mac core.MAC) templ.SafeURL { return templ.URL("/hosts/" + string(mac)) }
 
 func pathRun(id core.RunID) templ.SafeURL { return templ.URL("/runs/" + string(id)) }
+
+func pathResend(d *route.Delivery) templ.SafeURL {
+	return templ.URL(fmt.Sprintf("/notifications/%d/%s/resend", d.Event, url.PathEscape(d.Target)))
+}
 
 // moment writes t for the machine; app.js gives it the viewer's zone.
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -10,7 +10,16 @@ import (
 )
 
 func (e *Env) notifyCommand() *cobra.Command {
-	columns := "time=time|time target kind severity topic text ok attempts detail"
+	columns := "time=time|time event target kind severity topic text ok attempts detail"
+	lost := func(what string) func(any) string {
+		return func(answer any) string {
+			if at(answer, "ok") == true {
+				return ""
+			}
+
+			return what + " did not arrive; see the detail"
+		}
+	}
 
 	return e.group("notify", "Who is told of what",
 		verb{use: "list", aliases: []string{"ls"}, short: "List notifiers and what came of them last", route: "notifiers.list", sheet: sheet{
@@ -19,13 +28,12 @@ func (e *Env) notifyCommand() *cobra.Command {
 		verb{use: "log", short: "Read what came of messages, the newest first", route: "deliveries.list", sheet: sheet{list: "deliveries", columns: columns, name: "event"}},
 		verb{
 			use: "test NOTIFIER…", short: "Send a test message now; what came of it is kept", route: "notifiers.test",
-			sheet: sheet{columns: columns, name: "target"}, bad: func(answer any) string {
-				if at(answer, "ok") == true {
-					return ""
-				}
-
-				return "a test message did not arrive; see the detail"
-			},
+			sheet: sheet{columns: columns, name: "target"}, bad: lost("a test message"),
+		},
+		verb{
+			use: "resend EVENT TARGET", short: "Send a message once more that did not arrive, as vetting notify log has it", route: "deliveries.resend",
+			example: "  vetting notify log --failed\n  vetting notify resend 4711 phone",
+			sheet:   sheet{columns: columns, name: "event"}, bad: lost("the message"),
 		},
 	)
 }
