@@ -233,10 +233,7 @@ func (u *UI) tryProfile(r core.Reader, host string, p *core.Profile, wish *core.
 		class = &classes[i]
 	}
 
-	t, err := trial.New(p, &found, class, wish)
-	if err != nil {
-		return nil, err
-	}
+	t := trial.New(p, &found, class, wish)
 
 	if t.Plan, err = u.paces.Of(r, &u.shelf, &t.Run, u.cfg.Now()); err != nil {
 		return nil, err

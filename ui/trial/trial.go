@@ -28,6 +28,9 @@ type Trial struct {
 	Inventory core.Inventory
 	Found     map[string]lookup.DiskFind // on the disks by the last run, by serial number
 
+	// Fault is what is wrong with the overrides together: a run would be refused for it.
+	Fault error
+
 	skip map[core.StageName]string
 }
 
@@ -43,7 +46,7 @@ func Planned(p *core.Profile) *core.Run {
 
 // New lays what is said of a host, its class and this run over a profile, as the engine
 // does when the run is started. class may be nil.
-func New(p *core.Profile, host *core.Host, class *core.Class, wish *core.StartRun) (*Trial, error) {
+func New(p *core.Profile, host *core.Host, class *core.Class, wish *core.StartRun) *Trial {
 	t := &Trial{Host: *host, Class: class, Armed: wish.Armed}
 
 	var of core.Override
@@ -55,16 +58,12 @@ func New(p *core.Profile, host *core.Host, class *core.Class, wish *core.StartRu
 		profile.Override{From: core.FromClass, Override: of},
 		profile.Override{From: core.FromHost, Override: host.Overrides},
 		profile.Override{From: core.FromRun, Override: wish.Overrides})
-	if err != nil {
-		return nil, err
-	}
-
-	t.Profile, t.skip = frozen.Profile, frozen.Skip
+	t.Profile, t.skip, t.Fault = frozen.Profile, frozen.Skip, err
 	t.Profile.Scale = cmp.Or(wish.Scale, p.Scale)
 	t.Run = *Planned(&t.Profile)
 	t.Run.ID = cmp.Or(host.CurrentRun, host.LastRun)
 
-	return t, nil
+	return t
 }
 
 // Skips says why a stage would be left out; empty: it would not.
@@ -150,7 +149,7 @@ func (t *Trial) disk(d *core.Disk) Disk {
 // unseen is a disk that is armed and was not in the machine. It is written where the spec
 // tells who it is.
 func (t *Trial) unseen(serial string) Disk {
-	row := Disk{Disk: core.Disk{Serial: serial}, Fate: ReadOnly}
+	row := Disk{Disk: core.Disk{Serial: serial}, Content: "was not in the machine when it was last looked at", Fate: ReadOnly}
 
 	switch {
 	case !t.Writes():
@@ -158,7 +157,7 @@ func (t *Trial) unseen(serial string) Disk {
 		row.Fate = Overwritten
 	default:
 		row.Fate = Refused
-		row.Against = []diskguard.Reason{{Code: problem.StorageNeverSeen, Evidence: "it was not in the machine when it was last looked at, and no spec tells its WWN or size"}}
+		row.Against = []diskguard.Reason{{Code: problem.StorageNeverSeen, Evidence: "no spec tells its WWN or size, and no run has seen them"}}
 	}
 
 	return row

@@ -17,10 +17,7 @@ func of(t *testing.T, mode string, host *core.Host, wish core.StartRun) *trial.T
 	p := core.Profile{Name: "deep", Scale: 1, Stages: []core.StageName{core.InventoryCheck, core.Storage}, Config: map[string]string{profile.StorageMode: mode}}
 	wish.Armed = []string{"GOOD", "USB", "FULL", "GONE"}
 
-	tr, err := trial.New(&p, host, &core.Class{Overrides: core.Override{Config: map[string]string{"SMART.self_test": "none"}}}, &wish)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tr := trial.New(&p, host, &core.Class{Overrides: core.Override{Config: map[string]string{"SMART.self_test": "none"}}}, &wish)
 
 	disk := func(serial, transport string) core.Disk {
 		return core.Disk{Serial: serial, Transport: transport, SizeBytes: 1 << 40}
@@ -85,6 +82,11 @@ func TestATrialIsWhatTheRunWouldBe(t *testing.T) {
 
 	if tr.Profile.Scale != 0.5 || tr.Profile.Config["SMART.self_test"] != "none" || tr.Run.ID != "R1" || tr.Skips(core.Storage) != "declared for this host: no time" {
 		t.Errorf("%+v, left out: %q", tr.Profile, tr.Skips(core.Storage))
+	}
+
+	tr = of(t, "destructive", &core.Host{Overrides: core.Override{Rules: []core.Rule{{ID: "x", Stage: "Nowhere", Op: "maybe"}}}}, core.StartRun{})
+	if tr.Fault == nil || len(tr.Disks()) == 0 {
+		t.Errorf("overrides that make no sense: %v", tr.Fault)
 	}
 
 	if got := tr.SpecOf(); got != "" {

@@ -107,6 +107,8 @@ func (p *StartPlan) hinders() string {
 		return "The host is quarantined."
 	case p.Trial.Host.CurrentRun != "":
 		return "A run is under way on this host."
+	case p.Trial.Fault != nil:
+		return "What is set on this host does not fit: " + text.Line(p.Trial.Fault.Error())
 	default:
 		return ""
 	}

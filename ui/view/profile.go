@@ -383,6 +383,8 @@ func (t *Trial) starts() string {
 		return "It could not be started: the host is quarantined."
 	case t.Host.CurrentRun != "":
 		return "It could not be started now: a run is under way on this host."
+	case t.Fault != nil:
+		return "It could not be started: what is set on this host does not fit: " + text.Line(t.Fault.Error())
 	}
 
 	ways := []string{powerWord(t.Host.Power.Method)}
