@@ -40,6 +40,13 @@ func run(path, docs, out string) error {
 		return err
 	}
 
+	manual, err := manualOf(path, p)
+	if err != nil {
+		return err
+	}
+
+	pages = append(pages, manual...)
+
 	for name, make := range map[string]func() ([]byte, error){
 		"vetting_" + p.version + "_" + p.arch + ".deb":     func() ([]byte, error) { return debianPackage(p, pages) },
 		"vetting_" + p.version + "_" + p.arch + ".oci.tar": func() ([]byte, error) { return ociArchive(p) },

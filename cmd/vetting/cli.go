@@ -41,7 +41,7 @@ func newRoot(out, errs io.Writer) *cobra.Command {
 
 	over := c.overAPI()
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.configCommand(over), c.adminCommand(), c.tokenCommand(over), c.apiCommand(), c.holdCommand(),
-		c.reloadCommand(), c.storeCommand(), c.backupCommand(), c.overlayCommand(), c.licensesCommand(), c.doctorCommand(), c.supportCommand(), c.docsCommand(), c.installCommand(), c.uninstallCommand(), c.printCommand(), c.importCommand(), c.usbCommand(), c.kitCommand(), c.netbootCommand(over))
+		c.reloadCommand(), c.storeCommand(), c.backupCommand(), c.overlayCommand(), c.licensesCommand(), c.doctorCommand(), c.supportCommand(), c.docsCommand(), c.manCommand(), c.installCommand(), c.uninstallCommand(), c.printCommand(), c.importCommand(), c.usbCommand(), c.kitCommand(), c.netbootCommand(over))
 	root.AddCommand(operator.Commands(over)...)
 
 	return root

@@ -42,8 +42,8 @@ func commandPage(t *testing.T) string {
 
 	root := newRoot(io.Discard, io.Discard)
 
-	common := commandAt(t, root, "status")
-	common.Flags().VisitAll(func(f *pflag.Flag) { flagRow(page, f) })
+	common := commonFlags(root)
+	common.VisitAll(func(f *pflag.Flag) { flagRow(page, f) })
 
 	page.WriteString("\n## Commands\n")
 	commandsBelow(page, root, common)
@@ -51,24 +51,9 @@ func commandPage(t *testing.T) string {
 	return page.String()
 }
 
-func commandAt(t *testing.T, root *cobra.Command, path ...string) *cobra.Command {
-	t.Helper()
-
-	cmd, _, err := root.Find(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	return cmd
-}
-
 // commandsBelow writes the commands below cmd, without the flags that common has too.
-func commandsBelow(page *strings.Builder, cmd, common *cobra.Command) {
-	for _, c := range cmd.Commands() {
-		if c.Hidden || c.Name() == "help" {
-			continue
-		}
-
+func commandsBelow(page *strings.Builder, cmd *cobra.Command, common *pflag.FlagSet) {
+	for _, c := range shownCommands(cmd) {
 		if !c.HasSubCommands() || c.Runnable() && strings.Contains(c.Use, " ") {
 			command(page, c, common)
 		}
@@ -77,7 +62,7 @@ func commandsBelow(page *strings.Builder, cmd, common *cobra.Command) {
 	}
 }
 
-func command(page *strings.Builder, c, common *cobra.Command) {
+func command(page *strings.Builder, c *cobra.Command, common *pflag.FlagSet) {
 	fmt.Fprintf(page, "\n### %s\n\n`%s`\n\n%s.\n", c.CommandPath(), strings.TrimSuffix(c.UseLine(), " [flags]"), c.Short)
 
 	if len(c.Aliases) > 0 {
@@ -94,12 +79,7 @@ func command(page *strings.Builder, c, common *cobra.Command) {
 
 	head := "\n| Flag | Meaning |\n|---|---|\n"
 
-	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		same := common.Flags().Lookup(f.Name)
-		if f.Hidden || f.Name == "help" || same != nil && same.Usage == f.Usage {
-			return
-		}
-
+	ownFlags(c, common, func(f *pflag.Flag) {
 		page.WriteString(head)
 
 		head = ""
@@ -114,12 +94,9 @@ func flagRow(page *strings.Builder, f *pflag.Flag) {
 		name = "-" + f.Shorthand + ", " + name
 	}
 
-	meaning := f.Usage
-
-	switch f.DefValue {
-	case "", "false", "[]", "0", "0s":
-	default:
-		meaning += " (default `" + f.DefValue + "`)"
+	meaning, otherwise := meaningOf(f)
+	if otherwise != "" {
+		meaning += " (default `" + otherwise + "`)"
 	}
 
 	if f.Name != "help" {

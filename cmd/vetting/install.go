@@ -64,6 +64,7 @@ func (c *cli) prepare(cmd *cobra.Command, o *install.Options) (fresh bool, err e
 		return false, fmt.Errorf("looking for this program: %w", err)
 	}
 
+	o.Manual = manPages(cmd.Root())
 	given := &source{flags: map[string]string{}}
 
 	for _, name := range installed() {

@@ -20,6 +20,8 @@ type Options struct {
 	Program string
 	// Config is the text of the configuration where none is there yet.
 	Config string
+	// Manual are the manual pages.
+	Manual []Manual
 	// Start has the appliance started, and at every boot.
 	Start bool
 }
@@ -84,7 +86,7 @@ func Plan(o Options) ([]Step, error) {
 	return steps, nil
 }
 
-// files are program, unit and account of an installation by hand.
+// files are program, unit, account and manual of an installation by hand.
 func (o *Options) files() ([]Step, error) {
 	var steps []Step
 
@@ -108,7 +110,9 @@ func (o *Options) files() ([]Step, error) {
 		}
 	}
 
-	return steps, nil
+	pages, err := o.manual()
+
+	return append(steps, pages...), err
 }
 
 // sameContent reports whether two files have the same content; a missing second

@@ -57,6 +57,13 @@ func Removal(o Options) ([]Step, error) {
 		}
 	}
 
+	pages, err := o.noManual()
+	if err != nil {
+		return nil, err
+	}
+
+	steps = append(steps, pages...)
+
 	if o.here() && booted() && len(steps) > 0 {
 		steps = append(steps, systemctl("daemon-reload"))
 	}
