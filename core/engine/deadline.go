@@ -198,8 +198,15 @@ func (e *Engine) expire(ctx context.Context, id core.RunID) error {
 // timeOut moves a run whose wait is over.
 func (c *change) timeOut(l *life) error {
 	switch {
-	case l.run.State == core.StateQueued: // nobody withdrew the start
-		l.run.Deadline = time.Time{}
+	case l.run.State == core.StateQueued:
+		// The clock may have been put forward by less than counts as set.
+		if left := c.engine.graces.left(l.run.ID, c.engine.Uptime()); left > 0 {
+			l.run.Deadline = c.now.Add(left)
+
+			return nil
+		}
+
+		l.run.Deadline = time.Time{} // nobody withdrew the start
 
 		return c.tellRun(l)
 	case l.run.State.AwaitsBoot():

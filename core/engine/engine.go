@@ -116,6 +116,7 @@ type Engine struct {
 	presences *presences
 	ladders   *ladders
 	panels    *panels
+	graces    *graces
 
 	kick    chan struct{}      // the dispatcher has reason to look
 	errands chan errand        // orders for hosts' power
@@ -184,6 +185,7 @@ func New(config Config) (*Engine, error) {
 
 		witness: newWitness(),
 		jump:    &jump{},
+		graces:  &graces{ends: map[core.RunID]time.Duration{}},
 	}
 
 	return e, e.SetProfiles(config.Profiles, config.ProfilesAt)

@@ -48,6 +48,37 @@ func TestARunBeginsOnceItsStartCannotBeWithdrawnAnyMore(t *testing.T) {
 	})
 }
 
+// A clock that is put forward by little, which moves no deadline along, takes nothing of a
+// grace away.
+func TestAGraceIsNotCutShortByTheClock(t *testing.T) {
+	inUptime(t, func(t *testing.T, r *rig, pass func(time.Duration)) {
+		r.host(1)
+		r.host(2)
+
+		one, two := r.startedLater(1), r.startedLater(2)
+
+		r.clock.Advance(25 * time.Second)
+		pass(time.Second)
+
+		if run := r.wantState(one, core.StateQueued); !run.Pending() || r.waker.count() != 0 {
+			t.Errorf("after a second, and a clock that is 25 ahead: %+v, %d orders", run.Deadline, r.waker.count())
+		}
+
+		r.clock.Advance(20 * time.Second) // and no tick has looked at it yet
+
+		if _, err := r.WithdrawRun(t.Context(), "ann", two); err != nil {
+			t.Errorf("withdrawn in time: %v", err)
+		}
+
+		r.clock.Advance(-20 * time.Second)
+		pass(10 * time.Second)
+
+		if run := r.run(one); run.State == core.StateQueued || run.Pending() {
+			t.Errorf("after eleven seconds the run is in %s", run.State)
+		}
+	})
+}
+
 // Whoever believes that it is a run's turn is held against the ledger: one whose start can
 // be withdrawn has none, nor has one that was withdrawn meanwhile.
 func TestNoRunIsGivenItsTurnWhileItsStartCanBeWithdrawn(t *testing.T) {

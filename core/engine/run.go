@@ -55,6 +55,7 @@ func (e *Engine) StartRun(ctx context.Context, mac core.MAC, wish core.StartRun)
 
 		if wish.Grace > 0 {
 			l.run.Deadline = c.now.Add(wish.Grace)
+			e.graces.begin(id, e.Uptime(), wish.Grace)
 		}
 
 		if err := c.audit(deed{
@@ -264,7 +265,7 @@ func (e *Engine) FailRun(ctx context.Context, who string, run core.RunID, reason
 // ErrConflict once it has begun.
 func (e *Engine) WithdrawRun(ctx context.Context, who string, run core.RunID) (core.Run, error) {
 	return e.decree(ctx, run, func(c *change, l *life) (deed, error) {
-		if !l.run.Pending() || !c.now.Before(l.run.Deadline) {
+		if !l.run.Pending() || !c.now.Before(l.run.Deadline) && e.graces.left(run, e.Uptime()) == 0 {
 			return deed{}, core.NewProblem(core.ErrConflict, problem.RunNotPending, fmt.Sprintf(
 				"The run is in %s and its start cannot be withdrawn any more; cancel it.", l.run.State)).With("state", string(l.run.State))
 		}
