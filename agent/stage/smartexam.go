@@ -117,6 +117,18 @@ func (x examination) run(ctx context.Context) exam {
 		return x.unreadable(err)
 	}
 
+	e := x.conclude(before, after, rules, testFindings, testErr)
+	if e.verdict == core.Fail {
+		x.record(p)
+	}
+
+	log.Info("disk examined", slog.String("verdict", string(e.verdict)), slog.String("summary", e.summary))
+
+	return e
+}
+
+// conclude says what came of a disk that was read before and after its self-test.
+func (x examination) conclude(before, after reading, rules []limit, testFindings []core.Finding, testErr error) exam {
 	e := exam{drive: x.Drive, part: probe.DiskPart(x.Disk), samples: x.samples(after), verdict: core.Pass}
 	x.env.Sensor(e.samples...)
 
@@ -134,11 +146,6 @@ func (x examination) run(ctx context.Context) exam {
 	}
 
 	e.summary = summary(after, e, testErr)
-	if e.verdict == core.Fail {
-		x.record(p)
-	}
-
-	log.Info("disk examined", slog.String("verdict", string(e.verdict)), slog.String("summary", e.summary))
 
 	return e
 }

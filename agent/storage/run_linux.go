@@ -48,69 +48,79 @@ type Report struct {
 // Key names a disk in a Report.
 func (t *Tally) Key() string { return cmp.Or(t.ID, t.Serial, t.Name) }
 
+// course is a test under way.
+type course struct {
+	test Test
+	kept atomic.Uint64 // note of the last tally that was kept
+	news chan struct{} // there is another
+
+	mu      sync.Mutex // guards what is below while the worker lives
+	tallies map[string]Tally
+}
+
+// hear takes what the worker tells.
+func (c *course) hear(m worker.Message) {
+	if m.Type != worker.Event || m.Kind != EventTally {
+		return
+	}
+
+	var tally Tally
+	if m.Decode(&tally) != nil {
+		return // its end tells that the worker broke the rules
+	}
+
+	c.mu.Lock()
+	c.tallies[tally.Key()] = tally
+	c.mu.Unlock()
+
+	if c.test.Told != nil && !c.test.Told(tally) || tally.Note <= c.kept.Load() {
+		return
+	}
+
+	c.kept.Store(tally.Note)
+
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
+}
+
+// order renews the worker's lease until it is over.
+func (c *course) order(p *worker.Process) {
+	ticker := time.NewTicker(leaseEach)
+	defer ticker.Stop()
+
+	for {
+		select {
+		case <-p.Over():
+			return
+		case <-ticker.C:
+		case <-c.news:
+		}
+
+		_ = p.Send(Order{Lease: boot(c.test.Lease()), Kept: c.kept.Load()}) // one that is over is waited for by Run
+	}
+}
+
 // Run tests disks until all are done, or ctx ends.
 func Run(ctx context.Context, t Test) Report {
-	var (
-		mu   sync.Mutex // guards r while the worker lives
-		kept atomic.Uint64
-		news = make(chan struct{}, 1)
-	)
-
-	r := Report{Tallies: map[string]Tally{}}
 	begin := time.Now()
 	t.Job.Lease, t.Job.OverrideUntil = boot(t.Lease()), boot(t.OverrideUntil)
 
-	p := t.Workers.Start(ctx, worker.Spec{Kind: WorkerKind, Name: "disks", Config: t.Job, Silence: silence}, func(m worker.Message) {
-		if m.Type != worker.Event || m.Kind != EventTally {
-			return
-		}
-
-		var tally Tally
-		if m.Decode(&tally) != nil {
-			return // its end tells that the worker broke the rules
-		}
-
-		mu.Lock()
-		r.Tallies[tally.Key()] = tally
-		mu.Unlock()
-
-		if t.Told != nil && !t.Told(tally) || tally.Note <= kept.Load() {
-			return
-		}
-
-		kept.Store(tally.Note)
-
-		select {
-		case news <- struct{}{}:
-		default:
-		}
-	})
+	c := &course{test: t, news: make(chan struct{}, 1), tallies: map[string]Tally{}}
+	p := t.Workers.Start(ctx, worker.Spec{Kind: WorkerKind, Name: "disks", Config: t.Job, Silence: silence}, c.hear)
 
 	var orders sync.WaitGroup
 
-	orders.Go(func() {
-		ticker := time.NewTicker(leaseEach)
-		defer ticker.Stop()
-
-		for {
-			select {
-			case <-p.Over():
-				return
-			case <-ticker.C:
-			case <-news:
-			}
-
-			_ = p.Send(Order{Lease: boot(t.Lease()), Kept: kept.Load()}) // one that is over is waited for below
-		}
-	})
+	orders.Go(func() { c.order(p) })
 
 	exit := p.Wait()
 	orders.Wait()
 
-	mu.Lock()
-	defer mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 
-	return Report{Tallies: maps.Clone(r.Tallies), Exit: exit, Took: time.Since(begin)}
+	return Report{Tallies: maps.Clone(c.tallies), Exit: exit, Took: time.Since(begin)}
 }
 
 // boot is a moment of the wall clock by the one that cannot be set.

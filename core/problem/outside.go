@@ -1,9 +1,16 @@
 package problem
 
-import "vetting/core"
+import (
+	"slices"
+
+	"vetting/core"
+)
 
 // outside lists the codes of people who sign in at a provider, and of tasks.
-func outside() []Entry {
+func outside() []Entry { return slices.Concat(outsiders(), providers(), tasks()) }
+
+// outsiders are of the people.
+func outsiders() []Entry {
 	return []Entry{
 		{
 			"account/outside", "The user signs in at a provider",
@@ -20,6 +27,12 @@ func outside() []Entry {
 			"Whoever had to prove again who they are is not who signed in at the provider.",
 			"Sign out at the provider, and sign in there as yourself.", core.Warning,
 		},
+	}
+}
+
+// providers are of the provider.
+func providers() []Entry {
+	return []Entry{
 		{
 			"oidc/bad-config", "The provider is not set up",
 			"Part of the configuration under oidc is missing or not safe.",
@@ -55,6 +68,12 @@ func outside() []Entry {
 			"None of their verified address, its domain and their groups is in the configuration.",
 			"Add one under oidc.admins, oidc.operators or oidc.viewers, if they are to come in.", core.Warning,
 		},
+	}
+}
+
+// tasks are of what is under way, and of the record of what was.
+func tasks() []Entry {
+	return []Entry{
 		{
 			"task/not-found", "There is no such task",
 			"It is over, or never was.",

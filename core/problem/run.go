@@ -1,6 +1,10 @@
 package problem
 
-import "vetting/core"
+import (
+	"slices"
+
+	"vetting/core"
+)
 
 // Codes of the life of a run.
 const (
@@ -46,7 +50,7 @@ const (
 )
 
 func runs() []Entry {
-	return append(append(runCalls(), runEnds()...), stageEnds()...)
+	return slices.Concat(runCalls(), profileCalls(), runEnds(), stageEnds())
 }
 
 func runCalls() []Entry {
@@ -96,6 +100,12 @@ func runCalls() []Entry {
 			"Look at the log for what it sent; a machine with so many parts is not supported.", core.Warning,
 		},
 		{RunTooManyFiles, "Too many files", "The agent may leave only so many files with a run.", "Look at the files that are there.", core.Warning},
+	}
+}
+
+// profileCalls are of what is asked of profiles.
+func profileCalls() []Entry {
+	return []Entry{
 		{ProfileInvalid, "Profile makes no sense", "A profile has a stage, rule or setting that cannot work.", "Correct the field named in the message.", core.Critical},
 		{ProfileUnknown, "No such profile", "No profile has this name.", "Choose one of the profiles listed.", core.Warning},
 		{

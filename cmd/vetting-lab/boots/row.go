@@ -4,6 +4,7 @@ package boots
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"vetting/cmd/vetting-lab/lab"
@@ -66,16 +67,29 @@ func hello(p packet, toMachine bool) bool {
 func offers(p packet) bool      { return p.proto == udp && p.from == 67 }
 func nothing(packet, bool) bool { return false }
 
+// fromUs reports whether a packet of our web server goes to the machine.
+func fromUs(p packet, toMachine bool) bool { return toMachine && p.proto == tcp && p.from == 80 }
+
+// breath is how long is recorded after what was waited for.
+const breath = 2 * time.Second
+
 // Rows lists what is recorded.
-func Rows() []Row { //nolint:funlen,gocognit // a table
-	const breath = 2 * time.Second
+func Rows() []Row {
+	return slices.Concat(wellRows(), fetchRows(), loaderRows(), imageRows(), serverRows())
+}
 
-	blocked := func(p packet, toMachine bool) bool { return toMachine && p.proto == tcp && p.from == 80 }
-
+// wellRows are boots that nothing is in the way of.
+func wellRows() []Row {
 	return []Row{
 		{Name: "bios-boots", About: "nothing", Until: hello, Times: 1, More: breath},
 		{Name: "uefi-boots", About: "nothing", Machine: uefi, Until: hello, Times: 1, More: breath},
 		{Name: "http-boots", About: "nothing", Machine: http, Until: hello, Times: 1, More: breath},
+	}
+}
+
+// fetchRows are of machines that get no address, or no boot program.
+func fetchRows() []Row {
+	return []Row{
 		{
 			Name: "offers-unheard", About: "the switch drops what DHCP servers say (snooping)", Machine: uefi,
 			Fault: steady(func(p packet, toMachine bool) bool { return !toMachine || !offers(p) }), Until: asks, Times: 4, More: breath,
@@ -107,6 +121,12 @@ func Rows() []Row { //nolint:funlen,gocognit // a table
 			Fault: steady(func(p packet, toMachine bool) bool { return !toMachine || offers(p) || len(p.payload) <= 400 }),
 			Until: func(p packet, toMachine bool) bool { return !toMachine && p.reads() }, Times: 2, More: 14 * time.Second,
 		},
+	}
+}
+
+// loaderRows are of boot programs that come no further.
+func loaderRows() []Row {
+	return []Row{
 		{
 			Name: "loader-silent", About: "the port is dead once the boot program has taken the card over", Machine: uefi,
 			Fault: after(asksByIPXE, nothing), Until: func(p packet, toMachine bool) bool { return !toMachine && p.reads() }, Times: 2, More: 12 * time.Second,
@@ -125,13 +145,19 @@ func Rows() []Row { //nolint:funlen,gocognit // a table
 			Fault: steady(func(p packet, toMachine bool) bool { return toMachine || p.proto != tcp }),
 			Until: func(p packet, toMachine bool) bool { return toMachine && offers(p) }, Times: 2, More: 8 * time.Second,
 		},
+	}
+}
+
+// imageRows are of the image, and of the agent in it.
+func imageRows() []Row {
+	return []Row{
 		{
 			Name: "image-stalls", About: "the port dies after 22,000 large packets",
 			Fault: func() func(packet, bool) bool {
 				large := 0
 
 				return func(p packet, toMachine bool) bool {
-					if blocked(p, toMachine) && len(p.payload) > 1000 {
+					if fromUs(p, toMachine) && len(p.payload) > 1000 {
 						large++
 					}
 
@@ -162,6 +188,12 @@ func Rows() []Row { //nolint:funlen,gocognit // a table
 				return !toMachine && bytes.Contains(p.payload, []byte("vetting-agent"))
 			}, Times: 2, More: 4 * time.Second,
 		},
+	}
+}
+
+// serverRows are of machines that turn elsewhere.
+func serverRows() []Row {
+	return []Row{
 		{
 			Name: "order-exhausted", About: "the switch drops what DHCP servers say, and the firmware tries one way after the other", Machine: uefi,
 			Fault: steady(func(p packet, toMachine bool) bool { return !toMachine || !offers(p) }),
