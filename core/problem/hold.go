@@ -59,7 +59,6 @@ func holds() []Entry {
 			HoldKeyLost, "Key cannot be made any more", "The appliance's own secret is another than when the hold was opened.",
 			"Issue a new key.", core.Warning,
 		},
-		{BatchCompleted, "Batch completed", "The last run of a batch is over.", "Look at the page of the batch; hosts that did not pass are named there.", core.Info},
 		{RunCompleted, "Run passed", "Every stage passed or was skipped for a declared reason.", "Put the host to use.", core.Info},
 		{
 			RunNotArmed, "Disk is not armed", "Only a disk that was armed when the run was started may be overwritten.",

@@ -125,6 +125,7 @@ func profileCalls() []Entry {
 
 func runEnds() []Entry {
 	return []Entry{
+		{BatchCompleted, "Batch completed", "The last run of a batch is over.", "Look at the page of the batch; hosts that did not pass are named there.", core.Info},
 		{
 			RunLostContact, "Contact lost", "The agent was not heard for too long; whether the machine hung or the network failed cannot be told from here.",
 			"Look at the machine's screen; if it hangs, power it off and on, then run the stage again.", core.Critical,
