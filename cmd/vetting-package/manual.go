@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
+	"os/exec" //nolint:depguard // a build tool: the program that it packs writes the pages of itself
 	"path"
 	"path/filepath"
 	"runtime"
