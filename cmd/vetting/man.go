@@ -260,8 +260,10 @@ func overviewPage(root *cobra.Command, common *pflag.FlagSet, version string) st
 	r.section(".SH", "ENVIRONMENT")
 
 	for _, v := range [][2]string{
-		{"VETTING_SERVER", "address of the appliance, as --server"}, {"VETTING_TOKEN", "API token; vetting token create makes one"},
-		{"VETTING_CERT", "the appliance's certificate, as --cert"}, {"VETTING_CONFIG", "configuration file, as --config"},
+		{"VETTING_SERVER", "address of the appliance, as --server"},
+		{"VETTING_TOKEN", "API token; vetting token create makes one"},
+		{"VETTING_CERT", "the appliance's certificate, as --cert"},
+		{"VETTING_CONFIG", "configuration file, as --config"},
 	} {
 		r.row(v[0], v[1])
 	}
