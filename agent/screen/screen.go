@@ -118,6 +118,18 @@ func (s *Screen) Show(v View) {
 	s.view = &v
 }
 
+// Hide takes the picture off every console that has one, and gives the whole of it to what is
+// written from then on, until Show is called.
+func (s *Screen) Hide() {
+	s.mu.Lock()
+	s.view = nil
+	s.mu.Unlock()
+
+	for _, f := range s.faces {
+		f.hide()
+	}
+}
+
 // Run paints until ctx ends, and what was shown last before it returns.
 func (s *Screen) Run(ctx context.Context) error {
 	var all sync.WaitGroup
@@ -152,6 +164,9 @@ func (s *Screen) keep(ctx context.Context, f *face) {
 }
 
 func (s *Screen) paint(f *face, last bool) {
+	f.mu.Lock() // first: what was hidden meanwhile is not painted
+	defer f.mu.Unlock()
+
 	s.mu.Lock()
 	view := s.view
 	s.mu.Unlock()
@@ -161,11 +176,20 @@ func (s *Screen) paint(f *face, last bool) {
 	}
 }
 
-// paint brings a console up to date.
-func (f *face) paint(v *View, now time.Time, last bool) {
+func (f *face) hide() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 
+	if f.drawn == nil {
+		return
+	}
+
+	f.drawn = nil
+	f.send([]string{abort + blank + to(0, 0)})
+}
+
+// paint brings a console up to date. f.mu is held.
+func (f *face) paint(v *View, now time.Time, last bool) {
 	if now.Before(f.rest) {
 		return
 	}

@@ -339,6 +339,40 @@ func TestTheScreenHeals(t *testing.T) {
 	})
 }
 
+// TestWhatIsHiddenStaysAway: the console is whole again for what is written to it, and nothing is
+// painted until something is to be shown.
+func TestWhatIsHiddenStaysAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tty, line := &console{name: "tty0", columns: 80, rows: 25}, &console{name: "ttyS0"}
+		s := watched(t, tty, line)
+
+		s.Hide()
+
+		if said := tty.since() + line.since(); said != "" {
+			t.Errorf("hidden before anything was shown: %q", said)
+		}
+
+		for range 2 {
+			s.Show(running())
+			later(6 * time.Second)
+			s.Hide()
+
+			for name, c := range map[string]*console{"the screen": tty, "the line": line} {
+				if said := c.since(); !strings.Contains(said, "db-7.rack3") || !strings.HasSuffix(said, "\x1b[0m\x1b[r\x1b[2J\x1b[1;1H") {
+					t.Errorf("%s: %q", name, said)
+				}
+			}
+
+			later(10 * time.Minute)
+
+			if said := tty.since() + line.since(); said != "" {
+				t.Errorf("painted after it was hidden: %q", said)
+			}
+		}
+	})
+}
+
 // TestALineThatTakesNothing is left alone for a minute.
 func TestALineThatTakesNothing(t *testing.T) {
 	t.Parallel()

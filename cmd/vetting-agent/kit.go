@@ -11,12 +11,14 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"vetting/agent"
 	"vetting/agent/initd"
 	"vetting/agent/kit"
 	"vetting/agent/network"
 	"vetting/agent/probe"
+	"vetting/agent/screen"
 	"vetting/agent/wire"
 	"vetting/core"
 	"vetting/firmware/inventory"
@@ -244,19 +246,49 @@ func (b *bench) vetting(ctx context.Context, job wire.KitJob) error {
 	return err
 }
 
+// picture is what the screen shows of a job, as it does on a machine that was booted over the
+// network, until the verdict takes its place.
+type picture struct {
+	screen *screen.Screen
+
+	mu   sync.Mutex // guards over, and that nothing is shown after it
+	over bool
+}
+
+// show leaves out what is not so here: the run's page is on no network, and the machine stays
+// on for the person in front of it.
+func (p *picture) show(v screen.View) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	if v.Page, v.QR, v.Next = "", nil, ""; !p.over {
+		p.screen.Show(v)
+	}
+}
+
+func (p *picture) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.over = true
+	p.screen.Hide()
+}
+
 // runJob has the appliance's program beside the agent until the run is over for both.
 func (b *bench) runJob(ctx context.Context, job wire.KitJob) (*wire.KitVerdict, error) {
 	ctx, stop := context.WithCancel(ctx)
 
 	program := kit.Start(ctx, job, nil, b.log)
+	shown := picture{screen: b.screen}
 
 	defer func() {
+		shown.end()
 		stop()
 		program.End()
 	}()
 
 	agentEnded := make(chan error, 1)
-	begin := func(seed wire.Seed) { agentEnded <- b.agentOf(ctx, seed) }
+	begin := func(seed wire.Seed) { agentEnded <- b.agentOf(ctx, seed, shown.show) }
 
 	if job.Run != "" {
 		var kept underWay
@@ -314,7 +346,7 @@ func keepJob(u underWay) error {
 
 // agentOf is the agent's part, with the appliance at the other end of the loopback
 // interface.
-func (b *bench) agentOf(ctx context.Context, seed wire.Seed) error {
+func (b *bench) agentOf(ctx context.Context, seed wire.Seed, show func(screen.View)) error {
 	server, err := netip.ParseAddr(strings.TrimPrefix(seed.Server, "https://"))
 	if err != nil {
 		return fmt.Errorf("reading the seed: %w", err)
@@ -327,7 +359,7 @@ func (b *bench) agentOf(ctx context.Context, seed wire.Seed) error {
 		return err
 	}
 
-	config.Show = nil                             // the desk has the screen
+	config.Show = show
 	config.OpenDoor = nil                         // whoever wants to look inside stands in front of it
 	config.PowerOff = func() error { return nil } // the verdict is on the screen
 	config.Restart = nil

@@ -234,6 +234,12 @@ func kitVerdict(t *testing.T, rack *lab.Rack, machine lab.Machine) {
 	t.Log(room[0])
 	vetting(t, ctx, p)
 
+	if _, _, err := p.Output.Match(ctx, regexp.MustCompile(`Stage \d+ of \d+`)); err != nil {
+		t.Fatalf("what is under way is not on the screen: %v", err)
+	}
+
+	isLit(t, pictureOf(t, ctx, guest, machine.Name+"-under-way"))
+
 	said, at, err := p.Output.Match(ctx, regexp.MustCompile(`(?s)(  ##[^\n]*\n.*)The report is on the stick: reports/(\S+)/report.html`))
 	if err != nil {
 		t.Fatal(err)
