@@ -96,7 +96,9 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Health says why machines are not answered now; nil when they are.
 func (s *Server) Health() error {
-	switch {
+	switch _, err := net.InterfaceByName(s.cfg.Interface); {
+	case s.place.Load() == nil && err != nil:
+		return core.NewProblem(core.ErrConflict, "netboot/no-card", "no machine is answered: the network card "+s.cfg.Interface+" is gone")
 	case s.place.Load() == nil:
 		return core.NewProblem(core.ErrConflict, "netboot/no-cable",
 			"the boot services do not answer yet: "+s.cfg.Interface+" has no cable, or its network is still being looked at")

@@ -127,3 +127,15 @@ func TestAnImageThatLacksABootProgramIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A card that is gone is told from one without a cable: each is mended in another way.
+func TestACardThatIsGoneIsToldFromACable(t *testing.T) {
+	for name, want := range map[string]string{"none": "netboot/no-card", "lo": "netboot/no-cable"} {
+		s, _ := server(t, nil, func(cfg *netboot.Config) { cfg.Interface = name })
+
+		var p *core.Problem
+		if err := s.Health(); !errors.As(err, &p) || p.Code != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -27,7 +27,10 @@ func TestEveryPageOnADesk(t *testing.T) {
 	browser.Do(t, tab, network.SetExtraHTTPHeaders(network.Headers{"Authorization": "Bearer " + b.token("admin")}),
 		emulation.SetDeviceMetricsOverride(1100, 900, 1, false))
 
-	for name, path := range phonePages() {
+	all := phonePages()
+	all["hold"] = "/runs/" + string(held) + "/hold"
+
+	for name, path := range all {
 		browser.Do(t, tab, chromedp.Navigate(base+path))
 
 		if wide := browser.Told[int](t, tab, "document.documentElement.scrollWidth"); wide > 1100 {

@@ -8,11 +8,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +25,7 @@ import (
 	"vetting/agent/partner"
 	"vetting/core"
 	"vetting/core/engine"
+	"vetting/core/problem"
 	"vetting/core/profile"
 	"vetting/core/report"
 	"vetting/core/signal"
@@ -296,21 +302,53 @@ func errAlone() error {
 // conditions are what everybody who looks at the console must know.
 func (a *appliance) conditions() []ui.Warning {
 	all := a.warnings.list()
+	asks := a.ready()
 
-	for name, ask := range a.ready() {
+	for _, name := range slices.Sorted(maps.Keys(asks)) {
 		var p *core.Problem
 
-		switch err := ask(context.Background()); {
+		switch err := asks[name](context.Background()); {
 		case errors.As(err, &p) && p.Code == codeAlone:
 			all = append(all, ui.Warning{Severity: core.Warning, Text: p.Message})
 		case errors.As(err, &p):
-			all = append(all, ui.Warning{Severity: core.Critical, Text: p.Message})
+			all = append(all, ui.Warning{Severity: core.Critical, Text: advice(p)})
 		case err != nil:
 			all = append(all, ui.Warning{Severity: core.Critical, Text: "The " + name + " is not well; see the appliance's log."})
 		}
 	}
 
+	if short := a.shortOfSpace(); short != nil {
+		all = append(all, ui.Warning{Severity: core.Warning, Text: advice(short)})
+	}
+
 	return all
+}
+
+// advice says what is wrong, and what to do next.
+func advice(p *core.Problem) string {
+	said := strings.TrimSuffix(p.Message, ".") + "."
+	first, size := utf8.DecodeRuneInString(said)
+	said = string(unicode.ToUpper(first)) + said[size:]
+
+	if known, ok := problem.Lookup(p.Code); ok {
+		said += " " + known.Next
+	}
+
+	return said
+}
+
+// shortOfSpace tells that log lines and files wait for space while what decides is still
+// written; nil: they do not, or nothing is written and the ledger's health says so.
+func (a *appliance) shortOfSpace() *core.Problem {
+	if a.store == nil || a.store.Health() != nil {
+		return nil
+	}
+
+	var p *core.Problem
+
+	errors.As(a.store.RoomForLogs(), &p)
+
+	return p
 }
 
 // together runs components until ctx ends or one fails.

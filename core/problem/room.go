@@ -472,7 +472,7 @@ func cards() []Entry {
 		{
 			"netboot/no-card", "No such network card",
 			"No card has this name.",
-			"Choose one that `ip link` lists.", core.Critical,
+			"Plug it in again, or choose one that `ip link` lists.", core.Critical,
 		},
 		{
 			"netboot/no-image", "No boot image",
