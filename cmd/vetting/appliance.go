@@ -340,13 +340,11 @@ func advice(p *core.Problem) string {
 // shortOfSpace tells that log lines and files wait for space while what decides is still
 // written; nil: they do not, or nothing is written and the ledger's health says so.
 func (a *appliance) shortOfSpace() *core.Problem {
-	if a.store == nil || a.store.Health() != nil {
-		return nil
-	}
-
 	var p *core.Problem
 
-	errors.As(a.store.RoomForLogs(), &p)
+	if a.store != nil && a.store.Health() == nil {
+		errors.As(a.store.RoomForLogs(), &p)
+	}
 
 	return p
 }
