@@ -19,10 +19,12 @@ type printed struct {
 func printables() []printed {
 	return []printed{
 		{"ansible-example", "", "a playbook of Ansible that vets hosts", func(string) (string, error) { return integration.Playbook, nil }},
+		{"caddy", "", "what Caddy is told where it stands in front of the console", func(string) (string, error) { return integration.Caddy, nil }},
 		{"compose", "", "how a container of this program is run, for docker compose and podman compose", func(string) (string, error) { return install.Compose(), nil }},
 		{"config", "", "the commented configuration with its defaults, as vetting config init", func(string) (string, error) { return example() }},
 		{"containerfile", "", "how a container image is built of this program", func(string) (string, error) { return install.Containerfile(), nil }},
 		{"grafana-dashboard", "", "a dashboard for Grafana over the figures of /metrics", func(string) (string, error) { return integration.Dashboard, nil }},
+		{"nginx", "", "what nginx is told there", func(string) (string, error) { return integration.Nginx, nil }},
 		{"prometheus-rules", "", "alerting rules for Prometheus over them", func(string) (string, error) { return integration.Rules, nil }},
 		{"sysusers", "", "what systemd-sysusers makes the account from", func(string) (string, error) { return install.Sysusers(), nil }},
 		{"systemd-unit", "unit", "the unit of systemd, with its sandbox, as vetting install writes it", func(program string) (string, error) { return install.Unit(program), nil }},

@@ -1,5 +1,6 @@
 // Package integration holds what other programs are given to work with the appliance: a
-// dashboard for Grafana, alerting rules for Prometheus, a playbook of Ansible.
+// dashboard for Grafana, alerting rules for Prometheus, a playbook of Ansible, and what web
+// servers in front of the console are told.
 package integration
 
 import _ "embed" // the files
@@ -18,3 +19,13 @@ var Rules string
 //
 //go:embed ansible.yaml
 var Playbook string
+
+// Nginx is what nginx is told where it stands in front of the console.
+//
+//go:embed nginx.conf
+var Nginx string
+
+// Caddy is what Caddy is told there.
+//
+//go:embed Caddyfile
+var Caddy string
