@@ -167,7 +167,7 @@ func New(cfg Config) (*UI, error) {
 
 	u := &UI{
 		cfg: cfg, files: files, docs: docs, manual: manual,
-		book: account.New(account.Config{Ledger: cfg.Ledger, Now: cfg.Now, Rand: cfg.Rand, Factor: cfg.Factor}),
+		book: account.New(account.Config{Ledger: cfg.Ledger, Now: cfg.Now, Rand: cfg.Rand, Factor: cfg.Factor, Rules: cfg.Outside.Rules()}),
 		hub:  sse.New(sse.Config{Ledger: cfg.Ledger, Bell: cfg.Bell, Logs: cfg.Logs, Now: cfg.Now, Upgraded: cfg.Upgraded}), tunnels: newTunnels(), terminals: newTerminals(), tasks: newTasks(),
 	}
 	u.ledger = &lookup.Tally{}

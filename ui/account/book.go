@@ -47,6 +47,9 @@ type Config struct {
 	// more that only the appliance knows, the same after a restart, and not kept in the
 	// ledger. Default: drawn now, so that after a restart only recovery codes count.
 	Factor []byte
+	// Rules tells apart the rules by which people from outside are let in and given their
+	// roles: under others than those that they signed in by, their sessions have ended.
+	Rules string
 }
 
 // Book keeps accounts in the ledger. Safe for concurrent use.
@@ -59,13 +62,14 @@ type Book struct {
 	throttle *Throttle
 	pulses   *pulses
 	factor   []byte
+	rules    string
 }
 
 // New returns a Book.
 func New(cfg Config) *Book {
 	b := &Book{
 		ledger: cfg.Ledger, now: cfg.Now, uptime: cfg.Uptime, rand: cfg.Rand,
-		hashing: make(chan struct{}, hashesAtOnce), throttle: NewThrottle(), pulses: newPulses(), factor: cfg.Factor,
+		hashing: make(chan struct{}, hashesAtOnce), throttle: NewThrottle(), pulses: newPulses(), factor: cfg.Factor, rules: cfg.Rules,
 	}
 
 	if len(b.factor) == 0 {

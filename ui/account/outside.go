@@ -68,7 +68,7 @@ func (b *Book) guest(r core.Reader, g *Guest) (found user, err error) {
 	}
 
 	if known != nil {
-		known.Role = g.Role
+		known.Role, known.Rules = g.Role, b.rules
 
 		return *known, nil
 	}
@@ -88,7 +88,7 @@ func (b *Book) guest(r core.Reader, g *Guest) (found user, err error) {
 		return found, err
 	}
 
-	return user{Name: name, Role: g.Role, Issuer: g.Issuer, Subject: g.Subject, CreatedAt: b.now().UTC()}, nil
+	return user{Name: name, Role: g.Role, Issuer: g.Issuer, Subject: g.Subject, Rules: b.rules, CreatedAt: b.now().UTC()}, nil
 }
 
 // findGuest is the record of somebody at a provider; nil: there is none.

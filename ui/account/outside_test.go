@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/netip"
 	"testing"
@@ -113,5 +114,31 @@ func TestAGuestsSessionIsRenewedByThemAloneAndEnds(t *testing.T) {
 
 	if err := b.DeleteUser(t.Context(), "ada", "oidc:ada"); err != nil {
 		t.Errorf("a guest cannot be removed: %v", err)
+	}
+}
+
+// Whoever was let in by rules that count no longer signs in again; where the rules are back,
+// so is a session that has not ended by itself. Local users are not asked.
+func TestAGuestOfOtherRulesHasNoSession(t *testing.T) {
+	t.Parallel()
+
+	b, local := withAdmin(t)
+	under := func(rules string) *account.Book {
+		return account.New(account.Config{Ledger: b.ledger, Now: b.clock.Now, Rand: rand.Reader, Factor: []byte(factor), Rules: rules})
+	}
+
+	cookie, err := under("ada operates").SignInGuest(t.Context(), ada(), netip.MustParseAddr("192.0.2.9"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for rules, in := range map[string]bool{"ada operates": true, "ada looks": false, "": false} {
+		if _, err := under(rules).Session(t.Context(), cookie, true); (err == nil) != in || err != nil && !errors.Is(err, core.ErrUnauthorized) {
+			t.Errorf("under the rules %q: %v", rules, err)
+		}
+
+		if _, err := under(rules).Session(t.Context(), local, true); err != nil {
+			t.Errorf("a local user under the rules %q: %v", rules, err)
+		}
 	}
 }

@@ -275,6 +275,8 @@ func (b *Book) peek(ctx context.Context, key string) (s session, u user, err err
 		return s, u, errNobody()
 	case err != nil:
 		return s, u, fmt.Errorf("reading session: %w", err)
+	case u.outside() && u.Rules != b.rules:
+		return s, u, core.NewProblem(core.ErrUnauthorized, "account/session-expired", "Who may come in by the provider was configured anew; sign in again.")
 	case !b.live(key, &s):
 		return s, u, core.NewProblem(core.ErrUnauthorized, "account/session-expired", "The session has ended; sign in again.")
 	default:

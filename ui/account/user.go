@@ -24,6 +24,7 @@ type user struct {
 	NextTOTP  *totp      `json:"next_totp,omitempty"` // drawn and not confirmed yet
 	Issuer    string     `json:"issuer,omitempty"`    // the provider that vouches for them, who have no password here
 	Subject   string     `json:"subject,omitempty"`   // who they are there
+	Rules     string     `json:"rules,omitempty"`     // those that let them in and gave the role (Config.Rules)
 }
 
 // role is the user's. A record from before there were roles is of an

@@ -7,8 +7,10 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,6 +121,21 @@ func New(cfg Config) (*Provider, error) {
 	p.seal, err = cipher.NewGCM(block)
 
 	return p, err
+}
+
+// Rules tells apart by whom and by what rules people are let in and given their roles. nil:
+// nobody is, which is told apart, too.
+func (p *Provider) Rules() string {
+	if p == nil {
+		return ""
+	}
+
+	sum := sha256.New()
+	for _, list := range [][]string{{p.cfg.Issuer, p.cfg.ClientID, p.cfg.Groups}, p.cfg.Admins, p.cfg.Operators, p.cfg.Viewers} {
+		_, _ = fmt.Fprintf(sum, "%q\n", list) // a hash takes all
+	}
+
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 func loopback(host string) bool {

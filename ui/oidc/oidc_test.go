@@ -256,6 +256,44 @@ func TestAConfigurationThatLetsNobodyInOrIsNotSafeIsRefused(t *testing.T) {
 	}
 }
 
+func TestRulesAreToldApartByAllThatTheySay(t *testing.T) {
+	t.Parallel()
+
+	rules := func(change func(*oidc.Config)) string {
+		cfg := oidc.Config{Issuer: "https://id.example.org", ClientID: "x", Admins: []string{"a", "b"}, Viewers: []string{"c"}, Rand: rand.Reader, Now: time.Now}
+		change(&cfg)
+
+		p, err := oidc.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return p.Rules()
+	}
+	same := rules(func(*oidc.Config) {})
+
+	for name, change := range map[string]func(*oidc.Config){
+		"provider": func(cfg *oidc.Config) { cfg.Issuer = "https://other.example.org" },
+		"client":   func(cfg *oidc.Config) { cfg.ClientID = "y" },
+		"claim":    func(cfg *oidc.Config) { cfg.Groups = "roles" },
+		"one less": func(cfg *oidc.Config) { cfg.Admins = []string{"a"} },
+		"joined":   func(cfg *oidc.Config) { cfg.Admins = []string{"a b"} },
+		"moved":    func(cfg *oidc.Config) { cfg.Admins, cfg.Operators = []string{"a"}, []string{"b"} },
+	} {
+		if rules(change) == same {
+			t.Errorf("%s: taken for the same rules", name)
+		}
+	}
+
+	if got := rules(func(cfg *oidc.Config) { cfg.Name, cfg.Scopes = "Lab", []string{"email"} }); got != same {
+		t.Error("what people call the provider is taken for a rule")
+	}
+
+	if (*oidc.Provider)(nil).Rules() == same {
+		t.Error("no provider is taken for this one")
+	}
+}
+
 // Whatever a provider answers, the log gets a line of it: anybody can have it asked.
 func TestWhatTheProviderSaysInRefusingIsKeptShort(t *testing.T) {
 	t.Parallel()
