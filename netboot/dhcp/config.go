@@ -146,8 +146,8 @@ func (c *Config) Validate() error {
 	}
 
 	for name, servers := range map[string][]netip.Addr{"DNS": c.DNS, "NTP": c.NTP} {
-		if len(servers) > MostServers || slices.ContainsFunc(servers, func(a netip.Addr) bool { return !a.Is4() || a.IsUnspecified() }) {
-			errs = append(errs, fmt.Errorf("%s servers %v: want at most %d IPv4 addresses", name, servers, MostServers))
+		if len(servers) > MostServers || !allHosts(servers) {
+			errs = append(errs, fmt.Errorf("%s servers %v: want at most %d IPv4 addresses of machines", name, servers, MostServers))
 		}
 	}
 
@@ -156,6 +156,13 @@ func (c *Config) Validate() error {
 	}
 
 	return errors.Join(errs...)
+}
+
+// allHosts reports whether every address is one that a machine can have, seen from another.
+func allHosts(list []netip.Addr) bool {
+	return !slices.ContainsFunc(list, func(a netip.Addr) bool {
+		return !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	})
 }
 
 func broadcast(p netip.Prefix) netip.Addr {

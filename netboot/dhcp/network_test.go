@@ -239,6 +239,7 @@ func TestTooManyServersOrNoneAtAllAreRefused(t *testing.T) {
 
 	for name, servers := range map[string][]netip.Addr{
 		"too many": slices.Repeat([]netip.Addr{self}, dhcp.MostServers+1), "IPv6": {netip.MustParseAddr("fe80::1")}, "none": {netip.IPv4Unspecified()},
+		"multicast": {netip.MustParseAddr("224.0.1.1")}, "broadcast": {netip.MustParseAddr("255.255.255.255")}, "loopback": {netip.MustParseAddr("127.0.0.1")},
 	} {
 		for _, config := range []dhcp.Config{{DNS: servers}, {NTP: servers}} {
 			config.Prefix, config.Pool = netip.MustParsePrefix("10.77.0.1/24"), dhcp.DefaultPool(netip.MustParsePrefix("10.77.0.1/24"))
