@@ -164,16 +164,23 @@ func (s *Screen) keep(ctx context.Context, f *face) {
 }
 
 func (s *Screen) paint(f *face, last bool) {
-	f.mu.Lock() // first: what was hidden meanwhile is not painted
+	if s.shows() == nil {
+		return
+	}
+
+	f.mu.Lock()
 	defer f.mu.Unlock()
 
-	s.mu.Lock()
-	view := s.view
-	s.mu.Unlock()
-
-	if view != nil {
+	if view := s.shows(); view != nil { // what was hidden meanwhile is not painted
 		f.paint(view, time.Now(), last)
 	}
+}
+
+func (s *Screen) shows() *View {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.view
 }
 
 func (f *face) hide() {
