@@ -92,8 +92,8 @@ func TestARunTellsWhatEarlierOnesTeach(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if got := b.ask("GET", path, "", "Authorization", auth); strings.Contains(got.body, "of this model") || !strings.Contains(got.body, "as the agent believes") {
-		t.Error("the page tells a time though nobody has seen one of the stages")
+	if got := b.ask("GET", path, "", "Authorization", auth); strings.Contains(got.body, "of this model") || !strings.Contains(got.body, "left, not yet measured") {
+		t.Error("the page does not say that nobody has seen one of the stages")
 	}
 }
 
