@@ -60,12 +60,14 @@ func fatSize(files []File) (cluster, size int64) {
 		content += up(f.Size, block) + 2*block
 	}
 
+	const spare = 64 << 10 // for the root folder and the last of its clusters
+
 	cluster = sector
-	for cluster < 8*block && (content+mib)/(2*cluster) >= fatLeast {
+	for cluster < 8*block && (content+spare)/(2*cluster) >= fatLeast {
 		cluster *= 2
 	}
 
-	clusters := max((content+mib)/cluster, fatLeast)
+	clusters := max((content+spare)/cluster, fatLeast)
 	tables := fatCount * up(4*(clusters+2), sector)
 
 	return cluster, up(fatReserved*sector+tables+block+(clusters+8)*cluster, mib)

@@ -61,7 +61,7 @@ func Make(c Config) (*Disk, error) {
 		return nil, err
 	}
 
-	const end = mib // for the second partition table
+	const end = 64 << 10 // for the second partition table, of 33 sectors
 
 	cluster, size := fatSize(files)
 	d := &Disk{Size: bootAt + size + end}
