@@ -1,7 +1,9 @@
 package core
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"time"
 )
 
@@ -51,8 +53,8 @@ const (
 
 // Reader looks at the ledger as it stood at one moment.
 type Reader interface {
-	// Get decodes the record under key into the value that into points to.
-	// ErrNotFound when there is none.
+	// Get decodes the record under key into the value that into points to, as
+	// Decode does. ErrNotFound when there is none.
 	Get(table Table, key string, into any) error
 	// Scan calls each for the records whose key starts with prefix and is past
 	// after ("" from the start), in the order of their keys, limit at most
@@ -61,6 +63,19 @@ type Reader interface {
 	Scan(table Table, q Query, each func(key string, decode func(into any) error) error) error
 	// Events returns up to limit events with Seq > after, in order.
 	Events(after uint64, limit int) ([]Event, error)
+}
+
+// Decode fills what into points to from the JSON text of a record. A json.RawMessage
+// gets a copy of the text itself, unparsed: who keeps what was read once compares
+// texts, and parsing is what reading of many costs.
+func Decode(text []byte, into any) error {
+	if raw, ok := into.(*json.RawMessage); ok {
+		*raw = bytes.Clone(text)
+
+		return nil
+	}
+
+	return json.Unmarshal(text, into)
 }
 
 // Query bounds a Scan.

@@ -124,7 +124,7 @@ func (r record) decode(key []byte, into any) error {
 }
 
 func decodeJSON(key, payload []byte, into any) error {
-	err := json.Unmarshal(payload, into)
+	err := core.Decode(payload, into)
 	if err == nil {
 		return nil
 	}

@@ -294,7 +294,7 @@ func setTheme(c *fiber.Ctx) error {
 
 // rows joins hosts with the run that matters of each.
 func (u *UI) rows(r core.Reader) ([]view.HostRow, error) {
-	hosts, err := lookup.AllHosts(r)
+	hosts, err := u.shelf.Hosts(r)
 	if err != nil {
 		return nil, err
 	}
@@ -311,13 +311,13 @@ func (u *UI) rows(r core.Reader) ([]view.HostRow, error) {
 
 	list := make([]view.HostRow, 0, len(hosts))
 
-	for i := range hosts {
-		row, err := u.rowOf(r, &hosts[i])
+	for _, host := range hosts {
+		row, err := u.rowOf(r, host)
 		if err != nil {
 			return nil, err
 		}
 
-		row.Presence = presences[hosts[i].MAC]
+		row.Presence = presences[host.MAC]
 
 		list = append(list, row)
 	}

@@ -125,7 +125,7 @@ func (r reader) Get(table core.Table, key string, into any) error {
 		return fmt.Errorf("reading %s %q: %w", table, key, core.ErrNotFound)
 	}
 
-	return json.Unmarshal(value, into)
+	return core.Decode(value, into)
 }
 
 // Scan walks a table in the order of its keys.
@@ -149,7 +149,7 @@ func (r reader) Scan(table core.Table, q core.Query, each func(key string, decod
 
 		seen++
 
-		if err := each(key, func(into any) error { return json.Unmarshal(values[key], into) }); err != nil {
+		if err := each(key, func(into any) error { return core.Decode(values[key], into) }); err != nil {
 			return err
 		}
 	}

@@ -104,3 +104,48 @@ func TestAShelfReadsATextOnce(t *testing.T) {
 		t.Errorf("read %+v, then %+v", first.Stages, on.Stages)
 	}
 }
+
+// A host that changed is read anew, one that did not is the one that was read.
+func TestAShelfReadsAHostThatChanged(t *testing.T) {
+	t.Parallel()
+
+	var shelf lookup.Shelf
+
+	ledger := coretest.NewLedger()
+	put := func(mac core.MAC, name string) {
+		_, err := ledger.Update(t.Context(), func(txn core.Txn) error {
+			return txn.Put(core.TableHost, string(mac), core.Host{MAC: mac, Name: name})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	read := func() (hosts []*core.Host) {
+		err := ledger.View(t.Context(), func(r core.Reader) (err error) {
+			hosts, err = shelf.Hosts(r)
+
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return hosts
+	}
+
+	put("02:00:00:00:00:01", "node10")
+	put("02:00:00:00:00:02", "node9")
+
+	before := read()
+	if len(before) != 2 || before[0].Name != "node9" || before[1].Name != "node10" {
+		t.Fatalf("hosts %+v, want node9 before node10", before)
+	}
+
+	put("02:00:00:00:00:01", "node1")
+
+	after := read()
+	if len(after) != 2 || after[0].Name != "node1" || after[1] != before[0] {
+		t.Errorf("hosts %+v, want node1 read anew, then the same node9", after)
+	}
+}
