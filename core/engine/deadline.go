@@ -206,7 +206,7 @@ func (c *change) timeOut(l *life) error {
 			return nil
 		}
 
-		l.run.Deadline = time.Time{} // nobody withdrew the start
+		l.run.Deadline, l.host.OffDue = time.Time{}, time.Time{} // nobody withdrew the start
 
 		return c.tellRun(l)
 	case l.run.State.AwaitsBoot():

@@ -387,6 +387,10 @@ func (c *change) offDue(mac core.MAC) error {
 		return err
 	}
 
+	if host.CurrentRun != "" {
+		return errNothing // it waits until the start of that run is withdrawn, or cannot be any more
+	}
+
 	host.OffDue = time.Time{}
 	why := "the agent did not come to be told to power off; switching it off"
 

@@ -528,6 +528,51 @@ func TestAHostThatSomebodyHasIsNotSwitchedOffForAnOldRun(t *testing.T) {
 	}
 }
 
+// A start that is withdrawn takes nothing back of what was owed before: the host is
+// switched off when it was due, and not while the start could still be withdrawn.
+func TestAHostIsSwitchedOffThoughAStartWasWithdrawnMeanwhile(t *testing.T) {
+	for name, ends := range map[string]struct {
+		offs int
+		end  func(r *rig, id core.RunID) error
+	}{
+		"withdrawn": {1, func(r *rig, id core.RunID) error {
+			_, err := r.WithdrawRun(r.t.Context(), "op", id)
+
+			return err
+		}},
+		"begun": {0, func(r *rig, _ core.RunID) error {
+			r.pass(core.Grace)
+
+			return nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(t *testing.T, r *rig) {
+				r.powered(1, core.PowerIPMI)
+				r.passed()
+				r.pass(15*time.Minute - 5*time.Second)
+
+				id := r.startedLater(1)
+				r.pass(8 * time.Second)
+
+				if n := r.waker.offs(); n != 0 {
+					t.Errorf("switched off %d times under a start that could be withdrawn", n)
+				}
+
+				if err := ends.end(r, id); err != nil {
+					t.Fatal(err)
+				}
+
+				r.pass(2 * time.Second)
+
+				if n := r.waker.offs(); n != ends.offs || !r.hostOf(1).OffDue.IsZero() {
+					t.Errorf("switched off %d times, want %d; due %s", n, ends.offs, r.hostOf(1).OffDue)
+				}
+			})
+		})
+	}
+}
+
 func TestALeaseThatOurAgentRenewsIsNobodyElse(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		r.powered(1, core.PowerIPMI)

@@ -194,7 +194,11 @@ func (c *change) conceive(id core.RunID, host core.Host, p core.Profile, wish *c
 		return nil, err
 	}
 
-	l.host.CurrentRun, l.host.OffDue = id, time.Time{}
+	l.host.CurrentRun = id
+
+	if wish.Grace == 0 { // else once nobody has withdrawn the start, see timeOut
+		l.host.OffDue = time.Time{}
+	}
 
 	return l, nil
 }
