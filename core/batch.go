@@ -16,6 +16,37 @@ type Batch struct {
 	CreatedAt time.Time `json:"created_at"`
 	By        string    `json:"created_by,omitempty"` // who started the first of its runs
 	Runs      []RunID   `json:"runs"`                 // in the order in which they were started
+	Told      int       `json:"told,omitempty"`       // of how many of its runs, all over, people were told last
+}
+
+// Last is what a batch comes to: of each host the newest of its runs. A start that was
+// withdrawn stands for a host only if there is nothing else of it.
+type Last struct {
+	Runs   []*Run
+	Before int // further runs, that do not stand for their hosts
+
+	taken map[MAC]int // the place of a host in Runs
+}
+
+// Add takes a run in. They are to come in the order of their starts, the newest first.
+func (l *Last) Add(run *Run) {
+	if l.taken == nil {
+		l.taken = map[MAC]int{}
+	}
+
+	at, taken := l.taken[run.Host]
+
+	switch {
+	case !taken:
+		l.taken[run.Host] = len(l.Runs)
+		l.Runs = append(l.Runs, run)
+
+		return
+	case l.Runs[at].Withdrawn() && !run.Withdrawn():
+		l.Runs[at] = run
+	}
+
+	l.Before++
 }
 
 // ParseBatch checks the name of a batch, which stands in addresses and names of files:

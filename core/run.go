@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // RunID is a ULID: 26 characters, sortable by time of creation.
 type RunID string
@@ -37,6 +40,11 @@ func (s State) AwaitsBoot() bool {
 // Pending reports whether the run was started with a grace that is not over: until its
 // deadline the start can be withdrawn, and nothing of the run begins.
 func (r *Run) Pending() bool { return r.State == StateQueued && !r.Deadline.IsZero() }
+
+// Withdrawn reports whether the start of the run was taken back before it began.
+func (r *Run) Withdrawn() bool {
+	return r.State == StateCancelled && slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == "run/withdrawn" })
+}
 
 // Run is one vetting of one host with one profile. It may be shown to anybody
 // who may see the host: secrets live in RunSecret.

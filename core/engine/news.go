@@ -100,7 +100,8 @@ func (c *change) announceCompletion(l *life) error {
 }
 
 // announceBatch tells that the last run of a batch is over, in the write that ends it: once
-// for each time that nothing of the batch is under way any more.
+// for each time that nothing of the batch is under way any more. A start that is withdrawn
+// is told of by nobody: the batch is as it was without it.
 func (c *change) announceBatch(l *life) error {
 	if l.run.Batch == "" {
 		return nil
@@ -115,13 +116,20 @@ func (c *change) announceBatch(l *life) error {
 		return err
 	}
 
-	counts, over, err := c.verdictsOf(&batch, &l.run)
-	if err != nil || !over {
+	last, ran, err := c.outcomeOf(&batch, &l.run)
+	if err != nil || ran <= batch.Told { // nothing has ended that was not told
 		return err
 	}
 
+	batch.Told = ran
+	counts := map[core.Verdict]int{}
+
+	for _, run := range last.Runs {
+		counts[run.Verdict]++
+	}
+
 	entry, _ := problem.Lookup(problem.BatchCompleted)
-	severity, text := entry.Severity, fmt.Sprintf("Batch %s is over: %d of %d passed", batch.Name, counts[core.Pass], len(batch.Runs))
+	severity, text := entry.Severity, fmt.Sprintf("Batch %s is over: %d of %d passed", batch.Name, counts[core.Pass], len(last.Runs))
 
 	for _, v := range []core.Verdict{core.Fail, core.Error, core.Cancelled} {
 		if counts[v] > 0 {
@@ -131,34 +139,41 @@ func (c *change) announceBatch(l *life) error {
 
 	c.told = append(c.told, slog.Group("notice", slog.String("code", problem.BatchCompleted), slog.String("text", text), slog.String("topic", string(core.BatchCompleted))))
 
-	return c.emit(core.EventNotice, "", "", core.Notice{
-		Code: problem.BatchCompleted, Severity: severity, Text: clip(text, maxNote), Topic: core.BatchCompleted, Next: entry.Next, Batch: batch.Name, Verdicts: counts,
+	return cmpErr(c.Put(core.TableBatch, batch.Name, batch), func() error {
+		return c.emit(core.EventNotice, "", "", core.Notice{
+			Code: problem.BatchCompleted, Severity: severity, Text: clip(text, maxNote), Topic: core.BatchCompleted, Next: entry.Next, Batch: batch.Name, Verdicts: counts,
+		})
 	})
 }
 
-// verdictsOf counts how the runs of a batch ended, with one that ends now. The newest are
+// outcomeOf is what a batch comes to with a run that ends now, and how many of its runs
+// have ended without being withdrawn; 0 while one of them is under way. The newest are
 // looked at first: they are the last to end.
-func (c *change) verdictsOf(batch *core.Batch, now *core.Run) (counts map[core.Verdict]int, over bool, err error) {
-	counts = map[core.Verdict]int{now.Verdict: 1}
-
+func (c *change) outcomeOf(batch *core.Batch, now *core.Run) (last core.Last, ran int, err error) {
 	for _, id := range slices.Backward(batch.Runs) {
-		if id == now.ID {
-			continue
+		run := now
+
+		if id != now.ID {
+			run = new(core.Run)
+
+			switch err := c.Get(core.TableRun, string(id), run); {
+			case errors.Is(err, core.ErrNotFound): // lost with a part of the ledger; it must keep no other from ending
+				continue
+			case err != nil:
+				return last, 0, err
+			case !run.State.Over():
+				return last, 0, nil
+			}
 		}
 
-		var run core.Run
+		last.Add(run)
 
-		switch err := c.Get(core.TableRun, string(id), &run); {
-		case err != nil:
-			return nil, false, err
-		case !run.State.Over():
-			return nil, false, nil
+		if !run.Withdrawn() {
+			ran++
 		}
-
-		counts[run.Verdict]++
 	}
 
-	return counts, true, nil
+	return last, ran, nil
 }
 
 // gravest returns the first of the gravest findings, or nil.

@@ -256,6 +256,76 @@ func TestTheEndOfABatchIsToldOnce(t *testing.T) {
 	})
 }
 
+// joined starts a run of the n-th host in a batch.
+func (r *rig) joined(n int, batch string, grace time.Duration) core.RunID {
+	r.t.Helper()
+
+	run, err := r.StartRun(r.t.Context(), coretest.MAC(n), core.StartRun{Profile: "quick", Who: "op", Batch: batch, Grace: grace})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+
+	return run.ID
+}
+
+// A batch that goes on after its end is told of again, with what it comes to then: a host
+// counts by its last run. A start that is withdrawn is no run of it.
+func TestTheEndOfABatchThatWentOnIsToldAgain(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		told := func(n int, text string) {
+			t.Helper()
+
+			if all := batchNews(t, r); len(all) != n || n > 0 && all[n-1].Text != text {
+				t.Errorf("told %+v, want %d of them, the last %q", all, n, text)
+			}
+		}
+
+		end := func(ids ...core.RunID) {
+			t.Helper()
+
+			for _, id := range ids {
+				if _, err := r.WithdrawRun(t.Context(), "op", id); codeOf(err) == "run/has-begun" {
+					_, err = r.CancelRun(t.Context(), "op", id)
+					if err != nil {
+						t.Fatal(err)
+					}
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+
+		r.host(1)
+		r.host(2)
+
+		end(r.joined(1, "seven", core.Grace))
+		told(0, "")
+
+		end(r.joined(1, "seven", 0))
+		told(1, "Batch seven is over: 0 of 1 passed, 1 ended with cancelled")
+
+		end(r.joined(1, "seven", core.Grace), r.joined(2, "seven", core.Grace))
+		told(1, "Batch seven is over: 0 of 1 passed, 1 ended with cancelled")
+
+		two, one := r.joined(2, "seven", core.Grace), r.start(1) // of no batch
+
+		r.pass(core.Grace + time.Second)
+		end(two)
+		told(2, "Batch seven is over: 0 of 2 passed, 2 ended with cancelled")
+
+		end(one, r.joined(2, "seven", 0))
+		told(3, "Batch seven is over: 0 of 2 passed, 2 ended with cancelled")
+
+		id := r.joined(1, "seven", 0)
+		r.pass(time.Second)
+
+		m := r.machine(1)
+		m.finish(m.boot().State)
+		r.wantState(id, core.StateCompleted)
+		told(4, "Batch seven is over: 1 of 2 passed, 1 ended with cancelled")
+	})
+}
+
 // batchNews are the notices about batches.
 func batchNews(t *testing.T, r *rig) (list []core.Notice) {
 	t.Helper()

@@ -3,6 +3,7 @@ package lookup
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +29,8 @@ func ParseDay(day string) error {
 	return nil
 }
 
-// Batch gathers the last report of each host that is asked for.
+// Batch gathers the last report of each host that is asked for. A start that was withdrawn
+// has none, unless it is all there is of its host.
 func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now time.Time) (report.Batch, error) {
 	batch := report.NewBatch(of, appliance, now)
 
@@ -37,13 +39,9 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 		return batch, err
 	}
 
-	taken := map[core.MAC]bool{}
+	taken, withdrawn := map[core.MAC]bool{}, map[core.MAC]core.Run{}
 
-	err = eachRun(r, of.Batch, func(run core.Run) error {
-		if taken[run.Host] || hosts != nil && hosts[run.Host] == nil || !ofBatch(&run, of) {
-			return nil
-		}
-
+	add := func(run *core.Run) error {
 		if len(taken) == mostBatch {
 			batch.Cut = true
 
@@ -52,19 +50,53 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 
 		taken[run.Host] = true
 
-		found, err := Report(r, &run, appliance, now)
+		found, err := Report(r, run, appliance, now)
 		if err == nil {
 			batch.Add(&found)
 		}
 
 		return err
+	}
+
+	err = eachRun(r, of.Batch, func(run core.Run) error {
+		if taken[run.Host] || hosts != nil && hosts[run.Host] == nil || !ofBatch(&run, of) {
+			return nil
+		}
+
+		if !run.Withdrawn() {
+			return add(&run)
+		}
+
+		if _, newer := withdrawn[run.Host]; !newer {
+			withdrawn[run.Host] = run
+		}
+
+		return nil
 	})
+
+	for _, mac := range slices.Sorted(maps.Keys(withdrawn)) {
+		if run := withdrawn[mac]; err == nil && !taken[mac] {
+			err = add(&run)
+		}
+	}
+
 	if err != nil && !errors.Is(err, errEnough) {
 		return batch, err
 	}
 
+	if !batch.Cut {
+		missed(&batch, hosts, taken)
+	}
+
+	slices.SortStableFunc(batch.Rows, func(a, b report.BatchRow) int { return text.Natural(a.Host, b.Host) })
+
+	return batch, nil
+}
+
+// missed notes the hosts that were asked for and not taken.
+func missed(batch *report.Batch, hosts map[core.MAC]*core.Host, taken map[core.MAC]bool) {
 	for mac, host := range hosts {
-		if !taken[mac] && !batch.Cut {
+		if !taken[mac] {
 			batch.Miss(host)
 		}
 	}
@@ -72,9 +104,6 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 	slices.SortFunc(batch.NotVetted, func(a, b report.BatchHost) int {
 		return cmp.Or(text.Natural(a.Host, b.Host), cmp.Compare(a.MAC, b.MAC))
 	})
-	slices.SortStableFunc(batch.Rows, func(a, b report.BatchRow) int { return text.Natural(a.Host, b.Host) })
-
-	return batch, nil
 }
 
 // batchHosts are the hosts with the tag and of the rack; nil: all, also those that are

@@ -1,9 +1,11 @@
 package lookup_test
 
 import (
+	"slices"
 	"testing"
 
 	"vetting/core"
+	"vetting/core/problem"
 	"vetting/core/report"
 	"vetting/ui/canned"
 	"vetting/ui/lookup"
@@ -77,5 +79,61 @@ func TestABatchHasTheLastRunOfEachHostThatIsAskedFor(t *testing.T) {
 
 	if lookup.ParseDay("23.11.2026") == nil || lookup.ParseDay("") != nil || lookup.ParseDay("2026-11-23") != nil {
 		t.Error("days are not told apart")
+	}
+}
+
+// A start that was withdrawn says nothing about its host: the run before it stands in what
+// is handed over.
+func TestAWithdrawnStartStandsForNoHost(t *testing.T) {
+	t.Parallel()
+
+	ledger := scene(t)
+
+	gather := func() (all report.Batch) {
+		view(t, ledger, func(r core.Reader) (err error) {
+			all, err = lookup.Batch(r, report.BatchOf{}, canned.Appliance(), canned.Now())
+
+			return err
+		})
+
+		return all
+	}
+
+	rowOf := func(batch report.Batch, mac core.MAC) report.BatchRow {
+		i := slices.IndexFunc(batch.Rows, func(row report.BatchRow) bool { return row.MAC == mac })
+		if i < 0 {
+			t.Fatalf("%s is not there", mac)
+		}
+
+		return batch.Rows[i]
+	}
+
+	const stranger = core.MAC("52:54:00:ff:ff:01")
+
+	before := rowOf(gather(), canned.Host)
+
+	_, err := ledger.Update(t.Context(), func(txn core.Txn) error {
+		for id, mac := range map[core.RunID]core.MAC{"7ZZZZZZZZZZZZZZZZZZZZZZZZ1": canned.Host, "7ZZZZZZZZZZZZZZZZZZZZZZZZ2": stranger} {
+			if err := txn.Put(core.TableRun, string(id), core.Run{
+				ID: id, Host: mac, HostName: "rack", State: core.StateCancelled, Verdict: core.Cancelled, Findings: []core.Finding{{Code: problem.RunWithdrawn}},
+			}); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	all := gather()
+
+	if got := rowOf(all, canned.Host); got.Run != before.Run {
+		t.Errorf("run %s stands for the host, %s did", got.Run, before.Run)
+	}
+
+	if got := rowOf(all, stranger); got.Run != "7ZZZZZZZZZZZZZZZZZZZZZZZZ2" {
+		t.Errorf("a host with nothing else: %+v", got)
 	}
 }

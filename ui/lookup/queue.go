@@ -175,10 +175,10 @@ func Batches(r core.Reader, page Page) (rows []core.Batch, next string, err erro
 // batchKey orders batches by their time.
 func batchKey(b *core.Batch) string { return b.CreatedAt.UTC().Format(time.RFC3339) + " " + b.Name }
 
-// LastRuns reads the last run of each host of a batch, by the host's name, and how many
-// runs of hosts were vetted again before.
+// LastRuns reads the runs that a batch comes to, by the host's name, and how many there
+// are besides.
 func LastRuns(r core.Reader, shelf *Shelf, batch *core.Batch) (runs []*core.Run, before int, err error) {
-	taken := map[core.MAC]bool{}
+	var last core.Last
 
 	for _, id := range slices.Backward(batch.Runs) {
 		run, err := shelf.Run(r, id)
@@ -186,20 +186,12 @@ func LastRuns(r core.Reader, shelf *Shelf, batch *core.Batch) (runs []*core.Run,
 			return nil, 0, err
 		}
 
-		if taken[run.Host] {
-			before++
-
-			continue
-		}
-
-		taken[run.Host] = true
-
-		runs = append(runs, run)
+		last.Add(run)
 	}
 
-	slices.SortStableFunc(runs, func(a, b *core.Run) int {
+	slices.SortStableFunc(last.Runs, func(a, b *core.Run) int {
 		return cmp.Or(text.Natural(a.HostName, b.HostName), strings.Compare(string(a.Host), string(b.Host)))
 	})
 
-	return runs, before, nil
+	return last.Runs, last.Before, nil
 }
