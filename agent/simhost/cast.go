@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"vetting/agent"
@@ -127,11 +130,44 @@ func bootID() string {
 		hex.EncodeToString(raw[8:10]), hex.EncodeToString(raw[10:]))
 }
 
+// part is what a character plays.
+type part func(c *Character, i int, inventory core.Inventory)
+
+// faulty are the parts that are asked for by what is wrong with them.
+func faulty() map[string]part {
+	return map[string]part{"disk": failsDisk, "ram": missesDIMM, "thermal": hot, "net": silent, "reset": resets}
+}
+
+// Faults are the words that CastOf knows.
+func Faults() []string { return slices.Sorted(maps.Keys(faulty())) }
+
+// CastOf returns n simulated machines that are healthy and have these faults in turn;
+// without any, machines of all kinds.
+func CastOf(n int, faults []string) ([]*Character, error) {
+	if len(faults) == 0 {
+		return Cast(n), nil
+	}
+
+	parts := []part{healthy}
+
+	for _, fault := range faults {
+		play, ok := faulty()[fault]
+		if !ok {
+			return nil, fmt.Errorf("there is no fault %q; choose of %s", fault, strings.Join(Faults(), ", "))
+		}
+
+		parts = append(parts, play)
+	}
+
+	return castOf(n, parts), nil
+}
+
 // Cast returns n simulated machines, of all kinds in turn.
 func Cast(n int) []*Character {
-	parts := []func(c *Character, i int, inventory core.Inventory){
-		healthy, missesDIMM, failsDisk, hot, silent, resets, impostor, chatty, hangs, liar,
-	}
+	return castOf(n, []part{healthy, missesDIMM, failsDisk, hot, silent, resets, impostor, chatty, hangs, liar})
+}
+
+func castOf(n int, parts []part) []*Character {
 	cast := make([]*Character, 0, n)
 
 	for i := range n {

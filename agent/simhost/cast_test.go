@@ -156,3 +156,26 @@ func (s *site) live(c *simhost.Character, addr netip.Addr) func() {
 		<-ended
 	}
 }
+
+// A demo of chosen faults has healthy machines and these, in turn.
+func TestACastOfChosenFaults(t *testing.T) {
+	t.Parallel()
+
+	cast, err := simhost.CastOf(7, []string{"thermal", "net"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	names := make([]string, 0, len(cast))
+	for _, c := range cast {
+		names = append(names, c.Name)
+	}
+
+	if got, want := strings.Join(names, " "), "healthy-0 hot-1 silent-2 healthy-3 hot-4 silent-5 healthy-6"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+
+	if _, err := simhost.CastOf(1, []string{"fire"}); err == nil || !strings.Contains(err.Error(), "disk, net, ram, reset, thermal") {
+		t.Errorf("a fault that there is not: %v", err)
+	}
+}

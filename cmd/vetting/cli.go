@@ -13,6 +13,7 @@ import (
 	"vetting/cmd/client"
 	"vetting/cmd/vetting/install"
 	"vetting/cmd/vetting/operator"
+	"vetting/core/route"
 )
 
 // cli is what the commands share: where they print and the configuration flags.
@@ -38,6 +39,7 @@ func newRoot(out, errs io.Writer) *cobra.Command {
 		return &usageError{fmt.Errorf("%w; see: vetting help", err)}
 	})
 	root.PersistentFlags().StringVar(&c.file, "config", os.Getenv("VETTING_CONFIG"), "configuration file (YAML); without it, "+install.ConfigPath+" where there is one that may be read")
+	root.PersistentFlags().Bool(operator.NoColour, false, "keep colours out of tables; so does NO_COLOR in the environment, and they are never in what no terminal shows")
 
 	over := c.overAPI()
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.configCommand(over), c.adminCommand(), c.tokenCommand(over), c.apiCommand(), c.holdCommand(),
@@ -229,14 +231,21 @@ func (c *cli) configCommand(over operator.Env) *cobra.Command {
 }
 
 func (c *cli) configShowCommand() *cobra.Command {
-	var origin bool
+	var (
+		origin bool
+		list   func(any) error
+	)
 
 	show := &cobra.Command{
-		Use: "show", Short: "Print every key with its value", Args: noArgs,
+		Use: "show", Short: "Print every key with its value, as the file has it; with -o as a list that says where each comes from", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, s, err := c.loadSettled(cmd)
 			if err != nil {
 				return err
+			}
+
+			if cmd.Flags().Changed("output") {
+				return list(route.SettingList{Settings: listed(&config, s.origin, nil)})
 			}
 
 			for _, setting := range settings() {
@@ -253,6 +262,7 @@ func (c *cli) configShowCommand() *cobra.Command {
 			return nil
 		},
 	}
+	list = operator.Lister(show, c.out, "settings", "key value origin at", "key")
 	show.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
 	settingFlags(show)
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,9 +26,10 @@ import (
 
 func (c *cli) demoCommand() *cobra.Command {
 	var (
-		simulated bool
-		hosts     int
-		speed     float64
+		simulated, keep bool
+		hosts           int
+		speed           float64
+		faults          []string
 	)
 
 	cmd := &cobra.Command{
@@ -45,34 +47,45 @@ func (c *cli) demoCommand() *cobra.Command {
 				return &usageError{fmt.Errorf("--speed %g: between 1 and 1000", speed)}
 			}
 
+			cast, err := simhost.CastOf(hosts, faults)
+			if err != nil {
+				return &usageError{err}
+			}
+
 			config, source, err := c.load(cmd)
 			if err != nil {
 				return err
 			}
 
-			return c.demo(cmd.Context(), config, source, fast(simhost.Cast(hosts), speed), cmd.Flags().Changed("data-dir"))
+			given := cmd.Flags().Changed("data-dir")
+
+			return c.demo(cmd.Context(), config, source, fast(cast, speed), given, keep || given)
 		},
 	}
 	settingFlags(cmd)
 	cmd.Flags().BoolVar(&simulated, "simulated", false, "with simulated hosts")
 	cmd.Flags().IntVar(&hosts, "hosts", 8, "how many")
+	cmd.Flags().StringSliceVar(&faults, "fault", nil, "only these, beside healthy hosts: "+strings.Join(simhost.Faults(), ", ")+" (default: of every kind)")
+	cmd.Flags().BoolVar(&keep, "keep", false, "leave what it wrote when it ends, to look at or to begin from again with --data-dir")
 	cmd.Flags().Float64Var(&speed, "speed", 1, "how many times faster than at a pace that people can follow")
 
 	return cmd
 }
 
 // demo runs the appliance without a test NIC: the same ledger, engine, gate and
-// console, and hosts that are played by simhost. Unless keep is set, all that it
-// wrote goes when it ends.
-func (c *cli) demo(ctx context.Context, config Config, source *source, cast []*simhost.Character, keep bool) (err error) {
+// console, and hosts that are played by simhost, in the data directory that was given or
+// one of its own. Unless keep is set, all that it wrote goes when it ends.
+func (c *cli) demo(ctx context.Context, config Config, source *source, cast []*simhost.Character, given, keep bool) (err error) {
 	ctx, stop := whileRead(ctx, c.out, c.errs)
 	defer stop()
 
-	if !keep {
+	if !given {
 		if config.DataDir, err = os.MkdirTemp("", "vetting-demo-"); err != nil {
 			return fmt.Errorf("making a place for the demo: %w", err)
 		}
+	}
 
+	if !keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(config.DataDir)) }()
 	}
 

@@ -31,7 +31,8 @@ func commandPage(t *testing.T) string {
 		"Commands that talk to an appliance find it by `--server` or `VETTING_SERVER` (on the appliance itself by the configuration), show the token in `VETTING_TOKEN`, and trust the certificate\n" +
 		"in `--cert` or `VETTING_CERT`; on the appliance itself that is found, too. `vetting token create` makes a token.\n" +
 		"A HOST is named by its MAC or another one it has, its name, or its asset tag; a RUN by its id, or by its host: then the one under way,\n" +
-		"else the last. Lists are complete unless `--limit` says otherwise; CSV has the fields of the API as its head.\n\n" +
+		"else the last. Lists are complete unless `--limit` says otherwise; CSV has the fields of the API as its head.\n" +
+		"On a terminal verdicts, states and severities are coloured besides; `--no-color` or `NO_COLOR` in the environment keeps colours out.\n\n" +
 		"## Exit codes\n\n| Code | Meaning |\n|---|---|\n")
 
 	for code, meaning := range operator.Codes() {

@@ -66,11 +66,18 @@ func (c *cli) doctorCommand() *cobra.Command {
 	}
 	fix := cmd.Flags().Bool("fix", false, "mend what can be mended without asking: owners and modes of files in the data directory; takes root")
 	deep := cmd.Flags().Bool("deep", false, "also look at what takes its time: the ledger, the notifiers (nothing is sent), the hosts' management controllers (logs in, switches nothing)")
+	plain := cmd.Flags().Bool("json", false, "the same as -o json")
 	show := operator.Lister(cmd, c.out, "checks", "check result detail", "check")
 
 	settingFlags(cmd)
 
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *plain {
+			if err := cmd.Flags().Set("output", "json"); err != nil {
+				return &usageError{err}
+			}
+		}
+
 		found := c.examineMachine(cmd, *fix, *deep)
 		if err := show(found); err != nil {
 			return err

@@ -53,13 +53,7 @@ func (l *live) settings() []route.Setting {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	var all []route.Setting
-
-	for _, s := range settings() {
-		word, at := splitOrigin(l.origin[s.key])
-
-		all = append(all, route.Setting{Key: s.key, Value: unquoted(s.value(&l.config)), Origin: word, At: at, Pending: unquoted(l.waiting[s.key])})
-	}
+	all := listed(&l.config, l.origin, l.waiting)
 
 	list := func(key string, values ...string) {
 		all = append(all, route.Setting{Key: key, Value: strings.Join(values, " "), Pending: l.waiting[key]})
@@ -76,6 +70,19 @@ func (l *live) settings() []route.Setting {
 	}
 
 	list("profiles", slices.Sorted(maps.Keys(l.config.Profiles))...)
+
+	return all
+}
+
+// listed tells the settings of a configuration, where each comes from, and what waits.
+func listed(config *Config, origin, waiting map[string]string) []route.Setting {
+	var all []route.Setting
+
+	for _, s := range settings() {
+		word, at := splitOrigin(origin[s.key])
+
+		all = append(all, route.Setting{Key: s.key, Value: unquoted(s.value(config)), Origin: word, At: at, Pending: unquoted(waiting[s.key])})
+	}
 
 	return all
 }

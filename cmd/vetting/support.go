@@ -26,7 +26,7 @@ const maxSupport = 16 << 20
 // supportCommand writes what somebody needs who helps from afar.
 func (c *cli) supportCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "support FILE", Short: "Write a bundle for those who help: what doctor finds, settings, machine and log, without secrets", Args: exactly("FILE"),
+		Use: "support FILE", Aliases: []string{"support-bundle"}, Short: "Write a bundle for those who help: what doctor finds, settings, machine and log, without secrets", Args: exactly("FILE"),
 		Long: "A tar, compressed with gzip, that you can look into before you give it away. Passwords, keys, tokens and one-time links are not in it;\n" +
 			"names and addresses of hosts that stand in the log are. Give it the same flags and the same user as serve, or root.",
 		Example: "  sudo vetting support vetting-support.tar.gz",

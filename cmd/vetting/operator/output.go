@@ -18,12 +18,13 @@ type output struct {
 	format string
 	quiet  bool
 	also   []string // formats that only this command has
+	cmd    *cobra.Command
 }
 
 func formats() []string { return []string{"table", "json", "yaml", "csv", "name"} }
 
 func outputFlags(cmd *cobra.Command, also []string) *output {
-	out := &output{also: also}
+	out := &output{also: also, cmd: cmd}
 	all := slices.Concat(formats(), also)
 
 	cmd.Flags().StringVarP(&out.format, "output", "o", "table", strings.Join(all, ", ")+"; json and yaml have the fields of the API")
@@ -51,6 +52,7 @@ type printer struct {
 	table  *tabwriter.Writer
 	csv    *csv.Writer
 	headed bool
+	paints bool // words that tell how things stand are coloured
 }
 
 func (o *output) printer(out io.Writer, s sheet) *printer {
@@ -58,10 +60,19 @@ func (o *output) printer(out io.Writer, s sheet) *printer {
 		out = io.Discard
 	}
 
-	return &printer{
-		format: o.format, sheet: s, out: out,
-		table: tabwriter.NewWriter(out, 0, 4, 2, ' ', 0), csv: csv.NewWriter(out),
+	page := &printer{format: o.format, sheet: s, out: out, csv: csv.NewWriter(out), paints: o.format == "table" && coloured(o.cmd, out)}
+	page.table = page.aligned(0)
+
+	return page
+}
+
+// aligned makes a table that is indented by least cells.
+func (p *printer) aligned(least int) *tabwriter.Writer {
+	if p.paints {
+		return tabwriter.NewWriter(painter{p.out}, least, 4, 2, ' ', 0)
 	}
+
+	return tabwriter.NewWriter(p.out, least, 4, 2, ' ', 0)
 }
 
 // say writes a sentence for people; programs have the exit code.
@@ -190,7 +201,7 @@ func (p *printer) tabulate(rows []any) error {
 	if !p.headed {
 		head := make([]string, 0, len(list))
 		for _, c := range list {
-			head = append(head, strings.ToUpper(c.head))
+			head = append(head, p.toned(c.head, strings.ToUpper(c.head)))
 		}
 
 		if _, err := fmt.Fprintln(p.table, strings.Join(head, "\t")); err != nil {
@@ -203,7 +214,7 @@ func (p *printer) tabulate(rows []any) error {
 	for _, row := range rows {
 		cells := make([]string, 0, len(list))
 		for _, c := range list {
-			cells = append(cells, c.show(row))
+			cells = append(cells, p.toned(c.head, c.show(row)))
 		}
 
 		if _, err := fmt.Fprintln(p.table, strings.Join(cells, "\t")); err != nil {
@@ -225,7 +236,7 @@ func (p *printer) describe(rows []any) error {
 
 		for _, c := range p.sheet.fields() {
 			if text := c.show(row); text != "" {
-				fmt.Fprintf(p.table, "%s\t%s\n", strings.ToUpper(c.head), text)
+				fmt.Fprintf(p.table, "%s\t%s\n", strings.ToUpper(c.head), p.toned(c.head, text))
 			}
 		}
 
@@ -252,7 +263,7 @@ func (p *printer) below(row any) error {
 		title := part.list[strings.LastIndex(part.list, ".")+1:]
 		fmt.Fprintf(p.out, "\n%s\n", strings.ToUpper(strings.ReplaceAll(title, "_", " ")))
 
-		q := &printer{format: "table", sheet: part, out: p.out, table: tabwriter.NewWriter(p.out, 2, 4, 2, ' ', 0), csv: p.csv}
+		q := &printer{format: "table", sheet: part, out: p.out, table: p.aligned(2), csv: p.csv, paints: p.paints}
 		if err := q.tabulate(inner); err != nil {
 			return err
 		}

@@ -2,6 +2,9 @@ package operator
 
 import (
 	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,7 +16,7 @@ import (
 
 func (e *Env) reportCommand() *cobra.Command {
 	report := e.getReportCommand("report RUN")
-	report.AddCommand(e.getReportCommand("get RUN"), e.batchCommand(), e.verifyCommand(), e.command(verb{
+	report.AddCommand(e.getReportCommand("get RUN"), e.batchCommand(), e.labelCommand(), e.verifyCommand(), e.command(verb{
 		use: "keys", short: "List the public keys that reports are signed with, those of earlier times too", route: "report-keys.list",
 		long: "Keep what -o json says where people check reports: vetting report verify --key takes it.", sheet: reportKeySheet(),
 	}), e.command(verb{
@@ -87,6 +90,54 @@ func (e *Env) getReportCommand(use string) *cobra.Command {
 	})
 	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output")
 	cmd.Flags().StringVar(&form, "format", "", "the report as a file: html and json are signed; csv, junit, ocp (OCP diagnostic output 2.0, JSON lines); rma, an archive with the evidence; label, an SVG")
+
+	return cmd
+}
+
+// labelCommand gets asset labels, of one run to where a file is wanted or of several into
+// a folder.
+func (e *Env) labelCommand() *cobra.Command {
+	var to, size string
+
+	cmd := &cobra.Command{
+		Use: "label RUN…", Short: "Get the asset labels of runs: verdict, QR code of the run's page, serial as Code 128",
+		Long:    "Several labels are files in the folder --to, each named after its run. The console prints sheets of them.",
+		Example: "  vetting report label rack3-u17 --to label.svg\n  vetting report label rack3-u17 rack3-u18 --size 100x50 --to labels",
+	}
+	e.remote(cmd, func(s *session, args []string) error {
+		if len(args) > 1 && to == "-" {
+			return usage("several labels need a folder to go to: --to FOLDER")
+		}
+
+		var query url.Values
+		if size != "" {
+			query = url.Values{"size": {size}}
+		}
+
+		for _, arg := range args {
+			id, err := s.run(s.cmd.Context(), arg)
+			if err != nil {
+				return err
+			}
+
+			file := to
+			if len(args) > 1 {
+				if err := os.MkdirAll(to, 0o755); err != nil {
+					return usage("making the folder: %w", err)
+				}
+
+				file = filepath.Join(to, id+".svg") // no name of a host becomes one of a file
+			}
+
+			if err := s.save(client.Request{Route: "runs.label", Params: []string{id}, Query: query}, file); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+	cmd.Flags().StringVar(&to, "to", "-", "file to write, - for standard output; of several labels the folder")
+	cmd.Flags().StringVar(&size, "size", "", "in millimetres: 62x29 (default), 57x32, 89x36 or 100x50")
 
 	return cmd
 }

@@ -213,6 +213,8 @@ func harmless(value any) string {
 		return strconv.FormatBool(yes)
 	}
 
+	text = clean(text) // people look at it in terminals, too
+
 	_, isText := value.(string)
 	if isText && text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
 		return "'" + text

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -106,14 +107,22 @@ func (e *Env) healthCommand() *cobra.Command {
 }
 
 func (e *Env) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version of this program", Args: count(nil),
-		RunE: func(*cobra.Command, []string) error {
+	cmd := &cobra.Command{Use: "version", Short: "Print the version of this program", Args: count(nil)}
+	show := Lister(cmd, e.Out, "", "version commit", "version")
+
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed("output") {
 			_, err := fmt.Fprintln(e.Out, "vetting", e.Version)
 
 			return err
-		},
+		}
+
+		number, commit, _ := strings.Cut(e.Version, " ")
+
+		return show(map[string]string{"version": number, "commit": commit})
 	}
+
+	return cmd
 }
 
 // state is what status shows.
