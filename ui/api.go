@@ -299,7 +299,7 @@ func (u *UI) createToken(c *fiber.Ctx) error {
 		return err
 	}
 
-	secret, made, err := u.book.CreateToken(c.UserContext(), caller(c).Name, ask.Name, scope, lifeOf(ask.TTL))
+	secret, made, err := u.book.CreateToken(c.UserContext(), caller(c), ask.Name, scope, lifeOf(ask.TTL))
 
 	return shown(c, http.StatusCreated, route.TokenCreated{Token: made, Secret: secret}, err)
 }

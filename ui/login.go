@@ -277,7 +277,7 @@ func (u *UI) makeToken(c *fiber.Ctx) error {
 	}
 
 	if err == nil {
-		page.Secret, _, err = u.book.CreateToken(c.UserContext(), caller(c).Name, page.TokenName, scope, 0)
+		page.Secret, _, err = u.book.CreateToken(c.UserContext(), caller(c), page.TokenName, scope, 0)
 		page.Wall = scope == route.Read
 	}
 

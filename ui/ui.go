@@ -320,7 +320,7 @@ func (u *UI) CreateTokenFor(ctx context.Context, name, scope string, life time.D
 		return "", err
 	}
 
-	secret, _, err := u.book.CreateToken(ctx, "terminal", name, parsed, life)
+	secret, _, err := u.book.CreateToken(ctx, account.AtTerminal(), name, parsed, life)
 
 	return secret, err
 }

@@ -43,7 +43,7 @@ func (o offline) CreateToken(ctx context.Context, name, scope string, life time.
 		return "", err
 	}
 
-	secret, _, err := o.book.CreateToken(ctx, "terminal", name, parsed, life)
+	secret, _, err := o.book.CreateToken(ctx, account.AtTerminal(), name, parsed, life)
 
 	return secret, err
 }

@@ -464,11 +464,12 @@ type TokenCreate struct {
 type Token struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
-	Scope     Scope     `json:"scope"`
+	Scope     Scope     `json:"scope"` // now: no more than its owner's
 	CreatedBy string    `json:"created_by,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	LastUsed  time.Time `json:"last_used,omitzero"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // absent: when it is revoked
+	Suspended bool      `json:"suspended,omitempty"` // it opens nothing while its owner is not let in
 }
 
 // TokenCreated is the only answer that carries the secret.

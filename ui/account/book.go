@@ -33,6 +33,7 @@ type Caller struct {
 	Scope   route.Scope
 	Role    route.Role // of the user; empty for tokens
 	Session string     // key of the session; empty for tokens
+	Owner   string     // the user; of a token, whose it is, or empty: nobody's
 }
 
 // Config is what a Book needs. None but Uptime may be nil.

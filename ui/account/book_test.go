@@ -288,7 +288,7 @@ func TestNoSecretIsEverInTheLedger(t *testing.T) {
 
 	b, cookie := withAdmin(t)
 
-	secret, _, err := b.CreateToken(t.Context(), "ada", "ci", route.Read, 0)
+	secret, _, err := b.CreateToken(t.Context(), account.Caller{Name: "ada", Owner: "ada"}, "ci", route.Read, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestTokensOpenWhatTheirScopeSaysUntilRevoked(t *testing.T) {
 	b := setUp(t)
 	ctx := t.Context()
 
-	secret, made, err := b.CreateToken(ctx, "ada", "  lab   script ", route.Operate, 0)
+	secret, made, err := b.CreateToken(ctx, account.AtTerminal(), "  lab   script ", route.Operate, 0)
 	if err != nil || !strings.HasPrefix(secret, "vet_") || made.Name != "lab script" {
 		t.Fatalf("CreateToken = %q, %+v, %v", secret, made, err)
 	}
@@ -376,7 +376,7 @@ func TestATokenThatHasALifeEndsWithIt(t *testing.T) {
 	b := setUp(t)
 	ctx := t.Context()
 
-	secret, made, err := b.CreateToken(ctx, "ada", "ci", route.Read, time.Hour)
+	secret, made, err := b.CreateToken(ctx, account.AtTerminal(), "ci", route.Read, time.Hour)
 	if err != nil || !made.ExpiresAt.Equal(made.CreatedAt.Add(time.Hour)) {
 		t.Fatalf("CreateToken = %+v, %v", made, err)
 	}
@@ -398,7 +398,7 @@ func TestATokenThatHasALifeEndsWithIt(t *testing.T) {
 	}
 
 	for _, life := range []time.Duration{-time.Second, 11 * 365 * 24 * time.Hour} {
-		if _, _, err := b.CreateToken(ctx, "ada", "ci", route.Read, life); !errors.Is(err, core.ErrInvalid) {
+		if _, _, err := b.CreateToken(ctx, account.Caller{Name: "ada", Owner: "ada"}, "ci", route.Read, life); !errors.Is(err, core.ErrInvalid) {
 			t.Errorf("a life of %s: %v, want ErrInvalid", life, err)
 		}
 	}
@@ -413,7 +413,7 @@ func TestTokensNeedANameAndAScope(t *testing.T) {
 		name  string
 		scope route.Scope
 	}{{"", route.Read}, {"   ", route.Read}, {strings.Repeat("x", 65), route.Read}, {"ci", route.None}, {"ci", "root"}} {
-		if _, _, err := b.CreateToken(t.Context(), "ada", tt.name, tt.scope, 0); !errors.Is(err, core.ErrInvalid) {
+		if _, _, err := b.CreateToken(t.Context(), account.Caller{Name: "ada", Owner: "ada"}, tt.name, tt.scope, 0); !errors.Is(err, core.ErrInvalid) {
 			t.Errorf("CreateToken(%q, %q): %v, want ErrInvalid", tt.name, tt.scope, err)
 		}
 	}

@@ -45,7 +45,7 @@ func (b *Book) NewLink(ctx context.Context) (secret string, err error) {
 			return err
 		}
 
-		return b.emit(txn, deed{"account/link-printed", "terminal", "link.create", "link/terminal", "made a one-time link"})
+		return b.emit(txn, deed{"account/link-printed", terminal, "link.create", "link/terminal", "made a one-time link"})
 	})
 	if err != nil {
 		return "", fmt.Errorf("writing down the one-time link: %w", err)

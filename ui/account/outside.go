@@ -68,7 +68,7 @@ func (b *Book) guest(r core.Reader, g *Guest) (found user, err error) {
 	}
 
 	if known != nil {
-		known.Role, known.Rules = g.Role, b.rules
+		known.Role, known.Rules, known.Dismissed = g.Role, b.rules, false
 
 		return *known, nil
 	}
@@ -114,15 +114,38 @@ func (b *Book) RenewGuest(ctx context.Context, key string, g *Guest) (fresh stri
 		return "", core.NewProblem(core.ErrRefused, "account/somebody-else", "Somebody else signed in at the provider; nothing was done.")
 	}
 
+	if _, err := b.ledger.Update(ctx, func(txn core.Txn) error { // the role, too, is what it is now
+		known, err := b.guest(txn, g)
+		if err == nil {
+			err = txn.Put(core.TableUser, known.Name, known)
+		}
+
+		return err
+	}); err != nil {
+		return "", fmt.Errorf("settling a role: %w", err)
+	}
+
 	return b.renew(ctx, key)
 }
 
+// welcome reports whether a user may still come in: whoever is from outside by the rules
+// that let them in, and unless they were dismissed.
+func (b *Book) welcome(u *user) bool {
+	return !u.outside() || u.Rules == b.rules && !u.Dismissed
+}
+
 // DismissGuest ends the sessions of somebody whom the provider knows and the
-// configuration lets in no longer.
+// configuration lets in no longer; their tokens open nothing until they are let in again.
 func (b *Book) DismissGuest(ctx context.Context, issuer, subject string) error {
 	_, err := b.ledger.Update(ctx, func(txn core.Txn) error {
 		u, err := findGuest(txn, issuer, subject)
 		if err != nil || u == nil {
+			return err
+		}
+
+		u.Dismissed = true
+
+		if err := txn.Put(core.TableUser, u.Name, u); err != nil {
 			return err
 		}
 

@@ -95,9 +95,16 @@ func TestAGuestsSessionIsRenewedByThemAloneAndEnds(t *testing.T) {
 		t.Errorf("renewed by somebody else: %v", err)
 	}
 
-	fresh, err := b.RenewGuest(t.Context(), who.Session, ada())
+	viewer := ada()
+	viewer.Role = route.Viewer
+
+	fresh, err := b.RenewGuest(t.Context(), who.Session, viewer)
 	if err != nil {
 		t.Fatal(err)
+	}
+
+	if who, err := b.Session(t.Context(), fresh, true); err != nil || who.Role != route.Viewer {
+		t.Errorf("with another role than before: %+v, %v", who, err)
 	}
 
 	if _, err := b.Session(t.Context(), cookie, true); err == nil {

@@ -253,7 +253,7 @@ func (b *Book) Alive(ctx context.Context, key string) (Caller, error) {
 }
 
 func callerOf(key string, s *session, u *user) Caller {
-	return Caller{Name: s.User, Scope: u.role().Scope(), Role: u.role(), Session: key}
+	return Caller{Name: s.User, Scope: u.role().Scope(), Role: u.role(), Session: key, Owner: s.User}
 }
 
 // peek reads a session and whose it is.
@@ -275,7 +275,7 @@ func (b *Book) peek(ctx context.Context, key string) (s session, u user, err err
 		return s, u, errNobody()
 	case err != nil:
 		return s, u, fmt.Errorf("reading session: %w", err)
-	case u.outside() && u.Rules != b.rules:
+	case !b.welcome(&u):
 		return s, u, core.NewProblem(core.ErrUnauthorized, "account/session-expired", "Who may come in by the provider was configured anew; sign in again.")
 	case !b.live(key, &s):
 		return s, u, core.NewProblem(core.ErrUnauthorized, "account/session-expired", "The session has ended; sign in again.")

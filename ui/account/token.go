@@ -23,6 +23,7 @@ type token struct {
 	Name      string      `json:"name"`
 	Scope     route.Scope `json:"scope"`
 	CreatedBy string      `json:"created_by"`
+	Owner     string      `json:"owner,omitempty"` // the user whose it is; empty: nobody's
 	CreatedAt time.Time   `json:"created_at"`
 	LastUsed  time.Time   `json:"last_used,omitzero"`
 	ExpiresAt time.Time   `json:"expires_at,omitzero"` // zero: it does not expire
@@ -31,9 +32,72 @@ type token struct {
 // maxTokenLife bounds the life of a token that has one.
 const maxTokenLife = 10 * 365 * 24 * time.Hour
 
+// terminal is who makes tokens at the appliance itself. They are nobody's.
+const terminal = "terminal"
+
+// AtTerminal is whoever is at the appliance itself, with the right to its files.
+func AtTerminal() Caller { return Caller{Name: terminal, Scope: route.Admin} }
+
+// owner is the user whose token it is; empty: nobody's. A token that was made with
+// another one is of whose that was.
+func (t *token) owner() string {
+	if t.Owner == "" && t.CreatedBy != terminal && !strings.HasPrefix(t.CreatedBy, "token ") { // from before this was written down
+		return t.CreatedBy
+	}
+
+	return t.Owner
+}
+
+// opens is the scope that a token has now: what it was given, and never more than its
+// owner may do themselves.
+func (b *Book) opens(r core.Reader, t *token) (route.Scope, error) {
+	name := t.owner()
+	if name == "" {
+		return t.Scope, nil
+	}
+
+	var u user
+
+	switch err := r.Get(core.TableUser, name, &u); {
+	case isMissing(err):
+		return route.None, nil
+	case err != nil:
+		return route.None, err
+	case !b.welcome(&u):
+		return route.None, nil
+	case !u.role().Scope().Allows(t.Scope):
+		return u.role().Scope(), nil
+	default:
+		return t.Scope, nil
+	}
+}
+
+// dropTokens forgets the tokens of a user and says how many there were.
+func dropTokens(txn core.Txn, owner string) (gone int, err error) {
+	var keys []string
+
+	err = txn.Scan(core.TableToken, core.Query{}, func(key string, decode func(any) error) error {
+		var t token
+
+		err := decode(&t)
+		if err == nil && t.owner() == owner {
+			keys = append(keys, key)
+		}
+
+		return err
+	})
+
+	for i := 0; err == nil && i < len(keys); i++ {
+		err = txn.Delete(core.TableToken, keys[i])
+	}
+
+	return len(keys), err
+}
+
 // CreateToken makes an API token that opens nothing any more after life; 0: until
-// it is revoked. The secret is returned here and nowhere else.
-func (b *Book) CreateToken(ctx context.Context, who, name string, scope route.Scope, life time.Duration) (secret string, made route.Token, err error) {
+// it is revoked. It is of by, or of whom by's own token is, and goes with them. The
+// secret is returned here and nowhere else.
+func (b *Book) CreateToken(ctx context.Context, by Caller, name string, scope route.Scope, life time.Duration) (secret string, made route.Token, err error) {
 	name = strings.Join(strings.Fields(name), " ")
 	if name == "" || utf8.RuneCountInString(name) > 64 || !utf8.ValidString(name) {
 		return "", route.Token{}, core.NewProblem(core.ErrInvalid, "token/bad-name", "A token needs a name of 1 to 64 characters that says what it is for.")
@@ -53,7 +117,7 @@ func (b *Book) CreateToken(ctx context.Context, who, name string, scope route.Sc
 	}
 
 	secret = TokenPrefix + raw
-	record := token{Name: name, Scope: scope, CreatedBy: who, CreatedAt: b.now().UTC()}
+	record := token{Name: name, Scope: scope, CreatedBy: by.Name, Owner: by.Owner, CreatedAt: b.now().UTC()}
 	until := ""
 
 	if life > 0 {
@@ -69,7 +133,7 @@ func (b *Book) CreateToken(ctx context.Context, who, name string, scope route.Sc
 		}
 
 		return b.emit(txn, deed{
-			"account/token-made", who, "token.create", "token/" + key[:idLength], fmt.Sprintf("made the API token %q with scope %s%s", name, scope, until),
+			"account/token-made", by.Name, "token.create", "token/" + key[:idLength], fmt.Sprintf("made the API token %q with scope %s%s", name, scope, until),
 		})
 	})
 	if err != nil {
@@ -85,7 +149,7 @@ func (t token) shown(key string) route.Token {
 	}
 }
 
-// Tokens lists the API tokens without their secrets.
+// Tokens lists the API tokens without their secrets, with the scope that each has now.
 func (b *Book) Tokens(ctx context.Context) ([]route.Token, error) {
 	list := []route.Token{}
 
@@ -97,7 +161,18 @@ func (b *Book) Tokens(ctx context.Context) ([]route.Token, error) {
 				return err
 			}
 
-			list = append(list, t.shown(key))
+			shown := t.shown(key)
+
+			scope, err := b.opens(r, &t)
+			if err != nil {
+				return err
+			}
+
+			if shown.Suspended = scope == route.None; !shown.Suspended {
+				shown.Scope = scope
+			}
+
+			list = append(list, shown)
 
 			return nil
 		})
@@ -172,10 +247,19 @@ func (b *Book) Token(ctx context.Context, secret string) (Caller, error) {
 
 	key := digest(secret)
 
-	var t token
+	var (
+		t     token
+		scope route.Scope
+	)
 
-	err := b.ledger.View(ctx, func(r core.Reader) error { return r.Get(core.TableToken, key, &t) })
-	if isMissing(err) {
+	err := b.ledger.View(ctx, func(r core.Reader) (err error) {
+		if err = r.Get(core.TableToken, key, &t); err == nil {
+			scope, err = b.opens(r, &t)
+		}
+
+		return err
+	})
+	if isMissing(err) || err == nil && scope == route.None {
 		return Caller{}, errNobody()
 	}
 
@@ -193,7 +277,7 @@ func (b *Book) Token(ctx context.Context, secret string) (Caller, error) {
 		}
 	}
 
-	return Caller{Name: "token " + t.Name, Scope: t.Scope}, nil
+	return Caller{Name: "token " + t.Name, Scope: scope, Owner: t.owner()}, nil
 }
 
 // used writes down that the token was used.

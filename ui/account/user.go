@@ -25,6 +25,7 @@ type user struct {
 	Issuer    string     `json:"issuer,omitempty"`    // the provider that vouches for them, who have no password here
 	Subject   string     `json:"subject,omitempty"`   // who they are there
 	Rules     string     `json:"rules,omitempty"`     // those that let them in and gave the role (Config.Rules)
+	Dismissed bool       `json:"dismissed,omitempty"` // the provider came to vouch for somebody whom the rules do not let in
 }
 
 // role is the user's. A record from before there were roles is of an
@@ -193,7 +194,7 @@ func (b *Book) SetRole(ctx context.Context, who, name string, role route.Role) (
 	return changed, nil
 }
 
-// DeleteUser forgets the user, their sessions and their invitation. ErrConflict
+// DeleteUser forgets the user, their sessions, tokens and invitation. ErrConflict
 // when nobody would be left who may let people in.
 func (b *Book) DeleteUser(ctx context.Context, who, name string) error {
 	err := b.changeUser(ctx, name, func(txn core.Txn, u *user) error {
@@ -213,7 +214,17 @@ func (b *Book) DeleteUser(ctx context.Context, who, name string) error {
 			return err
 		}
 
-		return b.emit(txn, deed{"account/user-removed", who, "user.delete", "user/" + u.Name, "removed the user " + u.Name})
+		gone, err := dropTokens(txn, u.Name)
+		if err != nil {
+			return err
+		}
+
+		text := "removed the user " + u.Name
+		if gone > 0 {
+			text = fmt.Sprintf("%s, and %d API tokens of theirs", text, gone)
+		}
+
+		return b.emit(txn, deed{"account/user-removed", who, "user.delete", "user/" + u.Name, text})
 	})
 	if err != nil {
 		return fmt.Errorf("removing a user: %w", err)

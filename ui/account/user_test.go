@@ -240,7 +240,7 @@ func TestWhatIsDoneToAccountsIsWrittenDown(t *testing.T) {
 	ctx := t.Context()
 	b.join(t, "bob", route.Viewer)
 
-	secret, made, err := b.CreateToken(ctx, "ada", "ci", route.Read, 0)
+	secret, made, err := b.CreateToken(ctx, account.Caller{Name: "ada", Owner: "ada"}, "ci", route.Read, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -295,7 +295,7 @@ func ShowPeople(p *People) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if p.Fresh {
-					templ_7745c5c3_Err = confirm("user-"+u.Name, "Remove", string(pathUser(u.Name, "delete")), u.Name+" can no longer sign in, and every session of theirs ends. What they did stays in the audit trail.", "Remove "+u.Name).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = confirm("user-"+u.Name, "Remove", string(pathUser(u.Name, "delete")), u.Name+" can no longer sign in, and every session and API token of theirs ends. What they did stays in the audit trail.", "Remove "+u.Name).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
