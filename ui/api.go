@@ -352,11 +352,7 @@ func (u *UI) asked(c *fiber.Ctx) (checks []route.HealthCheck) {
 		checks = append(checks, row)
 	}
 
-	if u.cfg.Warnings == nil {
-		return checks
-	}
-
-	for _, w := range u.cfg.Warnings() {
+	for _, w := range u.warnings() {
 		if w.Severity == core.Critical {
 			checks = append(checks, route.HealthCheck{Name: "warning", Detail: w.Text})
 		}

@@ -199,9 +199,7 @@ func (u *UI) frame(c *fiber.Ctx, title, follows string) (view.Frame, error) {
 		}
 	}
 
-	if u.cfg.Warnings != nil {
-		f.Warnings = u.cfg.Warnings()
-	}
+	f.Warnings = u.warnings()
 
 	// The number comes first: whatever happens while the page is made is told again.
 	f.Seq, _ = u.cfg.Bell.After(0)
@@ -450,7 +448,8 @@ func (u *UI) alive(c *fiber.Ctx, need route.Scope) func(context.Context) error {
 }
 
 // pageEvents is the one stream of a page: v says which page it is, "run:ID" for
-// a run with its log, "report:ID" for its report; all else follows everything.
+// a run with its log, "report:ID" for its report; all else follows everything. Pages that
+// view.FollowsTiles and its like name hear their parts, too.
 func (u *UI) pageEvents(c *fiber.Ctx) error {
 	want := sse.Want{Caller: streamOwner(c), Alive: u.alive(c, route.Read), Resync: lookup.MaxLimit, Page: true}
 
@@ -460,6 +459,10 @@ func (u *UI) pageEvents(c *fiber.Ctx) error {
 	}
 
 	want.After, want.FromNow = after, !known
+
+	if want.Parts, want.News, err = u.pieces(c); err != nil {
+		return err
+	}
 
 	page, name, one := strings.Cut(c.Query("v"), ":")
 	if !one {

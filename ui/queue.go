@@ -103,29 +103,34 @@ func (u *UI) showRuns(c *fiber.Ctx, why error) error {
 	}
 
 	runs := view.Runs{Frame: frame, Filter: filter, Beyond: page.After != "", Slots: u.slots(), Profiles: u.cfg.Commands.Profiles()}
-	whole := runs.Whole()
-
-	if whole {
-		filter.State = "over"
+	if runs.Whole() {
+		runs.Frame.Follows = view.FollowsQueue
 	}
 
-	if err := u.look(c, func(r core.Reader) (err error) {
-		if whole {
-			if runs.Going, runs.Waiting, err = lookup.LiveRuns(r, &u.shelf, &u.paces, u.slots(), u.cfg.Now()); err != nil {
-				return err
-			}
-		}
-
-		if runs.Waivers, err = lookup.AllWaivers(r); err != nil {
-			return err
-		}
-
-		runs.Rows, runs.Next, err = lookup.Runs(r, filter, page)
-
-		return err
-	}); err != nil {
+	if err := u.look(c, func(r core.Reader) error { return u.readRuns(r, &runs, page) }); err != nil {
 		return err
 	}
 
 	return draw(c, view.ShowRuns(&runs))
+}
+
+// readRuns fills the page of runs.
+func (u *UI) readRuns(r core.Reader, runs *view.Runs, page lookup.Page) (err error) {
+	filter := runs.Filter
+
+	if runs.Whole() {
+		filter.State = "over"
+
+		if runs.Going, runs.Waiting, err = lookup.LiveRuns(r, &u.shelf, &u.paces, u.slots(), u.cfg.Now()); err != nil {
+			return err
+		}
+	}
+
+	if runs.Waivers, err = lookup.AllWaivers(r); err != nil {
+		return err
+	}
+
+	runs.Rows, runs.Next, err = lookup.Runs(r, filter, page)
+
+	return err
 }

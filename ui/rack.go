@@ -21,18 +21,14 @@ import (
 const mostSelected = 1000
 
 func (u *UI) rackPage(c *fiber.Ctx) error {
-	frame, err := u.frame(c, "Rack", "rack")
+	frame, err := u.frame(c, "Rack", view.FollowsTiles)
 	if err != nil {
 		return err
 	}
 
 	page := view.Rack{
-		Frame: frame, Quick: u.quickLines(c),
+		Frame: frame, Quick: u.quickLines(c), Slots: u.slots(),
 		Want: view.ReadRackWant(func(key string) string { return c.Query(key) }),
-	}
-
-	if u.cfg.Counts.Slots != nil {
-		page.Slots = u.cfg.Counts.Slots()
 	}
 
 	if err := u.look(c, func(r core.Reader) (err error) {

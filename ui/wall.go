@@ -50,9 +50,7 @@ func (u *UI) wallPage(c *fiber.Ctx) (err error) {
 		return err
 	}
 
-	if u.cfg.Counts.Slots != nil {
-		page.Slots = u.cfg.Counts.Slots()
-	}
+	page.Slots = u.slots()
 
 	if err := u.look(c, func(r core.Reader) (err error) {
 		page.Rows, err = u.rows(r)

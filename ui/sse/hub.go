@@ -27,6 +27,7 @@ type Config struct {
 	Heartbeat time.Duration // of the comment that keeps proxies awake: 15 s
 	Stall     time.Duration // how long a write may take before the reader is dropped: 10 s
 	LogEvery  time.Duration // how often the run's log is looked at, and a frame of it sent at most: 250 ms
+	PartEvery time.Duration // how often parts of a page that have changed are told at most: 250 ms
 	Clock     time.Duration // how often the appliance's time is told where it is wanted: 30 s
 	Most      int           // streams at once: 2048
 	MostEach  int           // streams of one caller; the oldest gives way: 8
@@ -57,6 +58,7 @@ func New(cfg Config) *Hub {
 	orTime(&cfg.Heartbeat, 15*time.Second)
 	orTime(&cfg.Stall, 10*time.Second)
 	orTime(&cfg.LogEvery, 250*time.Millisecond)
+	orTime(&cfg.PartEvery, 250*time.Millisecond)
 	orTime(&cfg.Clock, 30*time.Second)
 
 	if cfg.Now == nil {

@@ -653,3 +653,64 @@ func wait(t *testing.T, what string, done func() bool) {
 		}
 	}
 }
+
+// What depends on no event is looked at with every beat, and what events were about is told
+// together, no faster than a page can be drawn.
+func TestPartsOfAPage(t *testing.T) {
+	t.Parallel()
+
+	var (
+		mu    sync.Mutex
+		asked []map[core.MAC]bool
+	)
+
+	b := serve(t, func(cfg *sse.Config) { cfg.PartEvery = 300 * time.Millisecond }, func(*fiber.Ctx) sse.Want {
+		return sse.Want{News: true, Parts: func(_ context.Context, hosts map[core.MAC]bool) ([]byte, error) {
+			mu.Lock()
+			defer mu.Unlock()
+
+			if hosts == nil {
+				return []byte("beat"), nil
+			}
+
+			asked = append(asked, hosts)
+
+			return []byte("news"), nil
+		}}
+	})
+	in, _ := read(t, b.url, "")
+	part := func(data string) {
+		t.Helper()
+
+		for range 100 {
+			switch m := next(t, in); {
+			case m == message{event: "part", data: data}:
+				return
+			case m.event == "part" && m.data != "beat":
+				t.Fatalf("told %+v", m)
+			}
+		}
+
+		t.Fatalf("%q is not told", data)
+	}
+
+	part("beat")
+	b.happen(t, 1, core.EventSample)
+	b.happen(t, 1, core.EventLog)
+	part("beat")
+
+	for range 30 {
+		b.happen(t, 1, core.EventHost)
+		time.Sleep(5 * time.Millisecond)
+	}
+
+	part("news")
+	part("news")
+
+	mu.Lock()
+	defer mu.Unlock()
+
+	if len(asked) > 3 || !asked[0][""] {
+		t.Errorf("asked %d times, first about %v", len(asked), asked[0])
+	}
+}

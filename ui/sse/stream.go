@@ -31,7 +31,14 @@ type Want struct {
 	Page     bool                  // for people: with the appliance's time and verdicts in words
 	Resync   uint64                // further behind than this, the reader is told to read anew; 0: never
 	Alive    func(context.Context) error
+	Parts    Parts // nil: the reader's page has none that are told
+	News     bool  // Parts is asked about events, too, and not only now and then
 }
+
+// Parts says what of a reader's page has changed since it was asked last, as the data of a
+// "part" frame; nothing: it is as it was. hosts are those that events were about meanwhile;
+// none: it is asked because time has passed. It is asked by one goroutine.
+type Parts func(ctx context.Context, hosts map[core.MAC]bool) ([]byte, error)
 
 // stream is one reader.
 type stream struct {
@@ -45,6 +52,13 @@ type stream struct {
 	down   <-chan struct{}
 	w      *bufio.Writer
 	looked <-chan struct{} // of Hub.Recheck, since before the stream could be found
+	news   news
+}
+
+// news is what the parts of a page have not been asked about yet.
+type news struct {
+	hosts map[core.MAC]bool // nil: none
+	free  time.Time         // when the parts may be asked next
 }
 
 // leave asks the stream to end. Safe for concurrent use.
@@ -172,8 +186,8 @@ func (s *stream) run(ctx context.Context) {
 	}
 
 	for {
-		wake, err := s.catchUp(ctx)
-		if err != nil || s.flush() != nil {
+		wake, due, err := s.tellAll(ctx)
+		if err != nil {
 			return
 		}
 
@@ -209,10 +223,57 @@ func (s *stream) run(ctx context.Context) {
 				return
 			}
 		case <-wake:
+		case <-due:
 		}
 
 		s.deadline()
 	}
+}
+
+// tellAll tells what there is to tell, and returns the channels that tell when there is more
+// (of catchUp and of tellNews).
+func (s *stream) tellAll(ctx context.Context) (wake <-chan struct{}, due <-chan time.Time, err error) {
+	if wake, err = s.catchUp(ctx); err != nil {
+		return nil, nil, err
+	}
+
+	if due, err = s.tellNews(ctx); err != nil {
+		return nil, nil, err
+	}
+
+	return wake, due, s.flush()
+}
+
+// tellNews tells the parts of the page that events have changed: at once, and then at most
+// every PartEvery, or less often where they take their time to be made. due tells when to try
+// again what came too soon; nil: nothing did.
+func (s *stream) tellNews(ctx context.Context) (due <-chan time.Time, err error) {
+	if s.news.hosts == nil {
+		return nil, nil
+	}
+
+	if wait := time.Until(s.news.free); wait > 0 {
+		return time.After(wait), nil
+	}
+
+	hosts, start := s.news.hosts, time.Now()
+	s.news.hosts = nil
+	err = s.tellParts(ctx, hosts)
+	s.news.free = time.Now().Add(max(s.hub.cfg.PartEvery, 4*time.Since(start)))
+
+	return nil, err
+}
+
+// tellParts tells what has changed of the page.
+func (s *stream) tellParts(ctx context.Context, hosts map[core.MAC]bool) error {
+	data, err := s.want.Parts(ctx, hosts)
+	if err != nil || data == nil {
+		return err
+	}
+
+	s.deadline()
+
+	return frame{Event: "part", Data: string(data)}.write(s.w)
 }
 
 // beat writes the comment that keeps proxies awake, and is when a reader who
@@ -223,6 +284,10 @@ func (s *stream) beat(ctx context.Context) bool {
 	if s.want.Alive != nil && s.want.Alive(ctx) != nil {
 		s.goodbye("logout")
 
+		return false
+	}
+
+	if s.want.Parts != nil && s.tellParts(ctx, nil) != nil {
 		return false
 	}
 
@@ -308,6 +373,14 @@ func (s *stream) tellEvents(ctx context.Context, end uint64) error {
 func (s *stream) tell(e core.Event) error {
 	if s.want.Chooses != nil && !s.want.Chooses(e) {
 		return nil
+	}
+
+	if s.want.News && e.Kind != core.EventLog && e.Kind != core.EventSample {
+		if s.news.hosts == nil {
+			s.news.hosts = map[core.MAC]bool{}
+		}
+
+		s.news.hosts[e.Host] = true
 	}
 
 	if e.Kind == core.EventLog && s.want.Run != "" {

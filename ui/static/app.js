@@ -9,6 +9,7 @@
 	const banner = document.querySelector(".banner");
 	let source = null, last = body.dataset.seq || "0", tries = 0, timer = 0;
 	let busy = false, again = false, fetched = 0, took = 0;
+	const parted = body.dataset.parts !== undefined; // the stream tells what of the page has changed
 	let title = document.title, unseen = "", ended = "", skew = 0; // skew: how far our clock is behind the appliance's, ms
 
 	const say = (on, text) => {
@@ -65,8 +66,27 @@
 	const swap = (el, fresh) => {
 		localTimes(fresh);
 		el.className = fresh.className;
+		if (fresh.dataset.layout) el.dataset.layout = fresh.dataset.layout;
 		morphChildren(el, fresh);
 		countTicks();
+	};
+
+	// Parts that the appliance tells by themselves, as they are now. Where hosts have come, gone
+	// or moved, the page is fetched instead.
+	const place = news => {
+		const shown = document.querySelector("[data-layout]");
+		if (busy) again = true; // what is being fetched may be older
+		if (news.layout !== undefined && !(news.layout && shown && shown.dataset.layout === news.layout)) { later(); return; }
+		for (const [id, html] of Object.entries(news.html)) {
+			const el = document.getElementById(id), box = document.createElement("template");
+			if (!el || inUse(el)) continue;
+			box.innerHTML = html;
+			localTimes(box.content);
+			morph(el, box.content.firstElementChild);
+		}
+		fetched = Date.now();
+		countTicks();
+		announce();
 	};
 
 	const refresh = async () => {
@@ -106,6 +126,8 @@
 		} catch { /* the stream says when the appliance is back */ }
 	};
 	if (drawer) drawer.addEventListener("toggle", fill);
+	let filling = 0;
+	const fillSoon = () => { if (!filling) filling = setTimeout(() => { filling = 0; fill(); }, 250); };
 
 	// Plots are followed by themselves: they change with every sample, which is no event.
 	const polled = document.querySelector("[data-poll]");
@@ -427,6 +449,7 @@
 	const connect = () => {
 		if (!body.dataset.view || document.hidden || source) return;
 		const url = new URL("/events", location.href);
+		if (parted) for (const [k, v] of new URLSearchParams(location.search)) url.searchParams.append(k, v); // what of the page is looked at
 		url.searchParams.set("v", body.dataset.view);
 		url.searchParams.set("after", last);
 		if (log) url.searchParams.set("log_after", log.dataset.after || "0");
@@ -443,8 +466,9 @@
 			tries++;
 			if (over) { close(); setTimeout(connect, Math.min(30000, 1000 * 2 ** Math.min(tries, 5)) * (0.5 + Math.random())); }
 		};
-		const heard = e => { if (e.lastEventId) last = e.lastEventId; later(); };
+		const heard = e => { if (e.lastEventId) last = e.lastEventId; if (parted && e.type !== "resync") fillSoon(); else later(); };
 		for (const kind of ["host", "run", "stage", "finding", "boot", "notice", "resync"]) source.addEventListener(kind, heard);
+		source.addEventListener("part", e => { try { place(JSON.parse(e.data)); } catch { later(); } });
 		source.addEventListener("log", e => { try { addLines(JSON.parse(e.data)); } catch { /* a frame that is no log */ } });
 		source.addEventListener("clock", e => { try { skew = Date.parse(JSON.parse(e.data).now) - Date.now(); } catch { /* a frame that is no clock */ } });
 		source.addEventListener("verdict", e => { try { verdict(JSON.parse(e.data)); } catch { /* a frame that is no verdict */ } });

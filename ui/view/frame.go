@@ -27,7 +27,7 @@ type Frame struct {
 	CSS      string      // paths of the files
 	JS       string
 	Icon     string
-	Follows  string // what the page's stream tells: "rack", "run:ID"; empty: the page does not follow
+	Follows  string // what the page's stream tells: "rack", "run:ID", or FollowsTiles, FollowsQueue; empty: the page does not follow
 	Seq      uint64 // number of the last event the page knows
 	Flash    string // one sentence about what was just done
 	Undo     string // where that is taken back; empty: nothing does
@@ -37,6 +37,16 @@ type Frame struct {
 	Insecure bool // the console is served without TLS
 	Warnings []Warning
 }
+
+// What a page follows whose stream tells its parts as they change, so that it need not be
+// fetched again.
+const (
+	FollowsTiles = "tiles"
+	FollowsQueue = "queue"
+)
+
+// parted reports whether the page's stream tells its parts.
+func (f Frame) parted() bool { return f.Follows == FollowsTiles || f.Follows == FollowsQueue }
 
 // Hidden is what a form sends that nobody types.
 type Hidden struct{ Name, Value string }
