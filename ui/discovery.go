@@ -87,14 +87,15 @@ func (u *UI) getInventory(c *fiber.Ctx) error {
 		hosts, err := lookup.AllHosts(r)
 
 		for i := range hosts {
-			h := &hosts[i]
-			name := cmp.Or(h.Name, string(h.MAC))
-			vars[name] = route.InventoryHost{
-				MAC: h.MAC, AssetTag: h.AssetTag, Rack: h.Rack, Class: h.Class, Tags: append([]string{}, h.Tags...),
-				Verdict: string(h.LastVerdict), Run: h.LastRun, Quarantine: h.Quarantine,
+			name, h := cmp.Or(hosts[i].Name, string(hosts[i].MAC)), route.InventoryHost{}
+
+			if h, err = u.inventoryHost(r, &hosts[i]); err != nil {
+				return err
 			}
 
-			for _, group := range inventoryGroups(h) {
+			vars[name] = h
+
+			for _, group := range inventoryGroups(&h) {
 				g, _ := answer[group].(route.InventoryGroup)
 				g.Hosts = append(g.Hosts, name)
 				answer[group] = g
@@ -109,10 +110,50 @@ func (u *UI) getInventory(c *fiber.Ctx) error {
 	return shown(c, http.StatusOK, answer, err)
 }
 
-func inventoryGroups(h *core.Host) []string {
-	groups := []string{"all_vetting", groupName("verdict", cmp.Or(string(h.LastVerdict), "none"))}
+func (u *UI) inventoryHost(r core.Reader, host *core.Host) (h route.InventoryHost, err error) {
+	h = route.InventoryHost{
+		MAC: host.MAC, AssetTag: host.AssetTag, Rack: host.Rack, Class: host.Class, Tags: append([]string{}, host.Tags...),
+		Verdict: string(host.LastVerdict), Run: host.LastRun, Quarantine: host.Quarantine,
+	}
 
-	for kind, value := range map[string]string{"class": h.Class, "rack": h.Rack} {
+	if host.LastRun != "" {
+		if h.Model, err = u.shelf.Model(r, host.LastRun); err != nil {
+			return h, err
+		}
+	}
+
+	if host.CurrentRun == "" {
+		return h, nil
+	}
+
+	run, err := u.shelf.Run(r, host.CurrentRun)
+	if err == nil && !run.State.Over() {
+		h.State = run.State
+	}
+
+	return h, err
+}
+
+// inventoryGroups are the groups that a host is in. What was decided of one in quarantine
+// is in doubt, and nobody should take it into service by its verdict.
+func inventoryGroups(h *route.InventoryHost) []string {
+	groups := []string{"all_vetting"}
+
+	if h.Quarantine != "" {
+		groups = append(groups, "quarantined")
+	} else {
+		groups = append(groups, groupName("verdict", cmp.Or(h.Verdict, "none")))
+	}
+
+	if h.State != "" {
+		groups = append(groups, "busy")
+	}
+
+	if h.State == core.StateFailedHolding {
+		groups = append(groups, "held")
+	}
+
+	for kind, value := range map[string]string{"model": h.Model, "class": h.Class, "rack": h.Rack} {
 		if value != "" {
 			groups = append(groups, groupName(kind, value))
 		}

@@ -29,6 +29,8 @@ type InventoryHost struct {
 	Rack       string     `json:"vetting_rack"`
 	Class      string     `json:"vetting_class"`
 	Tags       []string   `json:"vetting_tags"`
+	Model      string     `json:"vetting_model"`      // maker and product, as the last run found them
+	State      core.State `json:"vetting_state"`      // of the run that is not over; empty: there is none
 	Verdict    string     `json:"vetting_verdict"`    // of the last run; empty: never vetted
 	Run        core.RunID `json:"vetting_run"`        // the last that was decided
 	Quarantine string     `json:"vetting_quarantine"` // why; empty: it is not
@@ -48,7 +50,7 @@ func discoveryRoutes() []Route {
 		},
 		{
 			Name: "inventory.ansible", Tag: "discovery", Method: "GET", Path: "/api/v1/ansible/inventory", Scope: Read,
-			Summary: "Get all hosts as an inventory of Ansible, in the groups all_vetting, verdict_…, class_…, rack_… and tag_…",
+			Summary: "Get all hosts as an inventory of Ansible, in the groups all_vetting, verdict_…, model_…, class_…, rack_… and tag_…; those with a run that is not over are in busy too, held ones in held, and those in quarantine in quarantined instead of verdict_…",
 			OK:      ok(Inventory{}, "what an inventory script prints with --list"),
 		},
 	}

@@ -21,8 +21,9 @@ func (e *Env) inventoryCommand() *cobra.Command {
 
 	cmd := e.remote(&cobra.Command{
 		Use: "inventory [HOST]", Short: "Show the parts a host was last found to have; with --list or --host be an inventory script for Ansible",
-		Long: "With --list it prints the hosts in the groups verdict_…, class_…, rack_… and tag_…, with --host the variables of one,\n" +
-			"as the inventory scripts of Ansible do.",
+		Long: "With --list it prints the hosts in the groups verdict_…, model_…, class_…, rack_… and tag_…, with --host the variables\n" +
+			"of one, as the inventory scripts of Ansible do. A host with a run that is not over is in the group busy too, one that\n" +
+			"is held in held, and one in quarantine in quarantined instead of a verdict_…",
 		Example: "  vetting inventory rack3-u17\n  printf '#!/bin/sh\\nexec vetting inventory \"$@\"\\n' > hosts.sh && chmod +x hosts.sh && ansible -i hosts.sh verdict_pass -m ping",
 	}, func(s *session, args []string) error {
 		switch {
