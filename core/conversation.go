@@ -89,39 +89,36 @@ type Outlook struct {
 	Stages    int           // of the plan
 	LeftLow   time.Duration // how long the run still takes, learned from runs before it
 	LeftHigh  time.Duration // likewise; 0: nothing was learned yet
-	Critical  int           // findings so far
+	Critical  int           // findings so far that nobody bears with
 	Warnings  int           // likewise
 	Verdict   Verdict       // of the run; empty until decided
 	HoldUntil time.Time     // when a hold ends; zero: there is none
 }
 
-// OutlookOf reads it from a run, without what is learned.
-func OutlookOf(r *Run) Outlook {
+// OutlookOf reads it from a run and its findings, each with the waiver that counts for it,
+// without what is learned.
+func OutlookOf(r *Run, findings []Finding) Outlook {
 	out := Outlook{Stages: len(r.Stages), Stage: r.StageAt(StageName(r.State)) + 1, Verdict: r.Verdict}
 
 	if r.State == StateFailedHolding {
 		out.HoldUntil = r.Deadline
 	}
 
-	out.count(r.Findings)
-
-	for i := range r.Stages {
-		out.count(r.Stages[i].Findings)
-	}
-
-	return out
-}
-
-func (o *Outlook) count(findings []Finding) {
 	for i := range findings {
+		if findings[i].Waiver != nil {
+			continue
+		}
+
 		switch findings[i].Severity {
 		case Critical:
-			o.Critical++
+			out.Critical++
 		case Warning:
-			o.Warnings++
+			out.Warnings++
 		case Info:
 		}
 	}
+
+	return out
 }
 
 // Result is what came of a stage. The same Seq twice gets the same answer and

@@ -42,7 +42,8 @@ type QueueMove struct {
 	Before RunID // of PlaceBefore
 
 	// Stood is the order that the wish was made of. Where those of it that still wait stand
-	// in another one, the wish is refused; nil: it is good for any.
+	// in another one, the wish is refused; nil: it is good for any. PlaceLast is the last
+	// among them, before those that have come since.
 	Stood []RunID
 }
 

@@ -13,6 +13,7 @@ import (
 	"vetting/core/lifecycle"
 	"vetting/core/problem"
 	"vetting/core/profile"
+	"vetting/core/report"
 )
 
 // writeLease is how long a destructive test may go on without a heartbeat.
@@ -291,6 +292,10 @@ func (e *Engine) Heartbeat(ctx context.Context, run core.RunID, token string, be
 
 		order = l.order(beat, c.now)
 
+		if order.Outlook, err = c.outlook(l); err != nil {
+			return err
+		}
+
 		if l.run.State.Over() {
 			return c.lastHeard(l, order)
 		}
@@ -306,6 +311,19 @@ func (e *Engine) Heartbeat(ctx context.Context, run core.RunID, token string, be
 	return order, nil
 }
 
+// outlook is what the machine's own screen says of its run, findings that an operator bears
+// with not counted.
+func (c *change) outlook(l *life) (core.Outlook, error) {
+	found := report.Findings(&l.run, nil, c.now)
+	if len(found) == 0 {
+		return core.OutlookOf(&l.run, nil), nil
+	}
+
+	waivers, err := c.waivers(l.run.Host)
+
+	return core.OutlookOf(&l.run, report.Findings(&l.run, waivers, c.now)), err
+}
+
 // lastHeard takes down that the agent was told to power off.
 func (c *change) lastHeard(l *life, order core.Order) error {
 	if order.Cmd != core.CmdShutdown || l.host.LastRun != l.run.ID || l.host.OffDue.IsZero() {
@@ -317,7 +335,7 @@ func (c *change) lastHeard(l *life, order core.Order) error {
 
 // order says what the agent is to do in the state the run is in.
 func (l *life) order(beat core.Beat, now time.Time) core.Order {
-	o := core.Order{Cmd: core.CmdContinue, State: l.run.State, Outlook: core.OutlookOf(&l.run)}
+	o := core.Order{Cmd: core.CmdContinue, State: l.run.State}
 
 	switch {
 	case l.run.State == core.StateCompleted, l.run.Expired:

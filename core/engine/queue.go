@@ -156,6 +156,18 @@ func stands(order, stood []core.RunID) bool {
 	return slices.Equal(left, now)
 }
 
+// lastOf is the place behind the last of the runs that stood in an earlier order: those that
+// have come since stay behind it. Nil: the end.
+func lastOf(rest, stood []core.RunID) int {
+	for i, id := range slices.Backward(rest) {
+		if stood == nil || slices.Contains(stood, id) {
+			return i + 1
+		}
+	}
+
+	return 0
+}
+
 // moveIn returns the order in which id stands where it is wanted. The order that it is
 // given stays as it is.
 func moveIn(order []core.RunID, id core.RunID, to core.QueueMove) (core.QueueMoved, error) {
@@ -177,7 +189,7 @@ func moveIn(order []core.RunID, id core.RunID, to core.QueueMove) (core.QueueMov
 	case core.PlaceFirst:
 		place = 0
 	case core.PlaceLast:
-		place = len(rest)
+		place = lastOf(rest, to.Stood)
 	case core.PlaceUp:
 		place = max(0, at-1)
 	case core.PlaceDown:

@@ -166,6 +166,31 @@ func TestAMoveOfAnOrderThatWasChangedIsRefused(t *testing.T) {
 	})
 }
 
+// The last of the queue is moved, and another run joins: taken back, it stands where it stood,
+// and not behind the one that came after it.
+func TestAMoveOutOfTheLastPlaceIsTakenBackBeforeNewcomers(t *testing.T) {
+	inQueue(t, func(t *testing.T, r *rig, _ core.RunID, w []core.RunID) {
+		moved := r.move(w[3], core.PlaceFirst, "")
+		if moved.Before != "" {
+			t.Fatalf("it stood before %s", moved.Before)
+		}
+
+		r.host(9)
+
+		late := r.start(9)
+
+		got, err := r.MoveRun(t.Context(), "op", w[3], core.QueueMove{To: core.PlaceLast, Stood: moved.Order})
+		if want := append(slices.Clone(w), late); err != nil || !slices.Equal(got.Order, want) {
+			t.Errorf("%v %v, not %v", got.Order, err, want)
+		}
+
+		// Without an earlier order it is the end.
+		if got := r.move(w[0], core.PlaceLast, ""); got.Order[len(got.Order)-1] != w[0] {
+			t.Errorf("%v", got.Order)
+		}
+	})
+}
+
 func TestRunsOfABatchAreKeptTogether(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		var ids []core.RunID

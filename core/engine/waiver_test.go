@@ -22,6 +22,15 @@ func pendingOn(serial, evidence string) core.Finding {
 func (r *rig) finds(findings ...core.Finding) core.RunID {
 	r.t.Helper()
 
+	id, _ := r.findsAt(findings...)
+
+	return id
+}
+
+// findsAt is finds that also returns the machine.
+func (r *rig) findsAt(findings ...core.Finding) (core.RunID, *machine) {
+	r.t.Helper()
+
 	id := r.start(1)
 	m := r.machine(1)
 	m.boot()
@@ -35,7 +44,54 @@ func (r *rig) finds(findings ...core.Finding) core.RunID {
 
 	r.wantState(id, core.StateFailedHolding)
 
-	return id
+	return id, m
+}
+
+// Whoever stands in front of the machine is not sent after what an operator bears with.
+func TestTheMachinesScreenCountsNoWaivedFinding(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.host(1)
+
+		warning := pendingOn("SSD0002", "1 sector")
+		warning.Severity = core.Warning
+		id, m := r.findsAt(pendingOn("HDD0001", "38 sectors"), pendingOn("SSD0001", "1 sector"), warning)
+
+		counts := func(when string, critical, warnings int) {
+			t.Helper()
+
+			order, err := m.beat("")
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			if o := order.Outlook; o.Critical != critical || o.Warnings != warnings {
+				t.Errorf("%s: %d critical, %d warnings, not %d and %d", when, o.Critical, o.Warnings, critical, warnings)
+			}
+		}
+
+		counts("before", 2, 1)
+
+		w, err := r.waiveFor(id, r.reportOf(id).Findings[0].ID, 30*24*time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		counts("waived", 1, 1)
+
+		if _, err := r.waiveFor(id, r.reportOf(id).Findings[2].ID, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+
+		counts("the warning, too", 1, 0)
+		r.pass(2 * time.Minute)
+		counts("run out", 1, 1)
+
+		if _, err := r.WithdrawWaiver(t.Context(), "ann", coretest.MAC(1), w.ID); err != nil {
+			t.Fatal(err)
+		}
+
+		counts("withdrawn", 2, 1)
+	})
 }
 
 func (r *rig) reportOf(id core.RunID) report.Report {
