@@ -87,9 +87,13 @@ func (u *UI) leaveForProvider(c *fiber.Ctx) error {
 	return c.Redirect(to, http.StatusSeeOther)
 }
 
-// notLetIn shows the form for a password, with why the provider did not help.
+// notLetIn shows the form for a password, with why the provider did not help. The log is
+// told only what the page does not say: anybody may come here as often as they like.
 func (u *UI) notLetIn(c *fiber.Ctx, err error) error {
-	u.cfg.Log.Warn("nobody was let in by the provider", slog.String("error", err.Error()))
+	_, soon := errors.AsType[*account.TooSoon](err)
+	if known := problems(err); !soon && (len(known) == 0 || known[0].Error() != err.Error()) {
+		u.cfg.Log.Warn("nobody was let in by the provider", slog.String("error", err.Error()))
+	}
 
 	return u.showLogin(c, "", err)
 }
@@ -98,6 +102,7 @@ func (u *UI) notLetIn(c *fiber.Ctx, err error) error {
 func (u *UI) comeBack(c *fiber.Ctx) error {
 	who, next, again, err := u.cfg.Outside.Finish(c.UserContext(), oidc.Back{
 		Redirect: u.redirect(c), Cookie: c.Cookies(u.flowCookie()), State: c.Query("state"), Code: c.Query("code"), Error: c.Query("error"),
+		Admit: func() error { return u.book.TryGuest(addr(c)) },
 	})
 
 	u.setFlow(c, "")
@@ -120,6 +125,7 @@ func (u *UI) comeBack(c *fiber.Ctx) error {
 		return u.notLetIn(c, err)
 	}
 
+	u.book.ForgiveGuest(addr(c))
 	u.setCookie(c, cookie)
 
 	// A redirect would still be the provider's, and the cookie of the session stay away.

@@ -121,6 +121,50 @@ func TestAStrangerIsRefusedInWords(t *testing.T) {
 	}
 }
 
+// Whoever comes back again and again waits longer and longer, as after a wrong password, and
+// the provider is not asked meanwhile. What was not begun here counts for nobody: another
+// site's page could have the browser ask for it.
+func TestComingBackFromTheProviderTooOftenHasToWait(t *testing.T) {
+	t.Parallel()
+
+	b, there := withProvider(t)
+	there.Claims = map[string]any{"sub": "1", "email": "ada@example.org", "email_verified": true}
+
+	for range 20 {
+		if got := b.ask("GET", "/login/oidc/back?state=x&code=y", ""); got.status != http.StatusUnauthorized {
+			t.Fatalf("a sign-in that nobody began: %d", got.status)
+		}
+	}
+
+	there.Refusal = "no"
+
+	left := b.ask("GET", "/login/oidc", "")
+	back := there.SignIn(t, left.header.Get("Location"))
+	try := func() answer {
+		b.clock.Advance(time.Second) // tries of all comers together are bounded, too
+
+		return b.ask("GET", "/login/oidc/back?"+back.Encode(), "", "Cookie", cookieOf(left, "vetting-oidc"))
+	}
+
+	for i := range 5 {
+		if got := try(); got.status != http.StatusUnauthorized {
+			t.Fatalf("try %d: %d", i, got.status)
+		}
+	}
+
+	there.Refusal = ""
+
+	if got := try(); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "Too many tries") {
+		t.Errorf("one more: %d, to wait %q", got.status, got.header.Get("Retry-After"))
+	}
+
+	b.clock.Advance(10 * time.Second)
+
+	if got := through(t, b, there, "/login/oidc", ""); cookieOf(got, "vetting") == "" {
+		t.Errorf("after the wait: %d", got.status)
+	}
+}
+
 // Where the provider is down, the form for a password stays, and says why.
 func TestThePasswordStaysWhereTheProviderIsDown(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,19 @@ func errOutside(name string) error {
 		name+" signs in at a provider, which keeps the password and the second factor; the configuration (oidc) gives the role.")
 }
 
+// TryGuest counts a sign-in at a provider from addr among the tries, before it is known
+// what comes of it. *TooSoon when there were too many.
+func (b *Book) TryGuest(addr netip.Addr) error {
+	if wait := b.throttle.Try(b.even(), network(addr)); wait > 0 {
+		return &TooSoon{Wait: wait}
+	}
+
+	return nil
+}
+
+// ForgiveGuest forgets the tries from addr: one of them was good.
+func (b *Book) ForgiveGuest(addr netip.Addr) { b.throttle.Forgive(network(addr)) }
+
 // SignInGuest opens a session for somebody whom a provider vouches for, at addr. They are
 // a user under a name that no local one can have, for as long as they are the same to the
 // provider; their role is what it is now. ErrConflict where somebody else had the name.

@@ -228,6 +228,10 @@ type Back struct {
 	State    string // of the query, as are those below
 	Code     string
 	Error    string // the provider's word for why not
+
+	// Admit refuses whoever tries too often. It is asked before the provider is, and only of
+	// a sign-in that was begun here. Nil admits everybody.
+	Admit func() error
 }
 
 // Finish ends a sign-in: who it is, the path to go to, and the session whose owner was to
@@ -236,6 +240,12 @@ func (p *Provider) Finish(ctx context.Context, b Back) (who Person, next, again 
 	f, err := p.open(b.Cookie)
 	if err != nil || subtle.ConstantTimeCompare([]byte(f.State), []byte(b.State)) != 1 {
 		return who, "", "", core.NewProblem(core.ErrUnauthorized, "oidc/late", "This sign-in was begun elsewhere or too long ago; begin it again.")
+	}
+
+	if b.Admit != nil {
+		if err := b.Admit(); err != nil {
+			return who, f.Next, f.Again, err
+		}
 	}
 
 	if b.Error != "" || b.Code == "" {
