@@ -23,6 +23,15 @@ type conn struct {
 // touch says that the client does something.
 func (c *conn) touch() { c.idle.Reset(c.Idle) }
 
+// showOut hangs up on a client whose key counts no more: another one was made since.
+func (c *conn) showOut() {
+	if !c.counts(c.ssh.Permissions.Extensions[wireExtension]) {
+		c.log.Warn("hold connection ended: its key was replaced")
+
+		_ = c.ssh.Close() // ends every wait on it
+	}
+}
+
 // serve deals with one connection until it is over. What a client sends must
 // never end the agent.
 func (s *Server) serve(ctx context.Context, raw net.Conn, who *guest) {
@@ -58,6 +67,8 @@ func (s *Server) serve(ctx context.Context, raw net.Conn, who *guest) {
 	})}
 	defer c.idle.Stop()
 
+	defer s.enter(c)()
+
 	log.Info("hold opened", slog.String("key", client.Permissions.Extensions[keyExtension]),
 		slog.String("client", plain(string(client.ClientVersion()), maxLine)))
 	c.converse(channels, requests)
@@ -79,12 +90,6 @@ func (c *conn) converse(channels <-chan ssh.NewChannel, requests <-chan *ssh.Req
 		if offer.ChannelType() != "session" {
 			c.log.Warn("hold refused a channel", slog.String("kind", plain(offer.ChannelType(), maxLine)))
 			refuse(offer, ssh.Prohibited, "there are shells here and nothing else")
-
-			continue
-		}
-
-		if !c.counts(c.ssh.Permissions.Extensions[wireExtension]) { // another one was made since
-			refuse(offer, ssh.Prohibited, "the key that opened this connection counts no more")
 
 			continue
 		}

@@ -201,9 +201,22 @@ func TestOnlyTheKeysOfTheLastWordOpenTheHold(t *testing.T) {
 
 // Whoever is in goes on with what they do; the key that let them in opens nothing further,
 // also not over the connection that they have (ControlMaster of ssh_config(5)).
-func TestAKeyThatCountsNoMoreOpensNoFurtherShell(t *testing.T) {
+// Whoever is inside by a key that is replaced is shown out with what they had started;
+// whoever came by one that still counts stays.
+func TestAKeyThatIsReplacedEndsItsShells(t *testing.T) {
 	r := up(t)
+	second, _ := newKey(t)
+
+	if err := r.server.Admit([]string{line(r.key.PublicKey()), line(second.PublicKey())}); err != nil {
+		t.Fatal(err)
+	}
+
 	client := r.client(t)
+
+	stays, err := r.dial(ssh.PublicKeys(second))
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	session, err := client.NewSession()
 	if err != nil {
@@ -224,21 +237,32 @@ func TestAKeyThatCountsNoMoreOpensNoFurtherShell(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	second, _ := newKey(t)
-	if err := r.server.Admit([]string{line(second.PublicKey())}); err != nil {
-		t.Fatal(err)
-	}
-
-	if more, err := client.NewSession(); err == nil {
-		_ = more.Close()
-		t.Error("a key that was replaced opened another shell")
-	}
-
 	if _, err := io.WriteString(in, "still here\n"); err != nil {
 		t.Error(err)
 	}
 
 	expect(t, out, "still here\n")
+
+	if err := r.server.Admit([]string{line(second.PublicKey())}); err != nil {
+		t.Fatal(err)
+	}
+
+	gone := make(chan error, 1)
+
+	go func() { gone <- client.Wait() }()
+
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Error("a shell that was opened with a key that was replaced goes on")
+	}
+
+	more, err := stays.NewSession()
+	if err != nil {
+		t.Fatalf("a key that counts: %v", err)
+	}
+
+	_ = more.Close() //nolint:errcheck // it has opened
 }
 
 func TestBeforeAnybodyIsAdmittedTheHoldIsShut(t *testing.T) {

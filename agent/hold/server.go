@@ -59,6 +59,9 @@ type Server struct {
 	sessions chan struct{} // a token each
 	brood    *brood
 	wait     sync.WaitGroup // connections
+
+	mu     sync.Mutex
+	inside map[*conn]struct{} // guarded by mu: those that have logged in
 }
 
 // New returns a server with a fresh host key that admits nobody; see Admit. The
@@ -83,7 +86,7 @@ func New(c Config) (*Server, error) {
 
 	s := &Server{
 		Config: c, host: host, door: newDoor(c.MaxStrangers, c.MaxConns), sessions: make(chan struct{}, c.MaxSessions),
-		brood: newBrood(hex.EncodeToString(mark)),
+		brood: newBrood(hex.EncodeToString(mark)), inside: map[*conn]struct{}{},
 	}
 	s.keys.Store(&map[string]bool{})
 
@@ -104,10 +107,9 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Admit lets those in from now on who hold one of the keys, and nobody else. The shells
-// that are open stay so, and a connection by a key that counts no more opens no further
-// one. Each line is one of authorized_keys (sshd(8)) without options.
-// The error joins all that is wrong with them; then nothing has changed. Safe for
+// Admit lets those in from now on who hold one of the keys, and nobody else: whoever came
+// in by a key that counts no more is shown out, and what they had started is ended.
+// Each line is one of authorized_keys (sshd(8)) without options. The error joins all that is wrong with them; then nothing has changed. Safe for
 // concurrent use.
 func (s *Server) Admit(lines []string) error {
 	keys, err := authorized(lines)
@@ -117,7 +119,30 @@ func (s *Server) Admit(lines []string) error {
 
 	s.keys.Store(&keys)
 
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	for c := range s.inside {
+		c.showOut()
+	}
+
 	return nil
+}
+
+// enter takes a connection in that has just logged in; leave is when it ends.
+func (s *Server) enter(c *conn) (leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.inside[c] = struct{}{}
+	c.showOut() // its key may have been replaced meanwhile
+
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+
+		delete(s.inside, c)
+	}
 }
 
 // counts reports whether a key, in wire format, is one of those that were admitted last.

@@ -933,7 +933,7 @@ func holdDoor(r *Run) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "\"><button class=\"btn sml\" id=\"renew-key\">Issue a new key</button> <span class=\"mut\">For when it was lost or fell into the wrong hands: the one before opens nothing any more, half a minute later.</span></form>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "\"><button class=\"btn sml\" id=\"renew-key\">Issue a new key</button> <span class=\"mut\">For when it was lost or fell into the wrong hands: half a minute later the one before opens nothing any more, and its shells end.</span></form>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
