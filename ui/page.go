@@ -36,7 +36,7 @@ func (u *UI) pages() {
 
 	for path, handler := range map[string]fiber.Handler{
 		"/": u.rackPage, "/hosts": u.hostsPage, "/runs": u.runsPage, "/runs/:id": u.runPage,
-		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/parts": u.partPage, "/classes": u.classesPage, "/firmware": u.firmwarePage, "/batches": u.batchesPage, "/batches/:name": u.batchPage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
+		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/parts": u.partPage, "/classes": u.classesPage, "/firmware": u.firmwarePage, "/models": u.modelsPage, "/batches": u.batchesPage, "/batches/:name": u.batchPage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
 	} {
 		u.app.Get(path, read, handler)
 	}
@@ -228,7 +228,7 @@ func entryOf(path string) string {
 		return "/"
 	case "/people", "/activity", "/audit", "/config", "/notifications", "/retention", "/api", "/setup", "/docs":
 		return "/settings"
-	case "/classes", "/firmware":
+	case "/classes", "/firmware", "/models":
 		return "/hosts"
 	case "/batches":
 		return "/runs"

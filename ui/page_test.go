@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,7 +25,7 @@ func pages() map[string]string {
 
 	return map[string]string{
 		"rack": "/", "hosts": "/hosts", "host-new": "/hosts/new?mac=3c:ec:ef:00:17:a2", "host": host, "runs": "/runs", "run": run, "hold": run + "/hold", "start": host + "/start?profile=quick&armed=S64G7C9F1R3",
-		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "batch": "/api/v1/batch.html", "compare": "/runs/compare?a=" + string(canned.Run) + "&b=" + string(canned.Run), "inbox": "/inbox", "batches": "/batches", "batch-page": "/batches/" + canned.BatchName, "runs-over": "/runs?state=over&verdict=fail", "hosts-columns": "/hosts?sort=-storage&cols=state,cores,ram,disks,storage,serial,tags", "unknown": "/h/no-such-machine", "netboot": "/netboot", "welcome": "/welcome", "profiles": "/profiles", "trial": "/profiles?profile=quick&host=" + string(canned.Host), "profile": "/profiles/returned", "profile-editor": "/profile-editor?name=returned", "selected": "/hosts/selected?mac=" + string(canned.Host), "settings": "/settings", "people": "/people", "classes": "/classes", "firmware": "/firmware", "host-firmware": host + "/firmware", "import": "/hosts/import", "activity": "/activity", "login": "/login", "notifications": "/notifications", "retention": "/retention", "config": "/config", "integrations": "/settings/integrations", "tokens": "/settings/tokens",
+		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "batch": "/api/v1/batch.html", "compare": "/runs/compare?a=" + string(canned.Run) + "&b=" + string(canned.Run), "inbox": "/inbox", "batches": "/batches", "batch-page": "/batches/" + canned.BatchName, "runs-over": "/runs?state=over&verdict=fail", "hosts-columns": "/hosts?sort=-storage&cols=state,cores,ram,disks,storage,serial,tags", "unknown": "/h/no-such-machine", "netboot": "/netboot", "welcome": "/welcome", "profiles": "/profiles", "trial": "/profiles?profile=quick&host=" + string(canned.Host), "profile": "/profiles/returned", "profile-editor": "/profile-editor?name=returned", "selected": "/hosts/selected?mac=" + string(canned.Host), "settings": "/settings", "people": "/people", "classes": "/classes", "firmware": "/firmware", "models": "/models?model=" + url.QueryEscape(canned.Model), "host-firmware": host + "/firmware", "import": "/hosts/import", "activity": "/activity", "login": "/login", "notifications": "/notifications", "retention": "/retention", "config": "/config", "integrations": "/settings/integrations", "tokens": "/settings/tokens",
 		"setup": "/setup?token=wrong", "missing": "/no/such/page", "labels": "/labels?ids=" + string(canned.Run), "part": "/parts?serial=ZL2A1000", "docs": "/docs", "docs-page": "/docs/operations",
 	}
 }

@@ -67,6 +67,7 @@ func pagesFor(scope route.Scope) []jump {
 		{Word: "Netboot", Kind: "page", Path: "/netboot", Find: "dhcp leases boot"},
 		{Word: "Profiles", Kind: "page", Path: "/profiles", Find: "dry run"},
 		{Word: "Firmware", Kind: "page", Path: "/firmware"},
+		{Word: "Hosts of one model", Kind: "page", Path: "/models"},
 		{Word: "Model classes", Kind: "page", Path: "/classes"},
 		{Word: "Activity", Kind: "page", Path: "/activity", Find: "audit trail tasks who did what stop"},
 		{Word: "Notifications", Kind: "page", Path: "/notifications"},

@@ -54,6 +54,7 @@ const (
 	Hostile Scene = "hostile" // a machine that wants to be markup
 	Crowd   Scene = "crowd"   // five hundred hosts
 	Disks   Scene = "disks"   // one machine with forty disks under test
+	Fleet   Scene = "fleet"   // eight machines of one model, of which some stand out
 	Long    Scene = "long"    // names, models and serial numbers as long as they may be, on forty disks
 	Broken  Scene = "broken"  // the appliance itself; its ledger is not looked at
 )
@@ -81,6 +82,8 @@ func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
 		rows = crowd()
 	case Disks:
 		rows = []row{fortyDisks()}
+	case Fleet:
+		rows = sisters()
 	case Long:
 		rows = longNames()
 	}
@@ -114,6 +117,12 @@ func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
 
 		if err := shared(txn, scene); err != nil {
 			return err
+		}
+
+		if scene == Full || scene == Fleet {
+			if err := figures(txn, rows); err != nil {
+				return err
+			}
 		}
 
 		return errors.Join(sightings(txn, scene), batches(txn, rows, scene))
