@@ -360,7 +360,7 @@ func (u *UI) drawReport(ctx context.Context, id core.RunID, key seal.Key) (page,
 			return err
 		}
 
-		if found, err = lookup.Report(r, &run, u.cfg.Appliance, u.cfg.Now()); err != nil {
+		if found, err = lookup.Report(r, &run, u.author()); err != nil {
 			return err
 		}
 

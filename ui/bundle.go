@@ -42,7 +42,7 @@ func (u *UI) getBundle(c *fiber.Ctx) error {
 			return err
 		}
 
-		if found, err = lookup.Report(r, run, u.cfg.Appliance, u.cfg.Now()); err != nil {
+		if found, err = lookup.Report(r, run, u.author()); err != nil {
 			return err
 		}
 
@@ -167,7 +167,7 @@ func (u *UI) labelsPage(c *fiber.Ctx) error {
 				return err
 			}
 
-			found, err := lookup.Report(r, &run, u.cfg.Appliance, u.cfg.Now())
+			found, err := lookup.Report(r, &run, u.author())
 			if err != nil {
 				return err
 			}

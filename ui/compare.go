@@ -39,7 +39,7 @@ func (u *UI) comparePage(c *fiber.Ctx) error {
 				return err
 			}
 
-			if found[i], err = lookup.Report(r, &run, u.cfg.Appliance, u.cfg.Now()); err != nil {
+			if found[i], err = lookup.Report(r, &run, u.author()); err != nil {
 				return err
 			}
 		}
@@ -64,7 +64,7 @@ func (u *UI) findBatch(c *fiber.Ctx) (batch model.Batch, err error) {
 	}
 
 	err = u.look(c, func(r core.Reader) (err error) {
-		batch, err = lookup.Batch(r, of, u.cfg.Appliance, u.cfg.Now())
+		batch, err = lookup.Batch(r, of, u.author())
 
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"vetting/core"
+	model "vetting/core/report"
 	"vetting/ui/lookup"
 	"vetting/ui/mark"
 	"vetting/ui/view"
@@ -107,7 +108,7 @@ func (u *UI) viewRun(c *fiber.Ctx, plotless bool) (*view.Run, error) {
 	}, NoteText: c.FormValue("text")}
 
 	run, err := u.findRun(c, func(r core.Reader, run *core.Run) (err error) {
-		if page.Report, err = lookup.Report(r, run, u.cfg.Appliance, u.cfg.Now()); err != nil {
+		if page.Report, err = lookup.Report(r, run, u.author()); err != nil {
 			return err
 		}
 
@@ -131,6 +132,12 @@ func (u *UI) viewRun(c *fiber.Ctx, plotless bool) (*view.Run, error) {
 
 // besides reads what stands on the pages of a run beside its report.
 func (u *UI) besides(r core.Reader, run *core.Run, page *view.Run) (err error) {
+	if page.Gone, err = lookup.Expiry(r, run.ID); err != nil {
+		return err
+	}
+
+	page.Kept = model.Kept(run, u.author().Retention)
+
 	if page.Files, err = lookup.Artifacts(r, run.ID); err != nil {
 		return err
 	}

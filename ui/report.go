@@ -9,6 +9,7 @@ import (
 	"vetting/core"
 	model "vetting/core/report"
 	"vetting/core/route"
+	"vetting/ui/lookup"
 	"vetting/ui/report"
 	"vetting/ui/report/seal"
 )
@@ -20,6 +21,18 @@ func (u *UI) sealing() (key seal.Key) {
 	}
 
 	return key
+}
+
+// author writes the reports that are made now.
+func (u *UI) author() lookup.Author {
+	by := lookup.Author{Appliance: u.cfg.Appliance, Now: u.cfg.Now()}
+
+	if u.cfg.Retention != nil {
+		policy := u.cfg.Retention()
+		by.Retention = &policy
+	}
+
+	return by
 }
 
 func (u *UI) getReportJSON(c *fiber.Ctx) error {

@@ -44,7 +44,7 @@ func (u *UI) findRun(c *fiber.Ctx, read func(core.Reader, *core.Run) error) (cor
 
 func (u *UI) findReport(c *fiber.Ctx) (found model.Report, err error) {
 	_, err = u.findRun(c, func(r core.Reader, run *core.Run) (err error) {
-		found, err = lookup.Report(r, run, u.cfg.Appliance, u.cfg.Now())
+		found, err = lookup.Report(r, run, u.author())
 
 		return err
 	})
@@ -55,7 +55,7 @@ func (u *UI) findReport(c *fiber.Ctx) (found model.Report, err error) {
 // charted finds the report of a run with the charts of what was measured.
 func (u *UI) charted(c *fiber.Ctx) (found model.Report, charts []plot.Chart, err error) {
 	_, err = u.findRun(c, func(r core.Reader, run *core.Run) error {
-		if found, err = lookup.Report(r, run, u.cfg.Appliance, u.cfg.Now()); err != nil {
+		if found, err = lookup.Report(r, run, u.author()); err != nil {
 			return err
 		}
 

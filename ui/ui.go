@@ -21,6 +21,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/report"
+	"vetting/core/retention"
 	"vetting/core/route"
 	"vetting/core/signal"
 	"vetting/ui/account"
@@ -80,6 +81,8 @@ type Config struct {
 	// Expiring says what is old enough to be removed at the next sweep, every item
 	// of it (store/janitor); nil: nothing is ever removed.
 	Expiring func(ctx context.Context) (route.Expiring, error)
+	// Retention is the policy in force, which reports tell; nil: they say nothing of it.
+	Retention func() retention.Policy
 	// Backups makes backups; nil: there are none.
 	Backups Backups
 	// Manual is the documentation, by topic.

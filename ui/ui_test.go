@@ -26,6 +26,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vetting/core/coretest"
+	"vetting/core/retention"
 	"vetting/core/route"
 	"vetting/core/signal"
 	"vetting/ui"
@@ -67,7 +68,7 @@ func open(t *testing.T, scene canned.Scene, change func(*ui.Config)) *bench {
 
 	cfg := ui.Config{
 		Ledger: b.ledger, Commands: b.commands, Logs: canned.Lines(scene), Artifacts: canned.Files{}, ReportKeys: canned.Keys{}, Bell: b.bell,
-		Appliance: canned.Appliance(), Addr: "127.0.0.1:0", Now: canned.Now, Rand: nought{}, Log: slog.New(slog.DiscardHandler),
+		Appliance: canned.Appliance(), Retention: retention.Default, Addr: "127.0.0.1:0", Now: canned.Now, Rand: nought{}, Log: slog.New(slog.DiscardHandler),
 	}
 	if scene != canned.Empty {
 		cfg.Notifier, cfg.Expiring, cfg.Settings = canned.Notifier{}, canned.Expiring, canned.Settings

@@ -219,7 +219,7 @@ func TestAWaiverThatHasRunOutIsNotOnTheReportOfAHeldRun(t *testing.T) {
 			return fmt.Errorf("the run is in %s: %w", run.State, err)
 		}
 
-		written, err := lookup.Report(txn, &run, canned.Appliance(), now)
+		written, err := lookup.Report(txn, &run, lookup.Author{Appliance: canned.Appliance(), Now: now})
 		if err != nil {
 			return err
 		}

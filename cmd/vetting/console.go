@@ -52,7 +52,7 @@ func (a *appliance) openConsole(context.Context) error {
 		Installed: a.installed(a.console), Warnings: a.conditions,
 		Counts:     a.counts(),
 		Netboot:    a.netbootFacts,
-		ReportKeys: a.reportKeys, Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring, Backups: vault{a}, Manual: manual,
+		ReportKeys: a.reportKeys, Settings: a.live.settings, Notifier: a.courier, Expiring: a.expiring, Retention: a.live.retention, Backups: vault{a}, Manual: manual,
 	})
 
 	return err

@@ -33,7 +33,8 @@ func (k *kit) keep(ctx context.Context, id core.RunID) (report.Report, error) {
 			return err
 		}
 
-		if found, err = lookup.Report(r, &run, k.about, wall{}.Now()); err != nil {
+		policy := k.live.retention()
+		if found, err = lookup.Report(r, &run, lookup.Author{Appliance: k.about, Retention: &policy, Now: wall{}.Now()}); err != nil {
 			return err
 		}
 

@@ -18,6 +18,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/profile"
+	"vetting/core/retention"
 	"vetting/core/route"
 )
 
@@ -46,6 +47,14 @@ func (l *live) set(config *Config, origin, waiting map[string]string) {
 	defer l.mu.Unlock()
 
 	l.config, l.origin, l.waiting = *config, maps.Clone(origin), waiting
+}
+
+// retention is the policy in force.
+func (l *live) retention() retention.Policy {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.config.sweeps().Policy
 }
 
 // settings lists the configuration in force, without secrets.

@@ -15,6 +15,7 @@ import (
 	"vetting/core"
 	"vetting/core/profile"
 	"vetting/core/report"
+	"vetting/core/retention"
 	"vetting/core/signal"
 	"vetting/core/spec"
 )
@@ -59,7 +60,10 @@ type Config struct {
 	// secrets may be missing. nil: what core knows of them is enough.
 	CheckPower func(core.Host, core.HostSecret) error
 	Appliance  report.Appliance
-	Log        *slog.Logger
+	// Retention is the policy in force, which reports tell; nil: they say nothing of it.
+	// Safe for concurrent use.
+	Retention func() retention.Policy
+	Log       *slog.Logger
 
 	// HoldSecret makes the keys of holds; 32 bytes or more that only the appliance
 	// knows, the same after a restart, and not kept in the ledger. Default: drawn

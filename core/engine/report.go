@@ -11,6 +11,10 @@ import (
 // may be is written without the evaluations, firmware checks and sub-steps, which the run keeps.
 func (c *change) writeReport(l *life) error {
 	in := report.Input{Host: l.host, Run: l.run, Appliance: c.engine.Appliance, Now: c.now}
+	if c.engine.Retention != nil {
+		policy := c.engine.Retention()
+		in.Retention = &policy
+	}
 
 	err := c.Get(core.TableInventory, string(l.run.ID), &in.Inventory)
 	if err != nil && !errors.Is(err, core.ErrNotFound) {

@@ -23,6 +23,7 @@ import (
 	"vetting/core/engine"
 	"vetting/core/profile"
 	"vetting/core/report"
+	"vetting/core/retention"
 	"vetting/core/signal"
 	"vetting/core/spec"
 )
@@ -125,7 +126,7 @@ func (r *rig) restart() {
 		Ledger: r.ledger, Clock: r.clock, Rand: rand.Reader, Bell: signal.New(), Profiles: brief(),
 		ParseSpec: parseSpec, SeedFile: seedFile, Power: r.waker, WriteSpec: writeSpec, HoldSecret: []byte("a secret of thirty-two bytes, 123"),
 		TokenSecret: []byte("a secret of thirty-two bytes, 456"), Uptime: r.uptime,
-		Appliance: report.Appliance{ID: "test"}, Log: slog.New(slog.NewTextHandler(&locked{to: r.log}, nil)),
+		Appliance: report.Appliance{ID: "test"}, Retention: retention.Default, Log: slog.New(slog.NewTextHandler(&locked{to: r.log}, nil)),
 	}
 
 	r.tick = make(chan time.Time)

@@ -65,6 +65,10 @@ func TestAGoodHostFromStartToCompleted(t *testing.T) {
 			t.Errorf("report %+v", rep.Verdict)
 		}
 
+		if kept := rep.Retention; kept == nil || !kept.Raw[0].GoesAt.Equal(run.EndedAt.Add(30*24*time.Hour).Truncate(time.Millisecond)) {
+			t.Errorf("the report says of raw data: %+v", kept)
+		}
+
 		if d := r.Decide(core.BootClient{MAC: coretest.MAC(1)}); d.Action != core.BootLocal {
 			t.Errorf("after the run the host gets %s", d.Action)
 		}

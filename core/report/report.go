@@ -12,6 +12,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/profile"
+	"vetting/core/retention"
 )
 
 // Schema names the shape of Report in JSON; it changes when a field changes its
@@ -28,6 +29,7 @@ type Input struct {
 	Waivers   []core.Waiver // of the host, whether they count now or not
 	Notes     []core.Note   // likewise; those of other runs are left out
 	Appliance Appliance
+	Retention *retention.Policy // in force now; nil: the report does not say what becomes of raw data
 	Now       time.Time
 }
 
@@ -68,6 +70,7 @@ type Report struct {
 	Software    []Digest     `json:"software"`
 	Boot        string       `json:"boot_integrity"` // how far the booted software can be trusted
 	Appliance   Appliance    `json:"appliance"`
+	Retention   *Retention   `json:"retention,omitempty"` // absent: nobody said what becomes of raw data, as in the first reports
 	Signature   *Signature   `json:"signature,omitempty"` // of all the rest; absent: nobody vouches for it
 }
 
@@ -223,6 +226,7 @@ func Build(in Input) Report {
 		Software:    softwareOf(&in),
 		Boot:        bootIntegrity(&in),
 		Appliance:   in.Appliance,
+		Retention:   Kept(&in.Run, in.Retention),
 	}
 
 	for i := range in.Run.Stages {

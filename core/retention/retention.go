@@ -69,6 +69,27 @@ type Due struct {
 	Samples   time.Time // raw ones, which rollups then take the place of
 }
 
+// Kept says how long things of a run are kept after its end. Zero is for ever.
+type Kept struct {
+	Log       time.Duration
+	Artifacts time.Duration
+	Samples   time.Duration // raw ones
+}
+
+// Keep returns how long what belongs to a run is kept once it is over. Of a run that has
+// no verdict yet, it is the least: one that does not pass is kept longer.
+func (p Policy) Keep(run *core.Run) Kept {
+	failed := run.Verdict != core.Pass && run.Verdict != core.Cancelled && (run.Verdict != "" || run.State.Over()) ||
+		slices.ContainsFunc(run.Attempts, func(a core.Attempt) bool { return a.Bad() })
+
+	kept := Kept{Log: p.keep(p.Logs, failed), Artifacts: p.keep(p.Artifacts, failed)}
+	if p.Downsample > 0 {
+		kept.Samples = p.keep(p.Samples, failed)
+	}
+
+	return kept
+}
+
 // Of returns when what belongs to a run may go: never while it is not over, since
 // a held machine is looked into with its log at hand.
 func (p Policy) Of(run *core.Run) Due {
@@ -85,15 +106,9 @@ func (p Policy) Of(run *core.Run) Due {
 		return Due{} // nobody knows how old it is
 	}
 
-	failed := run.Verdict != core.Pass && run.Verdict != core.Cancelled ||
-		slices.ContainsFunc(run.Attempts, func(a core.Attempt) bool { return a.Bad() })
+	kept := p.Keep(run)
 
-	due := Due{Log: p.after(end, p.Logs, failed), Artifacts: p.after(end, p.Artifacts, failed)}
-	if p.Downsample > 0 {
-		due.Samples = p.after(end, p.Samples, failed)
-	}
-
-	return due
+	return Due{Log: after(end, kept.Log), Artifacts: after(end, kept.Artifacts), Samples: after(end, kept.Samples)}
 }
 
 // Photos returns when the photos of a note may go that is about no run: they are evidence
@@ -103,20 +118,26 @@ func (p Policy) Photos(written time.Time) time.Time {
 		return time.Time{} // nobody knows how old they are
 	}
 
-	return p.after(written, p.Artifacts, true)
+	return after(written, p.keep(p.Artifacts, true))
 }
 
-func (p Policy) after(end time.Time, keep time.Duration, failed bool) time.Time {
-	if keep == 0 {
-		return time.Time{}
+// keep is how long something is kept that is kept so long of a run that passed.
+func (p Policy) keep(usual time.Duration, failed bool) time.Duration {
+	if usual == 0 || failed && p.Failed == 0 {
+		return 0
 	}
 
 	if failed {
-		if p.Failed == 0 {
-			return time.Time{}
-		}
+		return max(usual, p.Failed)
+	}
 
-		keep = max(keep, p.Failed)
+	return usual
+}
+
+// after is when something goes that is kept so long from then on; zero: never.
+func after(end time.Time, keep time.Duration) time.Time {
+	if keep == 0 {
+		return time.Time{}
 	}
 
 	return end.Add(keep)

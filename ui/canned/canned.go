@@ -17,6 +17,8 @@ import (
 
 	"vetting/core"
 	"vetting/core/report"
+	"vetting/core/retention"
+	"vetting/ui/lookup"
 	"vetting/ui/view"
 )
 
@@ -29,6 +31,13 @@ func Appliance() report.Appliance {
 		ID: "01JD0000000000000000APPL1A", Name: "vetting-lab-1", Version: "0.1.0", ImageID: strings.Repeat("4f3c", 16),
 		KernelVersion: "6.12.48+deb13-amd64", KernelSHA256: strings.Repeat("ab", 32), InitrdSHA256: strings.Repeat("cd", 32),
 	}
+}
+
+// Author is who writes the reports of the scene.
+func Author() lookup.Author {
+	policy := retention.Default()
+
+	return lookup.Author{Appliance: Appliance(), Retention: &policy, Now: Now()}
 }
 
 // Netboot is what the boot services of the scene are about.

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"vetting/core/coretest"
+	"vetting/core/retention"
 	bell "vetting/core/signal"
 	"vetting/ui"
 	"vetting/ui/canned"
@@ -56,7 +57,7 @@ func run(ctx context.Context, scene canned.Scene, addr string, play bool) error 
 
 	cfg := ui.Config{
 		Ledger: ledger, Commands: orders, Logs: canned.Lines(scene), Artifacts: canned.Files{}, ReportKeys: canned.Keys{}, Bell: bells,
-		Appliance: canned.Appliance(), Addr: addr, Now: canned.Now, Rand: rand.Reader, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Appliance: canned.Appliance(), Retention: retention.Default, Addr: addr, Now: canned.Now, Rand: rand.Reader, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Counts:   ui.Counts{Slots: func() int { return 3 }},
 		Netboot:  canned.Netboot,
 		Steering: &canned.Steering{Fixed: scene == canned.Failed, Hostile: scene == canned.Hostile},

@@ -31,8 +31,8 @@ func ParseDay(day string) error {
 
 // Batch gathers the last report of each host that is asked for. A start that was withdrawn
 // has none, unless it is all there is of its host.
-func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now time.Time) (report.Batch, error) {
-	batch := report.NewBatch(of, appliance, now)
+func Batch(r core.Reader, of report.BatchOf, by Author) (report.Batch, error) {
+	batch := report.NewBatch(of, by.Appliance, by.Now)
 
 	hosts, err := batchHosts(r, of)
 	if err != nil {
@@ -50,7 +50,7 @@ func Batch(r core.Reader, of report.BatchOf, appliance report.Appliance, now tim
 
 		taken[run.Host] = true
 
-		found, err := Report(r, run, appliance, now)
+		found, err := Report(r, run, by)
 		if err == nil {
 			batch.Add(&found)
 		}

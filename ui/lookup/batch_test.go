@@ -33,7 +33,7 @@ func TestABatchHasTheLastRunOfEachHostThatIsAskedFor(t *testing.T) {
 
 	gather := func(of report.BatchOf) (batch report.Batch) {
 		view(t, ledger, func(r core.Reader) (err error) {
-			batch, err = lookup.Batch(r, of, canned.Appliance(), canned.Now())
+			batch, err = lookup.Batch(r, of, canned.Author())
 
 			return err
 		})
@@ -91,7 +91,7 @@ func TestAWithdrawnStartStandsForNoHost(t *testing.T) {
 
 	gather := func() (all report.Batch) {
 		view(t, ledger, func(r core.Reader) (err error) {
-			all, err = lookup.Batch(r, report.BatchOf{}, canned.Appliance(), canned.Now())
+			all, err = lookup.Batch(r, report.BatchOf{}, canned.Author())
 
 			return err
 		})

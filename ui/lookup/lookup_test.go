@@ -268,7 +268,7 @@ func TestTheReportIsTheWrittenOneWhileItFits(t *testing.T) {
 				return err
 			}
 
-			found, err := lookup.Report(r, &run, canned.Appliance(), canned.Now())
+			found, err := lookup.Report(r, &run, canned.Author())
 			summary, preliminary = found.Summary, found.Preliminary
 
 			return err

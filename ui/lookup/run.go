@@ -10,6 +10,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/report"
+	"vetting/core/retention"
 )
 
 // ParseRunID reads a run's id as it stands in a URL. ErrNotFound for what cannot
@@ -134,9 +135,16 @@ func Runs(r core.Reader, filter Filter, page Page) (runs []core.Run, next string
 // errEnough ends a scan that has what it came for.
 var errEnough = errors.New("enough")
 
+// Author is who writes a report, and when.
+type Author struct {
+	Appliance report.Appliance
+	Retention *retention.Policy // in force; nil: the report does not tell it
+	Now       time.Time
+}
+
 // Report reads the report of run as it was written, or writes a preliminary one
 // when there is none of the run as it now stands.
-func Report(r core.Reader, run *core.Run, appliance report.Appliance, now time.Time) (report.Report, error) {
+func Report(r core.Reader, run *core.Run, by Author) (report.Report, error) {
 	var written report.Report
 
 	err := r.Get(core.TableReport, string(run.ID), &written)
@@ -151,7 +159,7 @@ func Report(r core.Reader, run *core.Run, appliance report.Appliance, now time.T
 		return report.Report{}, fmt.Errorf("reading the report of %s: %w", run.ID, err)
 	}
 
-	in := report.Input{Run: *run, Appliance: appliance, Now: now}
+	in := report.Input{Run: *run, Appliance: by.Appliance, Retention: by.Retention, Now: by.Now}
 
 	if in.Inventory, err = Inventory(r, run.ID); err != nil {
 		return report.Report{}, fmt.Errorf("reading the inventory of %s: %w", run.ID, err)

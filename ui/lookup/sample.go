@@ -318,13 +318,21 @@ type records struct {
 	summed func(key string, batch *core.RollupBatch) error
 }
 
+// Expiry reads what of a run was removed since it was old.
+func Expiry(r core.Reader, run core.RunID) (gone core.Expiry, err error) {
+	err = r.Get(core.TableExpiry, string(run), &gone)
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		return gone, fmt.Errorf("reading what is gone of %s: %w", run, err)
+	}
+
+	return gone, nil
+}
+
 // eachRecord calls one of each for the records of run past after; errEnough ends it.
 func eachRecord(r core.Reader, run core.RunID, after string, each records) error {
-	var expiry core.Expiry
-
-	err := r.Get(core.TableExpiry, string(run), &expiry)
-	if err != nil && !errors.Is(err, core.ErrNotFound) {
-		return fmt.Errorf("reading what is gone of %s: %w", run, err)
+	expiry, err := Expiry(r, run)
+	if err != nil {
+		return err
 	}
 
 	q := core.Query{Prefix: string(run) + "/", After: after}

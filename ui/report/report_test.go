@@ -44,7 +44,7 @@ func found(t *testing.T, scene canned.Scene, id core.RunID) model.Report {
 			return err
 		}
 
-		out, err = lookup.Report(r, &run, canned.Appliance(), canned.Now())
+		out, err = lookup.Report(r, &run, canned.Author())
 
 		return err
 	})

@@ -28,13 +28,15 @@ type Run struct {
 	Plan       pace.Plan // of what earlier runs tell
 	Log        []core.LogLine
 	Files      []core.Artifact
-	Key        *core.HoldKey // of the hold, just handed out
-	Fresh      bool          // who looks need not type the password again
-	Reason     string        // as it was typed
-	FailReason string        // likewise
-	Waive      WaiverForm    // likewise
-	Notes      []core.Note   // about the run, the oldest first
-	NoteText   string        // as it was typed and refused
+	Kept       *report.Retention // by the policy in force now; nil: nobody knows
+	Gone       core.Expiry       // what was removed already
+	Key        *core.HoldKey     // of the hold, just handed out
+	Fresh      bool              // who looks need not type the password again
+	Reason     string            // as it was typed
+	FailReason string            // likewise
+	Waive      WaiverForm        // likewise
+	Notes      []core.Note       // about the run, the oldest first
+	NoteText   string            // as it was typed and refused
 
 	Terminal bool // a held host can be opened in the browser
 	// Diagnosis is what is in the way of the boot that it waits for; nil: nothing.
@@ -396,6 +398,35 @@ func (r *Run) logAfter() string {
 	}
 
 	return strconv.FormatUint(r.Log[len(r.Log)-1].Seq, 10)
+}
+
+// silence says why there is no line of a log.
+func (r *Run) silence() string {
+	if !r.Gone.LogAt.IsZero() {
+		return "The log was removed on " + text.UTC(r.Gone.LogAt) + ": it was older than logs are kept."
+	}
+
+	return "The agent has said nothing yet."
+}
+
+// fate says what becomes, or became, of one kind of raw data.
+func (r *Run) fate(d *report.RawData) string {
+	gone, how := time.Time{}, "removed on "
+
+	switch d.What {
+	case report.RawLog:
+		gone = r.Gone.LogAt
+	case report.RawFiles:
+		gone = r.Gone.FilesAt
+	case report.RawSamples:
+		gone, how = r.Gone.SamplesAt, "summed up on "
+	}
+
+	if gone.IsZero() {
+		return d.Fate(r.Run.Verdict)
+	}
+
+	return how + text.UTC(gone)
 }
 
 func logLine(l core.LogLine) string {

@@ -38,7 +38,7 @@ func found(t *testing.T, scene canned.Scene, id core.RunID) report.Report {
 	err := ledger.View(t.Context(), func(r core.Reader) error {
 		run, err := lookup.Run(r, id)
 		if err == nil {
-			out, err = lookup.Report(r, &run, canned.Appliance(), canned.Now())
+			out, err = lookup.Report(r, &run, canned.Author())
 		}
 
 		return err

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -303,4 +305,20 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A file that was signed before reports said how long raw data is kept stays good: what
+// came later must not be asked of it.
+func TestAFileOfBeforeStaysGood(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile(filepath.Join("testdata", "without-retention.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	checked, err := seal.Verify(text)
+	if err != nil || checked.Report.Retention != nil || checked.Report.Run.ID == "" {
+		t.Errorf("%v, retention %v of run %q", err, checked.Report.Retention, checked.Report.Run.ID)
+	}
 }
