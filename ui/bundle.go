@@ -31,6 +31,37 @@ const mostLabels = 200
 
 // getBundle answers with the archive for a vendor. It is packed while it is sent.
 func (u *UI) getBundle(c *fiber.Ctx) error {
+	run, what, err := u.bundled(c)
+	if err != nil {
+		return err
+	}
+
+	c.Set(fiber.HeaderContentType, route.ZIP)
+	c.Set(fiber.HeaderContentDisposition, `attachment; filename="vetting-`+string(run.ID)+`-rma.zip"`)
+	c.Context().SetConnectionClose() // the write deadline would outlive the answer
+
+	conn := c.Context().Conn() // c is recycled by the time it is sent
+	ctx, done := u.begin(c, "bundle", "packs what a vendor wants of the run of "+run.HostName, &run)
+
+	what.Open = func(sum string) (io.ReadCloser, error) { return u.cfg.Artifacts.OpenArtifact(ctx, sum) }
+	what.Lines = func(after uint64) ([]core.LogLine, error) { return u.cfg.Logs.ReadLog(ctx, run.ID, after, maxLogLines) }
+
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer done()
+
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		defer stop()
+
+		// An archive that breaks off has no directory: no reader takes it for whole.
+		_ = bundle.Write(patient{w, conn}, what)
+	})
+
+	return nil
+}
+
+// bundled reads a run and writes its report in each form; files and log are read when the
+// bundle is sent.
+func (u *UI) bundled(c *fiber.Ctx) (core.Run, *bundle.Bundle, error) {
 	var (
 		files  []core.Artifact
 		charts []plot.Chart
@@ -51,46 +82,25 @@ func (u *UI) getBundle(c *fiber.Ctx) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return run, nil, err
 	}
 
 	var page, text, table bytes.Buffer
 
 	key := u.sealing()
 	if err := report.WriteHTML(c.UserContext(), &page, found, charts, key); err != nil {
-		return err
+		return run, nil, err
 	}
 
 	if err := report.WriteJSON(&text, found, key); err != nil {
-		return err
+		return run, nil, err
 	}
 
 	if err := form.CSV(&table, &found); err != nil {
-		return err
+		return run, nil, err
 	}
 
-	c.Set(fiber.HeaderContentType, route.ZIP)
-	c.Set(fiber.HeaderContentDisposition, `attachment; filename="vetting-`+string(run.ID)+`-rma.zip"`)
-	c.Context().SetConnectionClose() // the write deadline would outlive the answer
-
-	conn := c.Context().Conn() // c is recycled by the time it is sent
-	ctx, done := u.begin(c, "bundle", "packs what a vendor wants of the run of "+run.HostName, &run)
-
-	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
-		defer done()
-
-		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-		defer stop()
-
-		// An archive that breaks off has no directory: no reader takes it for whole.
-		_ = bundle.Write(patient{w, conn}, &bundle.Bundle{
-			Report: found, Page: page.Bytes(), JSON: text.Bytes(), Table: table.Bytes(), Artifacts: files,
-			Open:  func(sum string) (io.ReadCloser, error) { return u.cfg.Artifacts.OpenArtifact(ctx, sum) },
-			Lines: func(after uint64) ([]core.LogLine, error) { return u.cfg.Logs.ReadLog(ctx, run.ID, after, maxLogLines) },
-		})
-	})
-
-	return nil
+	return run, &bundle.Bundle{Report: found, Page: page.Bytes(), JSON: text.Bytes(), Table: table.Bytes(), Artifacts: files}, nil
 }
 
 // patient gives a reader some time for every piece that is written.

@@ -201,30 +201,9 @@ func (u *UI) terminalSocket(c *fiber.Ctx) error {
 		return fiber.NewError(fiber.StatusUpgradeRequired, "The terminal is opened by its page.")
 	}
 
-	if err := ownOrigin(c); err != nil {
-		return err
-	}
-
-	run, err := u.findRun(c, nil)
+	run, size, err := u.mayOpen(c)
 	if err != nil {
 		return err
-	}
-
-	if err := heldOpen(&run); err != nil {
-		return err
-	}
-
-	if u.cfg.TerminalKey == nil || u.cfg.Dial == nil {
-		return core.NewProblem(core.ErrConflict, problem.HoldUnreached, "This appliance has no way to the test network.")
-	}
-
-	size := window{c.QueryInt("cols"), c.QueryInt("rows")}
-	if !size.fits() {
-		return core.NewProblem(core.ErrInvalid, "request/bad-number", fmt.Sprintf("A terminal has 2 to %d columns and 1 to %d rows.", mostColumns, mostRows))
-	}
-
-	if !u.terminals.redeem(c.Query("ticket"), run.ID, streamOwner(c)) {
-		return core.NewProblem(core.ErrRefused, problem.HoldTicket, "Load the page of the terminal again: it opens the terminal once, and within two minutes.")
 	}
 
 	if !u.tunnels.enter() {
@@ -254,6 +233,37 @@ func (u *UI) terminalSocket(c *fiber.Ctx) error {
 	}
 
 	return nil
+}
+
+// mayOpen checks that a terminal may be opened: of which run, and how large. The ticket that
+// came with the page is spent by it.
+func (u *UI) mayOpen(c *fiber.Ctx) (run core.Run, size window, err error) {
+	if err := ownOrigin(c); err != nil {
+		return run, size, err
+	}
+
+	if run, err = u.findRun(c, nil); err != nil {
+		return run, size, err
+	}
+
+	if err := heldOpen(&run); err != nil {
+		return run, size, err
+	}
+
+	if u.cfg.TerminalKey == nil || u.cfg.Dial == nil {
+		return run, size, core.NewProblem(core.ErrConflict, problem.HoldUnreached, "This appliance has no way to the test network.")
+	}
+
+	size = window{c.QueryInt("cols"), c.QueryInt("rows")}
+	if !size.fits() {
+		return run, size, core.NewProblem(core.ErrInvalid, "request/bad-number", fmt.Sprintf("A terminal has 2 to %d columns and 1 to %d rows.", mostColumns, mostRows))
+	}
+
+	if !u.terminals.redeem(c.Query("ticket"), run.ID, streamOwner(c)) {
+		return run, size, core.NewProblem(core.ErrRefused, problem.HoldTicket, "Load the page of the terminal again: it opens the terminal once, and within two minutes.")
+	}
+
+	return run, size, nil
 }
 
 // ownOrigin refuses a web socket that another site's page opens: browsers let them,
@@ -440,22 +450,43 @@ func (t *terminals) drop(run core.RunID, one *terminal) {
 	}
 }
 
-// open reaches the host, which must have the key that its agent told over the pinned
-// connection, and starts a shell.
-func (j *joining) open(ctx context.Context, t *terminal) error {
-	pinned, err := sshkey.Parse(t.hold.HostKey)
+// talk is how the SSH server of a hold is spoken to: it must have the key that its agent told
+// over the pinned connection. other is set where it turns out to have another one.
+func (j *joining) talk(hold *core.Hold, other *bool) (*ssh.ClientConfig, error) {
+	pinned, err := sshkey.Parse(hold.HostKey)
 	if err != nil {
-		return fmt.Errorf("reading the host key of the hold: %w", err)
+		return nil, fmt.Errorf("reading the host key of the hold: %w", err)
 	}
 
 	want, err := ssh.NewPublicKey(pinned)
 	if err != nil {
-		return fmt.Errorf("reading the host key of the hold: %w", err)
+		return nil, fmt.Errorf("reading the host key of the hold: %w", err)
 	}
 
 	own, err := ssh.NewSignerFromSigner(j.ui.cfg.TerminalKey)
 	if err != nil {
-		return fmt.Errorf("reading the terminal's key: %w", err)
+		return nil, fmt.Errorf("reading the terminal's key: %w", err)
+	}
+
+	return &ssh.ClientConfig{
+		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(own)}, HostKeyAlgorithms: []string{ssh.KeyAlgoED25519}, ClientVersion: "SSH-2.0-vetting-console",
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			if *other = !bytes.Equal(key.Marshal(), want.Marshal()); *other {
+				return errors.New("the host key is another one")
+			}
+
+			return nil
+		},
+	}, nil
+}
+
+// open reaches the host and starts a shell.
+func (j *joining) open(ctx context.Context, t *terminal) error {
+	other := false
+
+	config, err := j.talk(&t.hold, &other)
+	if err != nil {
+		return err
 	}
 
 	ctx, cancel := context.WithTimeout(ctx, j.ui.terminals.patience)
@@ -466,22 +497,11 @@ func (j *joining) open(ctx context.Context, t *terminal) error {
 		return err
 	}
 
-	other := false
-
 	// It holds until the shell is there, since each step of that waits for the host. A closed
 	// connection shows at the handshake.
 	_ = wire.SetDeadline(time.Now().Add(j.ui.terminals.patience))
 
-	conn, channels, requests, err := ssh.NewClientConn(wire, t.hold.Addr.String(), &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(own)}, HostKeyAlgorithms: []string{ssh.KeyAlgoED25519}, ClientVersion: "SSH-2.0-vetting-console",
-		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			if other = !bytes.Equal(key.Marshal(), want.Marshal()); other {
-				return errors.New("the host key is another one")
-			}
-
-			return nil
-		},
-	})
+	conn, channels, requests, err := ssh.NewClientConn(wire, t.hold.Addr.String(), config)
 
 	switch {
 	case err == nil:

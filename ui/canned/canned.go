@@ -128,13 +128,7 @@ func Fill(ctx context.Context, ledger core.Ledger, scene Scene) error {
 			return err
 		}
 
-		if scene == Full || scene == Fleet {
-			if err := figures(txn, rows); err != nil {
-				return err
-			}
-		}
-
-		return errors.Join(sightings(txn, scene), batches(txn, rows, scene))
+		return errors.Join(sightings(txn, scene), batches(txn, rows, scene), figures(txn, rows, scene))
 	})
 	if err != nil {
 		return fmt.Errorf("filling the ledger: %w", err)

@@ -23,7 +23,11 @@ func sisters() (rows []row) {
 }
 
 // figures writes what the runs of hosts measured that came to a verdict.
-func figures(txn core.Txn, rows []row) error {
+func figures(txn core.Txn, rows []row, scene Scene) error {
+	if scene != Full && scene != Fleet {
+		return nil
+	}
+
 	for n := range rows {
 		run := rows[n].run
 		if run == nil || run.Verdict == "" {

@@ -69,11 +69,9 @@ func jpeg(data []byte) (Photo, error) {
 				out.Write(turned(turn))
 			}
 		case markSOF0, markSOF1, markSOF2:
-			if made.Width != 0 || len(part.body) < 6 {
-				return Photo{}, errors.New("its frame makes no sense")
+			if err := made.frame(&part); err != nil {
+				return Photo{}, err
 			}
-
-			made.Height, made.Width = int(binary.BigEndian.Uint16(part.body[1:])), int(binary.BigEndian.Uint16(part.body[3:]))
 
 			part.writeTo(out)
 		case markDQT, markDHT, markDRI, markAPP14:
@@ -85,17 +83,35 @@ func jpeg(data []byte) (Photo, error) {
 
 			seen.scanned = true
 
-			part.writeTo(out)
-
-			n := scanned(rest)
-			out.Write(rest[:n])
-			rest = rest[n:]
+			rest = part.writeScan(out, rest)
 		default:
 			if part.mark < 0xe0 || part.mark > 0xfe { // neither an application's nor a comment
 				return Photo{}, fmt.Errorf("it has a part of the kind %02x", part.mark)
 			}
 		}
 	}
+}
+
+// frame reads how large the picture is from the head of its frame, of which there is one.
+func (p *Photo) frame(part *segment) error {
+	if p.Width != 0 || len(part.body) < 6 {
+		return errors.New("its frame makes no sense")
+	}
+
+	p.Height, p.Width = int(binary.BigEndian.Uint16(part.body[1:])), int(binary.BigEndian.Uint16(part.body[3:]))
+
+	return nil
+}
+
+// writeScan writes the head of a scan and the scan that data begins with, and returns what
+// comes after it.
+func (s *segment) writeScan(out *bytes.Buffer, data []byte) []byte {
+	s.writeTo(out)
+
+	n := scanned(data)
+	out.Write(data[:n])
+
+	return data[n:]
 }
 
 // nextSegment reads the marker that data begins with, after any fill bytes, and what
