@@ -23,14 +23,16 @@ const (
 // follows a run reads only what is new. The zero value is ready; safe for concurrent
 // use.
 type Courses struct {
-	mu   sync.Mutex
-	kept []*course // the one used last comes last
+	mu   sync.Mutex // held while one is looked for, and never while the ledger is read
+	kept []*course  // the one used last comes last
 }
 
 // course is what was measured during a run, summed up to cells that grow with it.
 type course struct {
-	run    core.RunID
-	over   bool
+	run  core.RunID
+	over bool
+
+	mu     sync.Mutex // guards all below; who waits for it waits for what they want to know
 	after  string // key of the last record read
 	from   time.Time
 	step   time.Duration
@@ -44,6 +46,20 @@ type cell struct {
 
 // Of returns the course of a run, in the order of the keys.
 func (c *Courses) Of(r core.Reader, run *core.Run) ([]plot.Series, error) {
+	k := c.course(run)
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+
+	if err := k.read(r); err != nil {
+		return nil, err
+	}
+
+	return k.lines(), nil
+}
+
+// course is the one that is kept of a run, or a new one.
+func (c *Courses) course(run *core.Run) *course {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
@@ -56,14 +72,10 @@ func (c *Courses) Of(r core.Reader, run *core.Run) ([]plot.Series, error) {
 		k = c.kept[at]
 	}
 
-	if err := k.read(r); err != nil {
-		return nil, err
-	}
-
 	c.kept = append(slices.DeleteFunc(c.kept, func(o *course) bool { return o == k || o.run == k.run }), k)
 	c.kept = c.kept[max(0, len(c.kept)-mostKept):]
 
-	return k.lines(), nil
+	return k
 }
 
 func (k *course) read(r core.Reader) error {

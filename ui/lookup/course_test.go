@@ -82,3 +82,67 @@ func TestTheCourseOfARunGrowsWithIt(t *testing.T) {
 		t.Errorf("when the run is over: %d points from %v to %v", n, low, high)
 	}
 }
+
+// slow is a ledger that takes its time over what was measured.
+type slow struct {
+	core.Reader
+
+	reading, goOn chan struct{}
+}
+
+// Scan is of core.Reader.
+func (s slow) Scan(table core.Table, q core.Query, each func(string, func(any) error) error) error {
+	s.reading <- struct{}{}
+	<-s.goOn
+
+	return s.Reader.Scan(table, q, each)
+}
+
+// Whoever waits for the ledger keeps nobody waiting who looks at another run.
+func TestNobodyWaitsForTheCourseOfAnotherRun(t *testing.T) {
+	t.Parallel()
+
+	ledger, courses := coretest.NewLedger(), &lookup.Courses{}
+	batchOf(t, ledger, 1, 0, 10)
+
+	reading, goOn, over := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+
+	go func() {
+		over <- ledger.View(t.Context(), func(r core.Reader) error {
+			_, err := courses.Of(slow{r, reading, goOn}, &core.Run{ID: "SLOW", State: core.StateBooting})
+
+			return err
+		})
+	}()
+
+	<-reading
+
+	seen := make(chan int, 1)
+
+	go func() {
+		_, _, n := sum(courseOf(t, courses, ledger, core.StateBooting))
+		seen <- n
+	}()
+
+	select {
+	case n := <-seen:
+		if n != 10 {
+			t.Errorf("%d points", n)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the course of one run waits for that of another")
+	}
+
+	go func() {
+		for range reading {
+		}
+	}()
+
+	close(goOn)
+
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+
+	close(reading)
+}
