@@ -11,13 +11,10 @@ import (
 	"vetting/ui/view"
 )
 
-// longestSerial bounds what is taken for a serial number, in bytes.
-const longestSerial = 128
-
 // partPage shows where a part was seen.
 func (u *UI) partPage(c *fiber.Ctx) (err error) {
 	serial := strings.TrimSpace(strings.Clone(c.Query("serial")))
-	if len(serial) > longestSerial {
+	if len(serial) > lookup.LongestSerial {
 		serial = ""
 	}
 

@@ -76,7 +76,7 @@ func queueRoutes() []Route {
 		},
 		{
 			Name: "batches.list", Tag: "runs", Method: "GET", Path: "/api/v1/batches", Scope: Read,
-			Summary: "List batches, the newest first, with how their hosts stand", Query: paging(), OK: ok(BatchList{}, "a page of batches"), Errors: []int{422},
+			Summary: "List batches, the newest first, with how their hosts stand", Query: paging(), OK: ok(BatchList{}, "a page of batches; a page may be short and still have a next"), Errors: []int{422},
 		},
 		{
 			Name: "batches.get", Tag: "runs", Method: "GET", Path: "/api/v1/batches/{name}", Scope: Read,

@@ -1,10 +1,14 @@
 package lookup_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"vetting/core"
+	"vetting/core/coretest"
 	"vetting/core/problem"
 	"vetting/core/report"
 	"vetting/ui/canned"
@@ -136,4 +140,75 @@ func TestAWithdrawnStartStandsForNoHost(t *testing.T) {
 	if got := rowOf(all, stranger); got.Run != "7ZZZZZZZZZZZZZZZZZZZZZZZZ2" {
 		t.Errorf("a host with nothing else: %+v", got)
 	}
+}
+
+// However many batches are asked for, a page reads the runs of a bounded number.
+func TestAPageOfBatchesHasABoundedNumberOfRuns(t *testing.T) {
+	t.Parallel()
+
+	ledger := coretest.NewLedger()
+	large := make([]core.RunID, core.MostBatchRuns)
+
+	_, err := ledger.Update(t.Context(), func(txn core.Txn) error {
+		for i := range 5 {
+			name := fmt.Sprintf("batch-%d", i)
+			if err := txn.Put(core.TableBatch, name, core.Batch{Name: name, CreatedAt: coretest.Start().Add(time.Duration(i) * time.Hour), Runs: large}); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var pages []string
+
+	for page, more := (lookup.Page{Limit: lookup.MaxLimit}), true; more; {
+		view(t, ledger, func(r core.Reader) error {
+			rows, next, err := lookup.Batches(r, page)
+			names := ""
+
+			for i := range rows {
+				names += rows[i].Name + " "
+			}
+
+			pages = append(pages, names)
+
+			if more = next != ""; more && err == nil {
+				page, err = lookup.ReadPage(lookup.MaxLimit, next)
+			}
+
+			return err
+		})
+	}
+
+	if got := strings.Join(pages, "|"); got != "batch-4 batch-3 |batch-2 batch-1 |batch-0 " {
+		t.Errorf("pages %q", got)
+	}
+}
+
+// Whoever asks for a part that nobody knows has no inventory taken apart.
+func TestWhatHasNothingOfAPartIsNotTakenApart(t *testing.T) {
+	t.Parallel()
+
+	ledger := scene(t)
+
+	_, err := ledger.Update(t.Context(), func(txn core.Txn) error {
+		return txn.Put(core.TableInventory, "7ZZZZZZZZZZZZZZZZZZZZZZZZ1", map[string]any{"disks": "none that can be read"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	view(t, ledger, func(r core.Reader) error {
+		for _, serial := range []string{"no such part", `"<&`, strings.Repeat("x", lookup.LongestSerial+1)} {
+			if list, _, err := lookup.PartHistory(r, serial); err != nil || len(list) != 0 {
+				t.Errorf("%.20q: %d, %v", serial, len(list), err)
+			}
+		}
+
+		return nil
+	})
 }

@@ -33,7 +33,7 @@ type course struct {
 	over bool
 
 	mu     sync.Mutex // guards all below; who waits for it waits for what they want to know
-	after  string // key of the last record read
+	after  string     // key of the last record read
 	from   time.Time
 	step   time.Duration
 	series map[string][]cell

@@ -1,7 +1,10 @@
 package lookup
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -16,6 +19,9 @@ const (
 	mostLookedAt  = 500
 	mostSightings = 100
 )
+
+// LongestSerial bounds what is taken for a serial number, in bytes.
+const LongestSerial = 128
 
 // Sighting is a part as one run found it.
 type Sighting struct {
@@ -34,18 +40,29 @@ type Sighting struct {
 // slots, with which firmware, and what was found about it. whole is false where older runs
 // were not looked at.
 func PartHistory(r core.Reader, serial string) (list []Sighting, whole bool, err error) {
-	if serial == "" {
+	if serial == "" || len(serial) > LongestSerial {
 		return nil, true, nil
 	}
 
-	looked := 0
+	// Most inventories have nothing of it: their text tells, and need not be taken apart.
+	quoted, err := json.Marshal(serial)
+	if err != nil {
+		return nil, false, err
+	}
+
+	written, looked := bytes.Trim(quoted, `"`), 0
 
 	err = r.Scan(core.TableInventory, core.Query{Reverse: true, Limit: mostLookedAt}, func(key string, decode func(any) error) error {
 		looked++
 
-		var inventory core.Inventory
-		if err := decode(&inventory); err != nil {
+		var text json.RawMessage
+		if err := decode(&text); err != nil || !bytes.Contains(text, written) {
 			return err
+		}
+
+		var inventory core.Inventory
+		if err := json.Unmarshal(text, &inventory); err != nil {
+			return fmt.Errorf("reading the inventory of %s: %w", key, err)
 		}
 
 		for _, part := range report.ComponentsOf(&inventory, nil) {

@@ -137,7 +137,10 @@ func BatchOf(r core.Reader, name string) (core.Batch, error) {
 	return batch, err
 }
 
-// Batches lists batches, the newest first.
+// mostBatched bounds the runs of the batches on one page: all of them are read for it.
+const mostBatched = 2 * core.MostBatchRuns
+
+// Batches lists batches, the newest first. A page may be short and still have a next one.
 func Batches(r core.Reader, page Page) (rows []core.Batch, next string, err error) {
 	var all []core.Batch
 
@@ -156,13 +159,14 @@ func Batches(r core.Reader, page Page) (rows []core.Batch, next string, err erro
 	slices.SortFunc(all, func(a, b core.Batch) int { return strings.Compare(batchKey(&b), batchKey(&a)) })
 
 	rows = []core.Batch{}
+	runs := 0
 
 	for i := range all {
 		if page.After != "" && batchKey(&all[i]) >= page.After {
 			continue
 		}
 
-		if len(rows) == page.Limit {
+		if runs += len(all[i].Runs); len(rows) == page.Limit || len(rows) > 0 && runs > mostBatched {
 			return rows, token(batchKey(&rows[len(rows)-1])), nil
 		}
 
