@@ -3,6 +3,8 @@ package ui_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +66,29 @@ func TestTargetsOfPrometheusHavePassed(t *testing.T) {
 	none := open(t, canned.Empty, nil)
 	if got := none.ask("GET", "/api/v1/sd/prometheus", "", "Authorization", "Bearer "+none.token("read")); got.body != "[]" {
 		t.Errorf("of no hosts it says %s, where Prometheus wants a list", got.body)
+	}
+}
+
+// The example for Terraform reads a field that the answer has.
+func TestTheExampleForTerraformReadsWhatThereIs(t *testing.T) {
+	t.Parallel()
+
+	page, err := os.ReadFile("../docs/integrations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	m := regexp.MustCompile(`jsondecode\(self\.response_body\)\.(\w+) == "(\w+)"`).FindSubmatch(page)
+	if m == nil || !strings.Contains(string(page), `:8443/api/v1/hosts/${var.mac}"`) {
+		t.Fatal("there is no example")
+	}
+
+	b := open(t, canned.Full, nil)
+	got := b.ask("GET", "/api/v1/hosts/52:54:00:00:00:13", "", "Authorization", "Bearer "+b.token("read"))
+
+	var host map[string]any
+	if err := json.Unmarshal([]byte(got.body), &host); err != nil || host[string(m[1])] != string(m[2]) {
+		t.Errorf("%s is %v, and %s is waited for: %v", m[1], host[string(m[1])], m[2], err)
 	}
 }
 

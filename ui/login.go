@@ -24,6 +24,7 @@ func (u *UI) accountPages() {
 	u.app.Get("/setup", u.setupPage)
 	u.app.Post("/setup", u.setup)
 	u.app.Get("/wall", u.wallPage)
+	u.app.Get("/wall/:token", wallByPath)
 }
 
 // explain shows a page again with what was wrong, for errors people may see.

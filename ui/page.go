@@ -36,13 +36,15 @@ func (u *UI) pages() {
 
 	for path, handler := range map[string]fiber.Handler{
 		"/": u.rackPage, "/hosts": u.hostsPage, "/runs": u.runsPage, "/runs/:id": u.runPage,
-		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/parts": u.partPage, "/classes": u.classesPage, "/firmware": u.firmwarePage, "/models": u.modelsPage, "/batches": u.batchesPage, "/batches/:name": u.batchPage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage,
+		"/runs/:id/report": u.reportPage, "/runs/:id/log.txt": u.logText, "/runs/:id/plots": u.plotsPart, "/inbox": u.inboxPage, "/netboot": u.netbootPage, "/profiles": u.profilesPage, "/parts": u.partPage, "/classes": u.classesPage, "/firmware": u.firmwarePage, "/models": u.modelsPage, "/batches": u.batchesPage, "/batches/:name": u.batchPage, "/palette": u.palette, "/welcome": u.welcomePage, "/h/:any": u.findPage, "/settings": u.settingsPage, "/scan": u.scanPage,
 	} {
 		u.app.Get(path, read, handler)
 	}
 
 	u.app.Add(http.MethodGet, "/events", read, u.pageEvents) // Get would answer HEAD with a stream too
 	u.hostPages(read, operate)
+	u.formPages(read)
+	u.linkPages(operate)
 
 	for path, handler := range map[string]fiber.Handler{
 		"/hosts": u.addHost, "/hosts/:mac": u.editHost, "/hosts/:mac/delete": u.removeHost, "/hosts/:mac/spec": u.saveSpec,
@@ -361,7 +363,10 @@ func (u *UI) retryStage(c *fiber.Ctx) error {
 	return u.orderRun(u.again(core.StageName(c.FormValue("stage"))), "retried")(c)
 }
 
-func (u *UI) reportPage(c *fiber.Ctx) error {
+func (u *UI) reportPage(c *fiber.Ctx) error { return u.showReport(c, nil) }
+
+// showReport shows the page of a report, with a link to it that was just made.
+func (u *UI) showReport(c *fiber.Ctx, link *view.ReportLink) error {
 	frame, err := u.frame(c, "Report", "")
 	if err != nil {
 		return err
@@ -374,7 +379,7 @@ func (u *UI) reportPage(c *fiber.Ctx) error {
 
 	frame.Follows = "report:" + string(found.Run.ID)
 
-	return draw(c, view.ShowReport(&view.Report{Frame: frame, Run: found.Run.ID, Report: found, Charts: charts}))
+	return draw(c, view.ShowReport(&view.Report{Frame: frame, Run: found.Run.ID, Report: found, Charts: charts, Link: link}))
 }
 
 // logText sends the whole log as plain text, a page of lines at a time.

@@ -25,7 +25,7 @@ func pages() map[string]string {
 
 	return map[string]string{
 		"rack": "/", "hosts": "/hosts", "host-new": "/hosts/new?mac=3c:ec:ef:00:17:a2", "host": host, "runs": "/runs", "run": run, "hold": run + "/hold", "start": host + "/start?profile=quick&armed=S64G7C9F1R3",
-		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "batch": "/api/v1/batch.html", "compare": "/runs/compare?a=" + string(canned.Run) + "&b=" + string(canned.Run), "inbox": "/inbox", "batches": "/batches", "batch-page": "/batches/" + canned.BatchName, "runs-over": "/runs?state=over&verdict=fail", "hosts-columns": "/hosts?sort=-storage&cols=state,cores,ram,disks,storage,serial,tags", "unknown": "/h/no-such-machine", "netboot": "/netboot", "welcome": "/welcome", "profiles": "/profiles", "trial": "/profiles?profile=quick&host=" + string(canned.Host), "profile": "/profiles/returned", "profile-editor": "/profile-editor?name=returned", "selected": "/hosts/selected?mac=" + string(canned.Host), "settings": "/settings", "people": "/people", "classes": "/classes", "firmware": "/firmware", "models": "/models?model=" + url.QueryEscape(canned.Model), "host-firmware": host + "/firmware", "import": "/hosts/import", "activity": "/activity", "login": "/login", "notifications": "/notifications", "retention": "/retention", "config": "/config", "integrations": "/settings/integrations", "tokens": "/settings/tokens",
+		"report": run + "/report", "report-alone": "/api/v1" + run + "/report.html", "batch": "/api/v1/batch.html", "compare": "/runs/compare?a=" + string(canned.Run) + "&b=" + string(canned.Run), "inbox": "/inbox", "batches": "/batches", "batch-page": "/batches/" + canned.BatchName, "runs-over": "/runs?state=over&verdict=fail", "hosts-columns": "/hosts?sort=-storage&cols=state,cores,ram,disks,storage,serial,tags", "unknown": "/h/no-such-machine", "netboot": "/netboot", "welcome": "/welcome", "profiles": "/profiles", "trial": "/profiles?profile=quick&host=" + string(canned.Host), "profile": "/profiles/returned", "profile-editor": "/profile-editor?name=returned", "selected": "/hosts/selected?mac=" + string(canned.Host), "settings": "/settings", "people": "/people", "classes": "/classes", "firmware": "/firmware", "models": "/models?model=" + url.QueryEscape(canned.Model), "host-firmware": host + "/firmware", "import": "/hosts/import", "activity": "/activity", "login": "/login", "scan": "/scan", "notifications": "/notifications", "retention": "/retention", "config": "/config", "integrations": "/settings/integrations", "tokens": "/settings/tokens",
 		"setup": "/setup?token=wrong", "missing": "/no/such/page", "labels": "/labels?ids=" + string(canned.Run), "part": "/parts?serial=ZL2A1000", "docs": "/docs", "docs-page": "/docs/operations",
 	}
 }
@@ -210,6 +210,7 @@ func TestNoPageIsLeftOutOfTheGallery(t *testing.T) {
 		"/settings/integrations/grafana-dashboard.json": "a file", "/settings/integrations/prometheus-rules.yaml": "a file",
 		"/audit": "leads to /activity", "/activity/recent": "a part of every page: activity_test.go looks at it",
 		"/hosts/list.csv": "CSV", "/hosts/selected/labels": "leads to /labels", "/runs/:id/terminal": "opens a shell: terminal_test.go looks at it", "/wall": "is opened by a token of its own: wall_test.go looks at it",
+		"/wall/:token": "leads to /wall", "/r/:id": "is opened by a link: reportlink_test.go looks at it",
 		"/runs/:id/log.txt": "text", "/runs/:id/plots": "a part of the page of a run", "/runs/:id/terminal/socket": "a web socket",
 	}
 
@@ -233,7 +234,7 @@ func TestNoPageIsLeftOutOfTheGallery(t *testing.T) {
 			continue
 		}
 
-		if page.Method != http.MethodGet || strings.HasPrefix(page.Path, "/static/") || strings.HasPrefix(page.Path, "/api/") || leftOut[page.Path] != "" {
+		if page.Method != http.MethodGet || strings.HasPrefix(page.Path, "/static/") || strings.HasPrefix(page.Path, "/api/") || strings.HasPrefix(page.Path, "/runs/:id/report.") || leftOut[page.Path] != "" {
 			continue
 		}
 
@@ -274,14 +275,9 @@ func TestPagesAreWrittenInLettersThatEveryFontHas(t *testing.T) {
 	}
 }
 
-// The tests that the table of traps names are there.
+// The tests that the tables of traps and of promises name are there.
 func TestTheTableOfTrapsNamesTestsThatThereAre(t *testing.T) {
 	t.Parallel()
-
-	page, err := os.ReadFile("../docs/development.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 
 	there := map[string]bool{}
 
@@ -298,20 +294,39 @@ func TestTheTableOfTrapsNamesTestsThatThereAre(t *testing.T) {
 		return err
 	}
 
-	for _, room := range []string{".", "../agent", "../cmd", "../core", "../netboot"} {
+	for _, room := range []string{".", "../agent", "../cmd", "../core", "../netboot", "../store", "../initramfs"} {
 		if err := filepath.WalkDir(room, note); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1)
-	if len(named) < 20 {
-		t.Errorf("only %d tests are named", len(named))
+	for _, name := range []string{"development.md", "promises.md"} {
+		page, err := os.ReadFile(filepath.Join("../docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1)
+		if len(named) < 20 {
+			t.Errorf("%s: only %d tests are named", name, len(named))
+		}
+
+		for _, m := range named {
+			if !there[string(m[1])] {
+				t.Errorf("%s: %s is named and not there", name, m[1])
+			}
+		}
 	}
 
-	for _, m := range named {
-		if !there[string(m[1])] {
-			t.Errorf("%s is named and not there", m[1])
+	// Each row of the promises names one: what nothing proves is none.
+	promises, err := os.ReadFile("../docs/promises.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for row := range strings.Lines(string(promises)) {
+		if strings.HasPrefix(row, "| ") && !strings.Contains(row, "proved by") && !strings.Contains(row, "`Test") {
+			t.Errorf("nothing proves: %s", row)
 		}
 	}
 }

@@ -31,6 +31,12 @@ func (u *UI) mayWatch(c *fiber.Ctx, secret string) error {
 	}
 }
 
+// wallByPath takes the token of a link that has it in its path, which ends up in logs of
+// servers in front, to the query.
+func wallByPath(c *fiber.Ctx) error {
+	return c.Redirect("/wall?token="+url.QueryEscape(param(c, "token")), http.StatusSeeOther)
+}
+
 // wallPage is the rack for a screen on the wall: whoever has its link may look at it,
 // and at nothing else, as may whoever is signed in.
 func (u *UI) wallPage(c *fiber.Ctx) (err error) {

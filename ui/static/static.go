@@ -39,6 +39,9 @@ var (
 	terminalJS []byte
 )
 
+//go:embed scan.js
+var scanJS []byte
+
 // File is one file.
 type File struct {
 	Path string // "/static/console.1a2b3c4d.css"
@@ -52,6 +55,8 @@ type Set struct {
 	CSS, JS, Icon File
 
 	Xterm, XtermCSS, Terminal File // of the page with the terminal
+
+	Scan File // of the page that reads codes
 }
 
 // Licences are the notices of what others have written here, by name and version.
@@ -84,13 +89,19 @@ func Load() (Set, error) {
 		return Set{}, err
 	}
 
-	s.Terminal, err = file("terminal.js", "text/javascript; charset=utf-8", terminalJS)
+	if s.Terminal, err = file("terminal.js", "text/javascript; charset=utf-8", terminalJS); err != nil {
+		return Set{}, err
+	}
+
+	s.Scan, err = file("scan.js", "text/javascript; charset=utf-8", scanJS)
 
 	return s, err
 }
 
 // All returns the files in any order.
-func (s Set) All() []File { return []File{s.CSS, s.JS, s.Icon, s.Xterm, s.XtermCSS, s.Terminal} }
+func (s Set) All() []File {
+	return []File{s.CSS, s.JS, s.Icon, s.Xterm, s.XtermCSS, s.Terminal, s.Scan}
+}
 
 // Base is the style that the console shares with the report.
 func Base() string { return string(baseCSS) }

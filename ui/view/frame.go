@@ -77,12 +77,12 @@ func (f Frame) entries() []entry {
 // bar are the entries at the bottom of a phone's screen: what has no room there is
 // linked from the last one.
 func (f Frame) bar() []entry {
-	return []entry{{"/", "Rack"}, {"/hosts", "Hosts"}, {"/runs", "Runs"}, {"/inbox", "Inbox"}, {"/settings", "More"}}
+	return []entry{{"/", "Rack"}, {"/hosts", "Hosts"}, {"/runs", "Runs"}, {"/scan", "Scan"}, {"/settings", "More"}}
 }
 
 // barred is the entry of the bar that is current.
 func (f Frame) barred() string {
-	if f.Active == "/netboot" || f.Active == "/profiles" {
+	if f.Active == "/inbox" || f.Active == "/netboot" || f.Active == "/profiles" {
 		return "/settings"
 	}
 

@@ -327,7 +327,7 @@ func links(f Frame, entries []entry, active string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if e.path == "/inbox" && f.Unknown > 0 {
+			if (e.path == "/inbox" || e.name == "More") && f.Unknown > 0 {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "<span class=\"pill\" title=\"machines not registered\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
