@@ -87,9 +87,10 @@ func (u *UI) getInventory(c *fiber.Ctx) error {
 		hosts, err := lookup.AllHosts(r)
 
 		for i := range hosts {
-			name, h := cmp.Or(hosts[i].Name, string(hosts[i].MAC)), route.InventoryHost{}
+			name := cmp.Or(hosts[i].Name, string(hosts[i].MAC))
 
-			if h, err = u.inventoryHost(r, &hosts[i]); err != nil {
+			h, err := u.inventoryHost(r, &hosts[i])
+			if err != nil {
 				return err
 			}
 

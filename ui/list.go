@@ -42,7 +42,9 @@ func (u *UI) exportChosen(c *fiber.Ctx) error {
 	var hosts []core.Host
 
 	if err := u.look(c, func(r core.Reader) error {
-		rows, want, err := u.wantedHosts(c, r)
+		want := hostsWanted(c)
+
+		rows, err := u.wantedHosts(r, &want)
 		if err != nil {
 			return err
 		}
@@ -103,13 +105,16 @@ func (u *UI) decided(r core.Reader, host *core.Host, run *core.Run) (*core.Run, 
 	return last, nil
 }
 
-// wantedHosts reads all hosts, and which of them the address asks for.
-func (u *UI) wantedHosts(c *fiber.Ctx, r core.Reader) ([]view.HostRow, view.HostsWant, error) {
-	want := view.ReadHostsWant(func(key string) string { return c.Query(key) }, queryList(c, "cols"))
+// hostsWanted is which hosts the address asks for.
+func hostsWanted(c *fiber.Ctx) view.HostsWant {
+	return view.ReadHostsWant(func(key string) string { return c.Query(key) }, queryList(c, "cols"))
+}
 
+// wantedHosts reads all hosts, with what is needed to choose and order those that are wanted.
+func (u *UI) wantedHosts(r core.Reader, want *view.HostsWant) ([]view.HostRow, error) {
 	rows, err := u.rows(r)
 	if err != nil || !want.NeedsFacts() {
-		return rows, want, err
+		return rows, err
 	}
 
 	for i := range rows {
@@ -118,33 +123,33 @@ func (u *UI) wantedHosts(c *fiber.Ctx, r core.Reader) ([]view.HostRow, view.Host
 		}
 
 		if rows[i].Facts, err = u.shelf.Facts(r, rows[i].Run.ID); err != nil {
-			return nil, want, err
+			return nil, err
 		}
 
 		if last := rows[i].Host.LastRun; rows[i].Facts == (lookup.Facts{}) && last != "" {
 			if rows[i].Facts, err = u.shelf.Facts(r, last); err != nil {
-				return nil, want, err
+				return nil, err
 			}
 		}
 	}
 
-	return rows, want, nil
+	return rows, nil
 }
 
 func (u *UI) hostsPage(c *fiber.Ctx) error {
-	frame, err := u.frame(c, "Hosts", "rack")
+	frame, err := u.frame(c, "Hosts", view.FollowsHosts)
 	if err != nil {
 		return err
 	}
 
-	page := view.Hosts{Frame: frame}
+	page := view.Hosts{Frame: frame, Want: hostsWanted(c)}
 
 	if err := u.look(c, func(r core.Reader) (err error) {
 		if page.Trash, _, err = lookup.Trash(r, lookup.Page{Limit: lookup.DefaultLimit}); err != nil {
 			return err
 		}
 
-		page.Rows, page.Want, err = u.wantedHosts(c, r)
+		page.Rows, err = u.wantedHosts(r, &page.Want)
 
 		return err
 	}); err != nil {

@@ -30,11 +30,11 @@ func (u *UI) pieces(c *fiber.Ctx) (told sse.Parts, news bool, err error) {
 	shown, err := paging(c)
 	p := &pieces{
 		ui: u, page: c.Query("v"), shown: shown, want: view.ReadRackWant(func(key string) string { return c.Query(key) }),
-		frame: view.Frame{User: caller(c).Name, Scope: caller(c).Scope, Insecure: u.cfg.TLS == nil},
-		told:  map[string]uint64{}, seed: maphash.MakeSeed(),
+		hosts: hostsWanted(c), frame: view.Frame{User: caller(c).Name, Scope: caller(c).Scope, Insecure: u.cfg.TLS == nil},
+		told: map[string]uint64{}, seed: maphash.MakeSeed(),
 	}
 
-	return p.changed, p.page == view.FollowsTiles || p.page == view.FollowsQueue, err
+	return p.changed, view.Parted(p.page), err
 }
 
 // pieces is what the reader of one page has been told. Not safe for concurrent use.
@@ -43,6 +43,7 @@ type pieces struct {
 	page  string
 	shown lookup.Page // of the list of runs
 	want  view.RackWant
+	hosts view.HostsWant
 	frame view.Frame
 	told  map[string]uint64 // the hash of what was told last, by the element's id
 	seed  maphash.Seed
@@ -96,25 +97,29 @@ func (p *pieces) changed(ctx context.Context, hosts map[core.MAC]bool) ([]byte, 
 
 // read looks what the page shows of the hosts now.
 func (p *pieces) read(ctx context.Context, hosts map[core.MAC]bool) (layout *string, list []view.Piece, err error) {
-	err = p.ui.cfg.Ledger.View(ctx, func(r core.Reader) error {
-		if p.page == view.FollowsQueue {
+	err = p.ui.cfg.Ledger.View(ctx, func(r core.Reader) (err error) {
+		switch p.page {
+		case view.FollowsQueue:
 			runs := view.Runs{Frame: p.frame, Slots: p.ui.slots(), Profiles: p.ui.cfg.Commands.Profiles()}
-			err := p.ui.readRuns(r, &runs, p.shown)
+			err = p.ui.readRuns(r, &runs, p.shown)
 			list = runs.Pieces()
 
 			return err
-		}
+		case view.FollowsHosts:
+			page := view.Hosts{Frame: p.frame, Want: p.hosts}
+			page.Rows, err = p.ui.wantedHosts(r, &page.Want)
+			where := page.Layout()
+			layout, list = &where, page.Pieces(hosts)
 
-		rows, err := p.ui.rows(r)
-		if err != nil {
+			return err
+		default:
+			rack := view.Rack{Frame: p.frame, Want: p.want, Slots: p.ui.slots()}
+			rack.Rows, err = p.ui.rows(r)
+			where := rack.Layout()
+			layout, list = &where, rack.Pieces(hosts)
+
 			return err
 		}
-
-		rack := view.Rack{Frame: p.frame, Want: p.want, Rows: rows, Slots: p.ui.slots()}
-		where := rack.Layout()
-		layout, list = &where, rack.Pieces(hosts)
-
-		return nil
 	})
 
 	return layout, list, err

@@ -47,6 +47,7 @@ func TestTheStreamOfTheRackTellsTheTileThatChanged(t *testing.T) {
 
 	tests := map[string]struct{ query, want string }{
 		"tiles": {"", tile}, "a list": {"&look=list", row}, "racks": {"&look=elevation", slot}, "those that run": {"&state=running", tile}, "others": {"&state=pass", ""},
+		"hosts": {"&v=hosts&sort=-storage&cols=state,storage", row}, "other hosts": {"&v=hosts&q=rack3-u20", ""},
 	}
 
 	for name, tt := range tests {
@@ -56,8 +57,14 @@ func TestTheStreamOfTheRackTellsTheTileThatChanged(t *testing.T) {
 			b := open(t, canned.Full, random)
 			token := b.token("read")
 			base, _ := b.listen()
-			page := b.ask("GET", "/?"+tt.query, "", "Authorization", "Bearer "+token).body
-			in, _ := follow(t, base+"/events?v=tiles"+tt.query, token, "")
+			path, follows := "/?", "v=tiles"
+
+			if _, hosts := strings.CutPrefix(tt.query, "&v=hosts"); hosts {
+				path, follows = "/hosts?", ""
+			}
+
+			page := b.ask("GET", path+tt.query, "", "Authorization", "Bearer "+token).body
+			in, _ := follow(t, base+"/events?"+follows+tt.query, token, "")
 
 			b.rename("rack3-u17 first")
 

@@ -27,7 +27,7 @@ type Frame struct {
 	CSS      string      // paths of the files
 	JS       string
 	Icon     string
-	Follows  string // what the page's stream tells: "rack", "run:ID", or FollowsTiles, FollowsQueue; empty: the page does not follow
+	Follows  string // what the page's stream tells: "rack", "run:ID", or FollowsTiles and its like; empty: the page does not follow
 	Seq      uint64 // number of the last event the page knows
 	Flash    string // one sentence about what was just done
 	Undo     string // where that is taken back; empty: nothing does
@@ -42,11 +42,17 @@ type Frame struct {
 // fetched again.
 const (
 	FollowsTiles = "tiles"
+	FollowsHosts = "hosts"
 	FollowsQueue = "queue"
 )
 
 // parted reports whether the page's stream tells its parts.
-func (f Frame) parted() bool { return f.Follows == FollowsTiles || f.Follows == FollowsQueue }
+func (f Frame) parted() bool { return Parted(f.Follows) }
+
+// Parted reports whether the stream of what a page follows tells its parts.
+func Parted(follows string) bool {
+	return follows == FollowsTiles || follows == FollowsHosts || follows == FollowsQueue
+}
 
 // Hidden is what a form sends that nobody types.
 type Hidden struct{ Name, Value string }

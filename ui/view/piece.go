@@ -3,6 +3,7 @@ package view
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 
 	"github.com/a-h/templ"
 
@@ -22,12 +23,18 @@ func (h *HostRow) slotID() string { return "slot-" + string(h.Host.MAC) }
 
 func (h *HostRow) rowID() string { return "row-" + string(h.Host.MAC) }
 
-// Layout names which hosts are shown and where: while it stays the same, what changes is
-// within their tiles, and in the pieces above them.
-func (r Rack) layout() string {
+func (r Rack) layout() string { return layoutOf(r.groups()) }
+
+func (h *Hosts) layout() string {
+	return layoutOf([]rackGroup{{Name: strconv.Itoa(len(h.Rows)), Rows: h.Want.Chosen(h.Rows)}})
+}
+
+// layoutOf names which hosts are shown and where: while it stays the same, what changes is
+// within their tiles or rows, and in the pieces above them.
+func layoutOf(groups []rackGroup) string {
 	sum := sha256.New()
 
-	for _, g := range r.groups() {
+	for _, g := range groups {
 		sum.Write([]byte(g.Name + "\n"))
 
 		for _, h := range g.Rows {
@@ -46,6 +53,26 @@ func (r Rack) Layout() string {
 	}
 
 	return r.layout()
+}
+
+// Layout is that of Rack.
+func (h *Hosts) Layout() string {
+	if len(h.Rows) == 0 {
+		return ""
+	}
+
+	return h.layout()
+}
+
+// Pieces are what may have changed after something happened to hosts.
+func (h *Hosts) Pieces(hosts map[core.MAC]bool) (list []Piece) {
+	for _, row := range h.Want.Chosen(h.Rows) {
+		if hosts[row.Host.MAC] {
+			list = append(list, Piece{row.rowID(), hostLine(row, h.Frame, &h.Want)})
+		}
+	}
+
+	return list
 }
 
 // Pieces are what may have changed after something happened to hosts.
