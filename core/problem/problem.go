@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"vetting/core"
 )
@@ -21,7 +22,10 @@ type Entry struct {
 }
 
 // All returns the whole list, sorted by code.
-func All() []Entry {
+func All() []Entry { return slices.Clone(list()) }
+
+// list is the whole list, sorted once: every finding looks its words up here.
+var list = sync.OnceValue(func() []Entry {
 	all := slices.Concat(
 		runs(), hosts(), hostKeys(), holds(), waivers(), notes(), boots(), doctors(), specs(), inventories(), firmwares(), smarts(), samples(), spaces(),
 		workers(),
@@ -43,11 +47,11 @@ func All() []Entry {
 	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Code, b.Code) })
 
 	return all
-}
+})
 
 // Lookup finds the entry of a code.
 func Lookup(code string) (Entry, bool) {
-	all := All()
+	all := list()
 	i, ok := slices.BinarySearchFunc(all, code, func(e Entry, c string) int { return strings.Compare(e.Code, c) })
 
 	if !ok {
