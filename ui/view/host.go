@@ -318,3 +318,12 @@ func (h *HostRow) Fits(query string) bool {
 
 	return true
 }
+
+// noDifference says why no lines stand above a spec that was learned.
+func (h *Host) noDifference() string {
+	if strings.TrimSpace(h.Row.Host.SpecYAML) == strings.TrimSpace(h.Spec) {
+		return "Nothing would change: what the run found is what is expected already."
+	}
+
+	return "The two are too long to be compared line by line here; read what would be saved before you save it."
+}

@@ -297,6 +297,33 @@ func TestTheErrorOfASpecIsShownInItsPlace(t *testing.T) {
 	}
 }
 
+// A spec that was taken from a run never stands there without a word of what it changes.
+func TestALearnedSpecSaysWhatItChanges(t *testing.T) {
+	t.Parallel()
+
+	long := strings.Repeat("- a: b\n", 1001)
+
+	for name, c := range map[string]struct {
+		before, after string
+		learned       bool
+		want          string
+	}{
+		"something":            {"a: 1\n", "a: 2\n", true, "What would change"},
+		"nothing":              {"a: 1\n", "a: 1", true, "Nothing would change"},
+		"too much to be shown": {"a: 1\n", long, true, "too long to be compared"},
+		"it was not learned":   {"a: 1\n", "a: 1\n", false, ""},
+	} {
+		page := draw(t, view.ShowHost(&view.Host{
+			Frame: frame(), Row: view.HostRow{Host: core.Host{MAC: canned.Host, SpecYAML: c.before}}, Spec: c.after, Learned: c.learned,
+		}))
+
+		part := cut(t, page, `<section class="card" id="spec">`, "<form")
+		if !strings.Contains(part, c.want) || c.want == "" && strings.Contains(part, "change") {
+			t.Errorf("%s: %q is not in\n%s", name, c.want, part)
+		}
+	}
+}
+
 func TestAHostIsFoundByItsWords(t *testing.T) {
 	t.Parallel()
 
