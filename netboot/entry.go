@@ -249,8 +249,14 @@ func (s *Server) only(found []rogue.Offer) error {
 }
 
 // fellow says that another appliance, by its card, has asked whether one serves here: it
-// is told so, and does not begin. Who asks chooses which card it names.
+// is told so, and does not begin. Who asks chooses which card it names. It may be one that
+// serves, too, and has overheard us before we heard anything of it: it is asked back, once
+// a minute at most.
 func (s *Server) fellow(card core.MAC) {
+	if s.alarm.due("asked", time.Now()) {
+		s.seekSoon()
+	}
+
 	if now := time.Now(); !s.alarm.due("fellow", now) || !s.fellows.due(card, now) {
 		return
 	}

@@ -247,16 +247,21 @@ func (s *Server) rival(o rogue.Offer, asked bool, now time.Time) {
 	// Whether it answers us, too, tells later whether it is gone; it may not be there for
 	// the next search.
 	if !asked {
-		select {
-		case s.sought <- struct{}{}:
-		default:
-		}
+		s.seekSoon()
 	}
 
 	s.cfg.Log.Error("another dhcp server is at work on the test network; offering nothing until it is gone",
 		slog.String("code", "netboot/rogue-dhcp"), slog.String("server", o.Server.String()), slog.String("server_mac", string(o.MAC)),
 		slog.String("host", string(o.To)))
 	s.alert("rogue", "netboot/rogue-dhcp", fmt.Sprintf("The DHCP server %s is at work on %s. Nothing is offered until it is gone.", o, s.cfg.Interface))
+}
+
+// seekSoon has the network searched at once.
+func (s *Server) seekSoon() {
+	select {
+	case s.sought <- struct{}{}:
+	default: // it is about to be
+	}
 }
 
 // seek searches for other servers while we serve: once a switch has had time to

@@ -353,6 +353,26 @@ func TestASearchLeftFromAnotherSessionIsNotMade(t *testing.T) {
 	})
 }
 
+// An appliance that overhears us looks for us, and falls silent or not before it has said a
+// word to any machine. We ask it back, and whichever of us yields does so now; but however
+// often it asks, once a minute.
+func TestAnApplianceThatAsksIsAskedBack(t *testing.T) {
+	inLAN(t, func(l *lan) {
+		l.let(false, twin("00:00:00:00:00:01", "")) // a MAC lower than ours
+
+		time.Sleep(time.Second)
+
+		for range 50 {
+			l.server.Greeted("00:00:00:00:00:01")
+			time.Sleep(100 * time.Millisecond)
+		}
+
+		if silent, alarms := l.after(0); !silent || len(alarms) == 0 || len(l.searched()) > 1 {
+			t.Errorf("silent %t, searched at %s, told %q", silent, l.searched(), alarms)
+		}
+	})
+}
+
 // Who asks chooses which card it names: it is told once a minute at most, and of one card
 // once an hour.
 func TestAFloodOfAppliancesIsToldOfNowAndThen(t *testing.T) {
