@@ -302,6 +302,17 @@ func (u *UI) SetupLink(ctx context.Context) (string, error) {
 // SetupURL writes the one-time link for a console at base.
 func SetupURL(base, secret string) string { return base + "/setup?token=" + url.QueryEscape(secret) }
 
+// CreateAdmin makes an administrator with a password, for somebody at the appliance's
+// terminal.
+func (u *UI) CreateAdmin(ctx context.Context, name, password string) error {
+	return u.book.CreateAdmin(ctx, name, password)
+}
+
+// ResetPassword gives a user another password, likewise.
+func (u *UI) ResetPassword(ctx context.Context, name, password string) error {
+	return u.book.ResetPassword(ctx, name, password)
+}
+
 // ResetTOTP takes the second factor of a user away, for somebody at the appliance's
 // terminal.
 func (u *UI) ResetTOTP(ctx context.Context, name string) error {

@@ -31,6 +31,10 @@ type keysmith interface {
 	CreateToken(ctx context.Context, name, scope string, life time.Duration) (string, error)
 	// ResetTOTP takes the second factor of a user away.
 	ResetTOTP(ctx context.Context, name string) error
+	// CreateAdmin makes an administrator with a password.
+	CreateAdmin(ctx context.Context, name, password string) error
+	// ResetPassword gives a user another one, and ends their sessions.
+	ResetPassword(ctx context.Context, name, password string) error
 	// Backup writes a backup; see package backup.
 	Backup(ctx context.Context, w io.Writer, keys bool) error
 	// ImportReport takes over a signed report of another appliance, and says what came of it.
@@ -59,6 +63,10 @@ type controlRequest struct {
 	Trust  bool   `json:"trust,omitempty"`  // its key, too
 
 	ResetTOTP string `json:"reset_totp,omitempty"` // name of the user whose second factor goes
+
+	Admin    string `json:"admin,omitempty"`          // name of the administrator who is made
+	Reset    string `json:"reset_password,omitempty"` // name of the user whose password is set anew
+	Password string `json:"password,omitempty"`       // of either
 }
 
 // mostControl bounds a request, in bytes: a report in base64.
@@ -82,6 +90,10 @@ func obey(ctx context.Context, smith keysmith, ask controlRequest) (string, erro
 		return smith.ImportReport(ctx, ask.Report, ask.Trust)
 	case ask.ResetTOTP != "":
 		return "the second factor of " + ask.ResetTOTP + " is gone: the password alone opens", smith.ResetTOTP(ctx, ask.ResetTOTP)
+	case ask.Admin != "":
+		return "administrator " + ask.Admin + " is made, and signs in with this password", smith.CreateAdmin(ctx, ask.Admin, ask.Password)
+	case ask.Reset != "":
+		return "the password of " + ask.Reset + " is set, and their sessions are over", smith.ResetPassword(ctx, ask.Reset, ask.Password)
 	case ask.Scope != "":
 		return smith.CreateToken(ctx, ask.Name, ask.Scope, time.Duration(ask.Life)*time.Second)
 	default:

@@ -55,6 +55,16 @@ func (o offline) ResetTOTP(ctx context.Context, name string) error {
 	return err
 }
 
+// CreateAdmin makes an administrator with a password.
+func (o offline) CreateAdmin(ctx context.Context, name, password string) error {
+	return o.book.CreateAdmin(ctx, name, password)
+}
+
+// ResetPassword gives a user another password.
+func (o offline) ResetPassword(ctx context.Context, name, password string) error {
+	return o.book.ResetPassword(ctx, name, password)
+}
+
 // Backup is made of the ledger itself where no appliance runs; see takeBackup.
 func (offline) Backup(context.Context, io.Writer, bool) error {
 	return errors.New("making a backup: no appliance runs on this data directory")
@@ -127,7 +137,6 @@ func (c *cli) keyCommand(use, short string, ask *controlRequest) *cobra.Command 
 
 func (c *cli) adminCommand() *cobra.Command {
 	link := c.keyCommand("link", "Print a one-time link that sets the password of the first user, or resets that of any", &controlRequest{})
-	link.Aliases = []string{"create", "reset-password"}
 
 	reset := &controlRequest{}
 	factor := c.keyCommand("reset-totp NAME", "Take the second factor of a user away, who has lost it", reset)
@@ -139,7 +148,11 @@ func (c *cli) adminCommand() *cobra.Command {
 		return ask(cmd, args)
 	}
 
-	return group("admin", "Let people into the console", link, factor)
+	create := c.passwordCommand("create NAME", "Make an administrator who signs in with a password", func(ask *controlRequest, name string) { ask.Admin = name })
+	password := c.passwordCommand("reset-password NAME", "Set the password of a user anew; their sessions end, role and second factor stay",
+		func(ask *controlRequest, name string) { ask.Reset = name })
+
+	return group("admin", "Let people into the console", link, create, password, factor)
 }
 
 func (c *cli) tokenCommand(over operator.Env) *cobra.Command {

@@ -68,6 +68,7 @@ var rooms = map[string][]string{
 		"core", "core/engine", "core/signal", "netboot", "netboot/trial", "initramfs", "initramfs/overlay", "initramfs/stick", "agent/blockdev", "agent/gate", "agent/partner", "agent/wire", "agent/simhost", "store", "ui",
 		"cmd/client", "firmware", "docs",
 		"golang.org/x/sync", "golang.org/x/sys", "github.com/goccy/go-yaml", "github.com/spf13/cobra", "github.com/spf13/pflag",
+		"golang.org/x/term", // asks for a password without showing it
 	},
 	"cmd/vetting-agent": {"core", "agent", "agent/partner", "agent/wire", "firmware/inventory"},
 	// Packages of the built program: only what it installs, too.
