@@ -67,5 +67,4 @@ func TestAReportIsReadByItsLink(t *testing.T) {
 			t.Errorf("%s later: %d", after, got.status)
 		}
 	}
-
 }
