@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -51,9 +52,13 @@ func hidden(r rune) bool {
 		return false
 	case r < 0x20 || r >= 0x7f && r <= 0x9f:
 		return true
-	case r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x2069, r == 0xfeff, r == 0xad:
+	case r < 0x7f:
+		return false
+	case unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp): // directions of reading, joiners, tags, line separators
 		return true
-	case r >= 0xe0000 && r <= 0xe0fff: // tags and variation selectors
+	case r >= 0xe0000 && r <= 0xe0fff: // what is not given yet beside the tags
+		return true
+	case r >= 0xfe00 && r <= 0xfe0f, r == 0x34f, r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0, r == 0x2800: // letters without a shape
 		return true
 	default:
 		return false

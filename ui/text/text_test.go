@@ -24,6 +24,8 @@ func TestLineIsOneCleanLine(t *testing.T) {
 		"line ends become spaces":      {"a\r\nb\tc", "a b c"},
 		"direction is not turned":      {"abc\u202egpj.exe", "abcgpj.exe"},
 		"the invisible goes":           {"a\u200bb\ufeffc\u2028d", "abcd"},
+		"nor by what few fonts have":   {"a\u061cb\u206ac\u180ed", "abcd"},
+		"letters without a shape go":   {"SN\u3164\u115f\uffa01\ufe0f\u034f2", "SN12"},
 		"broken UTF-8 is marked":       {"a\xffb", "a\uFFFDb"},
 		"markup is left to the escape": {"<b>&", "<b>&"},
 	}
