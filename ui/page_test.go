@@ -149,7 +149,12 @@ func TestHostileTextLeavesThePageWhole(t *testing.T) {
 			}
 		}
 
-		if n := strings.Count(got.body, "<script"); n > 1 {
+		scripts := 1
+		if name == "scan" {
+			scripts = 2 // the camera's is loaded there alone
+		}
+
+		if n := strings.Count(got.body, "<script"); n > scripts {
 			t.Errorf("%s has %d scripts", name, n)
 		}
 	}

@@ -45,9 +45,10 @@ func figures(txn core.Txn, rows []row, scene Scene) error {
 		}
 
 		for _, f := range []core.Figures{
-			{Stage: core.CPUStress, Medians: map[string]float64{"cpu/machine/fma_gflops": 1_480 + 9*wave, "cpu/package0/temperature_celsius": heat - 2, "cpu/package1/temperature_celsius": heat}},
+			{Stage: core.CPUStress, Medians: map[string]float64{"cpu/machine/fma_gflops": 1_480 + 9*wave, "cpu/machine/sustained_mhz": 2_890 + 6*wave, "cpu/package0/temperature_celsius": heat - 2, "cpu/package1/temperature_celsius": heat}},
 			{Stage: core.Memory, Medians: map[string]float64{"memory/node0/triad_mibps": memory, "memory/node1/triad_mibps": memory + 400}},
-			{Stage: core.Storage, Medians: map[string]float64{"disk/S64G/read_mibps": read, "disk/ZC1A/read_mibps": read + 20, "disk/S64G/temperature_celsius": 34 + wave}},
+			{Stage: core.Storage, Medians: map[string]float64{"disk/S64G/read_mibps": read, "disk/ZC1A/read_mibps": read + 20, "disk/S64G/write_mibps": read - 31, "disk/S64G/temperature_celsius": 34 + wave}},
+			{Stage: core.Network, Medians: map[string]float64{"nic/eth0/sent_mbps": 9_412 + wave, "nic/eth0/received_mbps": 9_396 + wave}},
 		} {
 			if f.Stage == core.Memory && n == 3 {
 				continue // its profile has no such stage

@@ -68,19 +68,16 @@ func measure(v float64) string {
 	}
 }
 
-func cellWord(c cohort.Cell, of *cohort.Column) string {
+func cellWord(c cohort.Cell) string {
 	if !c.Measured {
 		return "–"
 	}
 
-	return measure(c.Value) + " " + of.Unit
+	return measure(c.Value)
 }
 
-func medianWord(c *cohort.Column) string { return measure(c.Median) + " " + c.Unit }
-
-func spreadWord(c *cohort.Column) string {
-	return "± " + measure(c.Deviation) + " of " + text.Count(c.Measured, "host", "hosts")
-}
+// heading names a column where its head is not shown.
+func heading(c *cohort.Column) string { return c.Name + ", " + c.Unit }
 
 // offWord says how far a figure is from the median.
 func offWord(c cohort.Cell, of *cohort.Column) string {
