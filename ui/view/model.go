@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 
 	"vetting/core/cohort"
@@ -21,6 +22,9 @@ type ModelChoice struct {
 	Name  string
 	Hosts int
 }
+
+// pathModel is the page of the hosts of a model.
+func pathModel(model string) string { return "/models?model=" + url.QueryEscape(model) }
 
 func (c ModelChoice) words() string {
 	return text.Line(c.Name) + ", " + text.Count(c.Hosts, "host", "hosts")
