@@ -199,8 +199,6 @@ func TestOnlyTheKeysOfTheLastWordOpenTheHold(t *testing.T) {
 	r.client(t)
 }
 
-// Whoever is in goes on with what they do; the key that let them in opens nothing further,
-// also not over the connection that they have (ControlMaster of ssh_config(5)).
 // Whoever is inside by a key that is replaced is shown out with what they had started;
 // whoever came by one that still counts stays.
 func TestAKeyThatIsReplacedEndsItsShells(t *testing.T) {

@@ -109,8 +109,8 @@ func New(c Config) (*Server, error) {
 
 // Admit lets those in from now on who hold one of the keys, and nobody else: whoever came
 // in by a key that counts no more is shown out, and what they had started is ended.
-// Each line is one of authorized_keys (sshd(8)) without options. The error joins all that is wrong with them; then nothing has changed. Safe for
-// concurrent use.
+// Each line is one of authorized_keys (sshd(8)) without options. The error joins all that
+// is wrong with them; then nothing has changed. Safe for concurrent use.
 func (s *Server) Admit(lines []string) error {
 	keys, err := authorized(lines)
 	if err != nil {

@@ -147,8 +147,8 @@ func (c *change) announceBatch(l *life) error {
 }
 
 // outcomeOf is what a batch comes to with a run that ends now, and how many of its runs
-// have ended without being withdrawn; 0 while one of them is under way. The newest are
-// looked at first: they are the last to end.
+// have ended without being withdrawn, lost ones with them; 0 while one of them is under
+// way. The newest are looked at first: they are the last to end.
 func (c *change) outcomeOf(batch *core.Batch, now *core.Run) (last core.Last, ran int, err error) {
 	for _, id := range slices.Backward(batch.Runs) {
 		run := now
@@ -157,7 +157,9 @@ func (c *change) outcomeOf(batch *core.Batch, now *core.Run) (last core.Last, ra
 			run = new(core.Run)
 
 			switch err := c.Get(core.TableRun, string(id), run); {
-			case errors.Is(err, core.ErrNotFound): // lost with a part of the ledger; it must keep no other from ending
+			case errors.Is(err, core.ErrNotFound): // lost with a part of the ledger; it must keep no other from ending or being told of
+				ran++
+
 				continue
 			case err != nil:
 				return last, 0, err

@@ -351,6 +351,37 @@ func TestTheEndOfABatchThatWentOnIsToldAgain(t *testing.T) {
 	})
 }
 
+// A run whose record was lost was told of with the others: the next end is told all the same.
+func TestTheEndOfABatchIsToldThoughARunOfItWasLost(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		cancel := func(id core.RunID) {
+			t.Helper()
+
+			if _, err := r.CancelRun(t.Context(), "op", id); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		r.host(1)
+		r.host(2)
+
+		one := r.joined(1, "seven", 0)
+		cancel(one)
+		cancel(r.joined(2, "seven", 0))
+
+		if _, err := r.ledger.Update(t.Context(), func(txn core.Txn) error { return txn.Delete(core.TableRun, string(one)) }); err != nil {
+			t.Fatal(err)
+		}
+
+		before := len(batchNews(t, r))
+		cancel(r.joined(2, "seven", 0))
+
+		if all := batchNews(t, r); len(all) != before+1 {
+			t.Errorf("told %d times, and %d times before: %+v", len(all), before, all)
+		}
+	})
+}
+
 // batchNews are the notices about batches.
 func batchNews(t *testing.T, r *rig) (list []core.Notice) {
 	t.Helper()
