@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -85,9 +86,17 @@ func (u *UI) getInventory(c *fiber.Ctx) error {
 
 	err := u.look(c, func(r core.Reader) error {
 		hosts, err := lookup.AllHosts(r)
+		named := map[string]int{}
 
 		for i := range hosts {
-			name := cmp.Or(hosts[i].Name, string(hosts[i].MAC))
+			named[hosts[i].Name]++
+		}
+
+		for i := range hosts {
+			name := hosts[i].Name
+			if name == "" || named[name] > 1 { // what is said of one must not be taken for what is said of another
+				name = string(hosts[i].MAC)
+			}
 
 			h, err := u.inventoryHost(r, &hosts[i])
 			if err != nil {
@@ -164,7 +173,9 @@ func inventoryGroups(h *route.InventoryHost) []string {
 		groups = append(groups, groupName("tag", tag))
 	}
 
-	return groups
+	slices.Sort(groups)
+
+	return slices.Compact(groups) // two tags may come to one name
 }
 
 // groupName writes a name as Ansible takes it.

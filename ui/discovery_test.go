@@ -152,6 +152,45 @@ func TestTheInventoryOfAnsible(t *testing.T) {
 	}
 }
 
+// Names are not unique. What is said of one of two hosts with a name must not be taken for
+// what is said of the other: such are named by their MAC. A host is once in a group.
+func TestHostsOfOneNameAreToldApartInTheInventory(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+
+	_, err := b.ledger.Update(t.Context(), func(txn core.Txn) error {
+		for mac, host := range map[core.MAC]core.Host{
+			"02:00:00:00:00:01": {LastVerdict: core.Pass, Tags: []string{"dc 1", "dc-1"}}, "02:00:00:00:00:02": {LastVerdict: core.Fail, Quarantine: "another machine"},
+		} {
+			host.MAC, host.Name = mac, "twin"
+			if err := txn.Put(core.TableHost, string(mac), host); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	got := b.ask("GET", "/api/v1/ansible/inventory", "", "Authorization", "Bearer "+b.token("read")).body
+
+	var groups map[string]struct{ Hosts []string }
+	if err := json.Unmarshal([]byte(got), &groups); err != nil {
+		t.Fatal(err)
+	}
+
+	if strings.Contains(got, `"twin"`) || !slices.Contains(groups["verdict_pass"].Hosts, "02:00:00:00:00:01") || !slices.Contains(groups["quarantined"].Hosts, "02:00:00:00:00:02") {
+		t.Errorf("passed: %v, in quarantine: %v", groups["verdict_pass"].Hosts, groups["quarantined"].Hosts)
+	}
+
+	if hosts := groups["tag_dc_1"].Hosts; len(hosts) != 1 {
+		t.Errorf("with the tag: %v", hosts)
+	}
+}
+
 // quarantineOneThatPassed says of a host that passed that another machine answered for it.
 func (b *bench) quarantineOneThatPassed() {
 	b.t.Helper()

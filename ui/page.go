@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -430,20 +431,10 @@ func streamOwner(c *fiber.Ctx) string {
 // what the stream's route needs: a user's role, as it is then, and a token's scope are
 // looked at again.
 func (u *UI) alive(c *fiber.Ctx, need route.Scope) func(context.Context) error {
-	who, secret := caller(c), strings.TrimPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
+	again := u.asNow(c)
 
 	return func(ctx context.Context) error {
-		var (
-			now account.Caller
-			err error
-		)
-
-		if who.Session != "" {
-			now, err = u.book.Alive(ctx, who.Session)
-		} else {
-			now, err = u.book.Token(ctx, secret)
-		}
-
+		now, err := again(ctx)
 		if err != nil {
 			return err
 		}
@@ -452,11 +443,39 @@ func (u *UI) alive(c *fiber.Ctx, need route.Scope) func(context.Context) error {
 	}
 }
 
+// unchanged ends a stream, too, when the caller may do more or less than when it began:
+// what it tells is drawn for what they might do then, and the page begins anew.
+func (u *UI) unchanged(c *fiber.Ctx) func(context.Context) error {
+	was, again := caller(c).Scope, u.asNow(c)
+
+	return func(ctx context.Context) error {
+		now, err := again(ctx)
+		if err == nil && now.Scope != was {
+			err = errors.New("the role has changed")
+		}
+
+		return err
+	}
+}
+
+// asNow looks who the caller is now, by their session or token.
+func (u *UI) asNow(c *fiber.Ctx) func(context.Context) (account.Caller, error) {
+	who, secret := caller(c), strings.TrimPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
+
+	return func(ctx context.Context) (account.Caller, error) {
+		if who.Session != "" {
+			return u.book.Alive(ctx, who.Session)
+		}
+
+		return u.book.Token(ctx, secret)
+	}
+}
+
 // pageEvents is the one stream of a page: v says which page it is, "run:ID" for
 // a run with its log, "report:ID" for its report; all else follows everything. Pages that
 // view.FollowsTiles and its like name hear their parts, too.
 func (u *UI) pageEvents(c *fiber.Ctx) error {
-	want := sse.Want{Caller: streamOwner(c), Alive: u.alive(c, route.Read), Resync: lookup.MaxLimit, Page: true}
+	want := sse.Want{Caller: streamOwner(c), Alive: u.unchanged(c), Resync: lookup.MaxLimit, Page: true}
 
 	after, known, err := sse.Cursor(c)
 	if err != nil {

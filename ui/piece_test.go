@@ -3,15 +3,18 @@ package ui_test
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"vetting/core"
+	"vetting/core/route"
 	"vetting/ui"
 	"vetting/ui/browser"
 	"vetting/ui/canned"
@@ -136,6 +139,45 @@ func TestTheStreamOfTheQueueTellsItsParts(t *testing.T) {
 
 	if strings.Contains(html["queue"], "<button") {
 		t.Error("a reader is offered to move runs")
+	}
+}
+
+// What a page is told is drawn for who reads it: whoever may do less from now on begins anew.
+func TestTheStreamOfSomebodyWhoseRoleChangedEnds(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, random)
+	b.signIn()
+
+	otto := b.member("otto", route.Administrator)
+	base, _ := b.listen()
+
+	var made route.TokenCreated
+
+	got := b.ask("POST", "/api/v1/tokens", `{"name":"mine","scope":"operate"}`, "Cookie", otto, "Sec-Fetch-Site", "same-origin")
+	if err := json.Unmarshal([]byte(got.body), &made); err != nil || made.Secret == "" {
+		t.Fatalf("making a token: %d %s", got.status, got.body)
+	}
+
+	in, _ := follow(t, base+"/events?v=queue", made.Secret, "")
+	b.happen(1, canned.Run)
+
+	if _, html := told(t, in); !strings.Contains(html["queue"], "<button") {
+		t.Fatalf("an operator is not offered to move runs: %s", html["queue"])
+	}
+
+	if got := b.ask("PATCH", "/api/v1/users/otto", `{"role":"viewer"}`, "Authorization", "Bearer "+b.token("admin")); got.status != http.StatusOK {
+		t.Fatalf("changing the role: %d %s", got.status, got.body)
+	}
+
+	for began := time.Now(); ; {
+		if frame := nextFrame(t, in); strings.HasPrefix(frame, "event: bye\n") {
+			break
+		}
+
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("the stream goes on as an operator's")
+		}
 	}
 }
 

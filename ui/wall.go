@@ -31,8 +31,8 @@ func (u *UI) mayWatch(c *fiber.Ctx, secret string) error {
 	}
 }
 
-// wallByPath takes the token of a link that has it in its path, which ends up in logs of
-// servers in front, to the query.
+// wallByPath leads from a link that has the token in its path, as people write them, to the
+// one that the wallboard is under: there it is in the query, see mayWatch.
 func wallByPath(c *fiber.Ctx) error {
 	return c.Redirect("/wall?token="+url.QueryEscape(param(c, "token")), http.StatusSeeOther)
 }
