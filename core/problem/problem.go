@@ -25,7 +25,7 @@ type Entry struct {
 func All() []Entry { return slices.Clone(list()) }
 
 // list is the whole list, sorted once: every finding looks its words up here.
-var list = sync.OnceValue(func() []Entry {
+var list = sync.OnceValue(func() []Entry { //nolint:gochecknoglobals // made once, never changed
 	all := slices.Concat(
 		runs(), hosts(), hostKeys(), holds(), waivers(), notes(), boots(), doctors(), specs(), inventories(), firmwares(), smarts(), samples(), spaces(),
 		workers(),

@@ -143,7 +143,7 @@ func (b *Book) CreateToken(ctx context.Context, by Caller, name string, scope ro
 	return secret, record.shown(key), nil
 }
 
-func (t token) shown(key string) route.Token {
+func (t *token) shown(key string) route.Token {
 	return route.Token{
 		ID: key[:idLength], Name: t.Name, Scope: t.Scope, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt, LastUsed: t.LastUsed, ExpiresAt: t.ExpiresAt,
 	}

@@ -122,7 +122,7 @@ func (e *Env) labelCommand() *cobra.Command {
 
 			file := to
 			if len(args) > 1 {
-				if err := os.MkdirAll(to, 0o755); err != nil {
+				if err := os.MkdirAll(to, 0o750); err != nil {
 					return usage("making the folder: %w", err)
 				}
 
