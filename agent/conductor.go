@@ -44,6 +44,7 @@ type conductor struct {
 	nudge   chan<- struct{} // asks for a heartbeat now
 	work    *work           // nil: idle
 	porch   *porch          // nil: nobody is let in
+	lamp    *lamp           // nil: no part is found by its light
 	givenUp core.StageName  // its results are refused; it is run again on demand only
 }
 
@@ -61,6 +62,7 @@ const (
 func (c *conductor) run(ctx context.Context) (ending, error) {
 	defer c.stop()
 	defer c.welcome(ctx, wire.Order{}) // nobody stays inside
+	defer c.shine(ctx, wire.Order{})   // and no light on
 
 	c.begin(ctx)
 
@@ -113,6 +115,7 @@ func runnable(state wire.State) (core.StageName, bool) {
 // obey follows an order and reports whether it ends the run for this machine.
 func (c *conductor) obey(ctx context.Context, o order) ending {
 	c.welcome(ctx, o.Order)
+	c.shine(ctx, o.Order)
 
 	switch o.Cmd {
 	case wire.CmdShutdown:

@@ -51,6 +51,9 @@ type Config struct {
 	// before anything else happens. What log gets is in the log of the run. nil: a
 	// held machine lets nobody in.
 	OpenDoor func(ctx context.Context, log *slog.Logger) (Door, error)
+	// Light has a part of the machine found by its light until ctx ends, and calls lit with
+	// where it is once it is on; nil: there is no light.
+	Light func(ctx context.Context, kind, name string, lit func(where string)) error
 	// SetClock sets the machine's clock; it is called when the clock is more
 	// than half a second from the appliance's.
 	SetClock func(time.Time) error

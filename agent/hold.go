@@ -39,10 +39,15 @@ type porch struct {
 	done chan struct{}
 }
 
+// holds reports whether an order holds the machine for the operator.
+func holds(o wire.Order) bool {
+	return o.Cmd == wire.CmdAbort && o.State == wire.StateFailedHolding
+}
+
 // welcome opens the door of a held machine, and shuts it before anything else is
 // done: whoever is inside must not meet a test.
 func (c *conductor) welcome(ctx context.Context, o wire.Order) {
-	held := o.Cmd == wire.CmdAbort && o.State == wire.StateFailedHolding
+	held := holds(o)
 
 	switch {
 	case held && c.porch == nil && c.OpenDoor != nil:

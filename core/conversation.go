@@ -80,6 +80,7 @@ type Order struct {
 	WriteLeaseUntil time.Time
 	Reboot          bool // with CmdShutdown: start the machine anew instead
 	Outlook         Outlook
+	Light           *Light // in a hold: the part that is to be found by its light; nil: none
 }
 
 // Outlook is what the screen of a machine under test says of its run besides what its

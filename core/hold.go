@@ -17,6 +17,35 @@ type Hold struct {
 	PublicKey   string     `json:"public_key"`        // the operator's, as in authorized_keys
 	TakenAt     time.Time  `json:"taken_at,omitzero"` // when its private half was handed out
 	TakenBy     string     `json:"taken_by,omitempty"`
+	Light       *Light     `json:"light,omitempty"` // the newest that was asked for
+}
+
+// Kinds of parts that are found by a light of their own.
+const (
+	LightDisk = "disk" // that of the slot it is in
+	LightNIC  = "nic"  // those of the port
+)
+
+// How long a light is on.
+const (
+	LightFor  = time.Minute // unless something else is said
+	LightMost = 10 * time.Minute
+)
+
+// Light is that a part of a held host is to be found by its light.
+type Light struct {
+	Kind  string    `json:"kind"`
+	Name  string    `json:"name"` // a disk's serial; the name of a port, as the inventory has it
+	Until time.Time `json:"until"`
+	By    string    `json:"by"`
+}
+
+// LightWish is what is asked for.
+type LightWish struct {
+	Kind string
+	Name string
+	For  time.Duration // 0: LightFor
+	Off  bool          // switch whatever light is on off
 }
 
 // HoldCall is the agent's word that its SSH server is up.

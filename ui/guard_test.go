@@ -38,7 +38,7 @@ func bodyFor(name string) string {
 	return map[string]string{
 		"hosts.create": `{"mac":"52:54:00:00:00:99","name":"x"}`, "hosts.update": `{"name":"y"}`, "hosts.spec": "cpus: {count: 2}",
 		"hosts.start": `{"profile":"quick"}`, "hosts.plan": `{"profile":"quick"}`, "tokens.create": `{"name":"n","scope":"read"}`,
-		"hosts.secrets": `{"bmc_password":"x"}`, "hosts.power": `{"op":"status"}`, "hosts.learn": `{}`,
+		"hosts.secrets": `{"bmc_password":"x"}`, "hosts.power": `{"op":"status"}`, "hosts.locate": `{"disk":"S1"}`, "hosts.learn": `{}`,
 		"hosts.import": "name,mac_address\nx,52:54:00:00:00:77\n", "discovered.adopt": `{"name":"x"}`, "classes.put": `{"spec_yaml":""}`,
 		"notes.create": `{"text":"the fan rattles"}`, "notes.add-photo": string(canned.Picture()),
 		"runs.move":  `{"to":"first"}`,

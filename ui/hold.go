@@ -185,6 +185,11 @@ func (u *UI) orderRun(do order, done string) fiber.Handler {
 
 // orderHeld is orderRun for what is offered on the page of a hold alone.
 func (u *UI) orderHeld(c *fiber.Ctx, do order, done string) error {
+	return u.orderThen(c, do, "?done="+done)
+}
+
+// orderThen does so and leads to another page of the run.
+func (u *UI) orderThen(c *fiber.Ctx, do order, page string) error {
 	id, err := lookup.ParseRunID(param(c, "id"))
 	if err != nil {
 		return err
@@ -194,7 +199,7 @@ func (u *UI) orderHeld(c *fiber.Ctx, do order, done string) error {
 
 	switch {
 	case err == nil:
-		return c.Redirect("/runs/"+string(id)+"?done="+done, http.StatusSeeOther)
+		return c.Redirect("/runs/"+string(id)+page, http.StatusSeeOther)
 	case errors.Is(err, core.ErrConflict), errors.Is(err, core.ErrInvalid):
 		return u.showHold(c, err, nil)
 	default:

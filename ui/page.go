@@ -140,7 +140,7 @@ func (u *UI) orderPages(operate fiber.Handler) {
 		"/inbox/:mac/heed":     u.regardOnPage(u.cfg.Commands.HeedMachine, "heeded"),
 		"/hosts/:mac/undelete": u.returnHost, "/hosts/:mac/spec/learn": u.teachSpec,
 		"/firmware/baseline": u.saveBaseline, "/classes": u.saveClass, "/classes/:name/delete": u.removeClass,
-		"/hosts/:mac/power": u.switchHost, "/hosts/:mac/controller": u.showController, "/host-keys/:id/approve": u.letKey, "/host-keys/:id/revoke": u.dropKey,
+		"/hosts/:mac/power": u.switchHost, "/runs/:id/light": u.lightOnPage, "/hosts/:mac/controller": u.showController, "/host-keys/:id/approve": u.letKey, "/host-keys/:id/revoke": u.dropKey,
 		"/runs/:id/override-wipe": u.passProbe, "/runs/:id/hold-key": u.showHoldKey, "/runs/:id/hold-key/renew": u.showNewHoldKey, "/runs/:id/fail": u.failOnPage,
 		"/runs/:id/waivers": u.waiveOnPage, "/runs/:id/waivers/:waiver/withdraw": u.withdrawOnPage,
 	} {
@@ -255,6 +255,7 @@ func done(word string) string {
 		"overrides":    "What differs from the profile is saved; it counts from the next run on.",
 		"key-approved": "The key is approved: this host can be told to reboot for vetting.", "key-revoked": "The key is revoked.",
 		"power-on": "The host was told to switch on.", "power-off": "The host was switched off.", "power-cycle": "The host was cycled.",
+		"light": "The host is told with its next sign of life; its log says which light shows the part, or why none does.", "light-off": "The host is told with its next sign of life to switch the light off.",
 		"power-locate": "The light is on: look for the machine that blinks.", "power-locate-off": "The light is off.",
 		"power-boot": "The host was told to boot from the network.", "power-is-on": "The host is on, says its controller.",
 		"power-is-off": "The host is off, says its controller.", "power-is-unknown": "Nobody can say whether the host is on.",

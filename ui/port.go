@@ -108,6 +108,9 @@ type Orders interface {
 	// needs the controller, and where it does not answer.
 	LookAtController(ctx context.Context, who string, mac core.MAC) (core.Panel, error)
 	LocateHost(ctx context.Context, who string, mac core.MAC, on bool) error
+	// LightPart has a part of a held host found by its light, or no more; ErrConflict where
+	// the host is not held, or not heard.
+	LightPart(ctx context.Context, who string, mac core.MAC, wish core.LightWish) (core.Light, error)
 	// ApproveHostKey lets an installed host be told to reboot; RevokeHostKey makes
 	// its key worthless. ErrNotFound when there is no such key.
 	ApproveHostKey(ctx context.Context, who, id string) (core.HostKey, error)

@@ -63,8 +63,16 @@ func (g *gate) heartbeat(ctx context.Context, c *caller, in wire.Heartbeat) (wir
 	return wire.Order{
 		Cmd: wire.Command(order.Cmd), State: wire.State(order.State), Stage: wire.StageName(order.Stage),
 		OverrideFlags: order.Overrides, OverrideUntil: wire.At(order.OverrideUntil), WriteLeaseUntil: wire.At(order.WriteLeaseUntil),
-		Reboot: order.Reboot, Outlook: g.outlook(ctx, c.run, order.Outlook),
+		Reboot: order.Reboot, Outlook: g.outlook(ctx, c.run, order.Outlook), Locate: locate(order.Light),
 	}, nil
+}
+
+func locate(l *core.Light) *wire.Locate {
+	if l == nil {
+		return nil
+	}
+
+	return &wire.Locate{Kind: l.Kind, Name: l.Name, Until: wire.At(l.Until)}
 }
 
 // outlook adds what is learned.

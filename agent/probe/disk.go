@@ -251,15 +251,8 @@ func (m Machine) usbSerial(target string) string {
 func (m Machine) bay(target string) string {
 	device := path.Dir(path.Dir(target)) // …/0:0:3:0/block/sdd
 
-	const enclosures = "sys/class/enclosure"
-
-	for _, enclosure := range m.entries(enclosures) {
-		for _, place := range m.entries(path.Join(enclosures, enclosure)) {
-			at := path.Join(m.link(path.Join(enclosures, enclosure)), place)
-			if m.link(path.Join(at, "device")) == device {
-				return place
-			}
-		}
+	if place := m.enclosed(device); place != "" {
+		return path.Base(place)
 	}
 
 	for dir := device; dir != "." && dir != "/"; dir = path.Dir(dir) {
@@ -274,6 +267,48 @@ func (m Machine) bay(target string) string {
 	}
 
 	return ""
+}
+
+// enclosed is the place of an enclosure in which a device is, by the link that the
+// enclosure's driver has made; empty where none knows it.
+func (m Machine) enclosed(device string) string {
+	const enclosures = "sys/class/enclosure"
+
+	for _, enclosure := range m.entries(enclosures) {
+		for _, place := range m.entries(path.Join(enclosures, enclosure)) {
+			at := path.Join(m.link(path.Join(enclosures, enclosure)), place)
+			if m.link(path.Join(at, "device")) == device {
+				return at
+			}
+		}
+	}
+
+	return ""
+}
+
+// LightOf is the file of sysfs that switches the light of the slot in which the disk with
+// a serial is, and that slot's name.
+func (m Machine) LightOf(serial string) (file, slot string, err error) {
+	drives, err := m.Disks()
+
+	i := slices.IndexFunc(drives, func(d Drive) bool { return d.Serial == serial })
+	if i < 0 {
+		return "", "", errors.Join(fmt.Errorf("no disk of this machine has the serial %q", serial), err)
+	}
+
+	for _, name := range append([]string{drives[i].Name}, drives[i].OtherPaths...) {
+		place := m.enclosed(path.Dir(path.Dir(m.link(path.Join(blockDevices, name)))))
+
+		switch file := path.Join(place, "locate"); {
+		case place == "":
+		case !m.has(file):
+			return "", "", fmt.Errorf("%s of the enclosure has no light", path.Base(place))
+		default:
+			return file, path.Base(place), nil
+		}
+	}
+
+	return "", "", fmt.Errorf("no enclosure knows the disk %s", serial)
 }
 
 func firstText(texts ...string) string {

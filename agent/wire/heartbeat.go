@@ -86,6 +86,32 @@ type Order struct {
 	// Outlook is for whoever stands in front of the machine; it decides nothing. Absent:
 	// the appliance does not tell.
 	Outlook *Outlook `json:"outlook,omitempty"`
+
+	// Locate names, in a hold, the part that is to be found by its light. Absent: none, and
+	// a light that is on goes off.
+	Locate *Locate `json:"locate,omitempty"`
+}
+
+// Locate is a part that is to be found by its light. A kind that the agent does not know
+// is no reason to refuse the order.
+type Locate struct {
+	Kind  string `json:"kind"` // "disk", "nic"
+	Name  string `json:"name"` // serial of the disk, name of the port
+	Until Time   `json:"until"`
+}
+
+// check checks shape and limits.
+func (l *Locate) check(f *faults) {
+	if l == nil {
+		return
+	}
+
+	f.need("locate.kind", l.Kind, MaxName)
+	f.need("locate.name", l.Name, MaxName)
+
+	if l.Until.IsZero() {
+		f.add("locate.until is missing")
+	}
 }
 
 // Outlook is what the machine's own screen says of a run besides what its agent knows.
@@ -124,6 +150,7 @@ func (o Order) Validate() error {
 	f.atMost("override_flags", len(o.OverrideFlags), MaxName)
 
 	o.Outlook.check(&f)
+	o.Locate.check(&f)
 
 	if o.Cmd == CmdRetryStage && o.Stage == "" {
 		f.add("stage is missing; retry_stage needs one")

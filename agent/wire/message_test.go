@@ -72,6 +72,8 @@ func TestValidateRefusesWhatMakesNoSense(t *testing.T) {
 		"an uptime before the boot":             {wire.Heartbeat{UptimeS: -1}, "uptime_s"},
 		"an uptime of 300 years":                {wire.Heartbeat{UptimeS: 1e10}, "uptime_s"},
 		"a retry of nothing":                    {wire.Order{Cmd: wire.CmdRetryStage, State: "SMART"}, "needs one"},
+		"a light of nothing":                    {wire.Order{Cmd: wire.CmdAbort, State: "SMART", Locate: &wire.Locate{Kind: "disk"}}, "locate.name is missing"},
+		"a light without end":                   {wire.Order{Cmd: wire.CmdAbort, State: "SMART", Locate: &wire.Locate{Kind: "disk", Name: "S"}}, "locate.until"},
 		"less than no findings":                 {wire.Order{Cmd: wire.CmdContinue, State: "SMART", Outlook: &wire.Outlook{Critical: -1}}, "below 0"},
 		"a QR code larger than any":             {wire.ClaimReply{QR: []string{strings.Repeat("#", 178)}}, "178, 177 at most"},
 		"more meters than there may be":         {wire.Heartbeat{Meters: make([]wire.Meter, 49)}, "49, 48 at most"},

@@ -22,6 +22,7 @@ import (
 	"vetting/agent/initd"
 	"vetting/agent/ipmi"
 	"vetting/agent/kit"
+	"vetting/agent/light"
 	"vetting/agent/memory"
 	"vetting/agent/network"
 	"vetting/agent/probe"
@@ -308,6 +309,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 	m.watchers = append(m.watchers, faults.Run, sensors.Run)
 
 	look := probe.Machine{Root: m.root, Bus: disks(), Ports: probe.System{}, BMC: &ipmi.System{}, TPM: probe.SystemTPM{}, Except: m.ownDisk}
+	lights := light.Lights{Root: m.root, Disk: look.LightOf, Write: writeSys, Blink: probe.System{}.Blink}
 	raid := smartctl.Find(m.root)
 	tools := gpu.Tools{Root: m.root, Log: m.log}
 	scripts := custom.New(m.root, custom.Fenced("/proc/self/exe", os.Args[0]))
@@ -331,7 +333,7 @@ func (m *machine) config(seed wire.Seed, lease network.Lease) (agent.Config, err
 		Watches: []stage.Watch{faults.Watch, sensors.Watch, stage.DiskCounters(look, raid)}, Bring: faults.Bring,
 		FirmwareMode: inventory.BIOS(m.root, tables).Mode, SecureBoot: inventory.SecureBoot(m.root), ImageID: m.imageID,
 		Version: version(), IP: lease.Addr.Addr().String(), MAC: lease.MAC, StateDir: initd.StateDir,
-		Show: m.screen.Show, PowerOff: m.powerOff(lease.MAC), Restart: initd.Restart, OpenDoor: m.openDoor(lease), SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,
+		Show: m.screen.Show, PowerOff: m.powerOff(lease.MAC), Restart: initd.Restart, OpenDoor: m.openDoor(lease), Light: lights.Show, SetClock: initd.SetClock, Log: m.log, Uptime: initd.Uptime,
 	}, nil
 }
 

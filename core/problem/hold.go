@@ -29,6 +29,9 @@ const (
 	WaiverTwice     = "waiver/twice"
 	WaiverNone      = "waiver/none"
 
+	HoldBadLight = "hold/bad-light"
+	HoldSilent   = "hold/agent-silent"
+
 	UndoOver = "undo/over"
 )
 
@@ -49,6 +52,14 @@ func holds() []Entry {
 		},
 		{
 			HoldNotOpen, "SSH server is not up", "The host's agent has not said that its SSH server listens.",
+			"Wait for the next heartbeat; if none comes, look at the machine's screen.", core.Warning,
+		},
+		{
+			HoldBadLight, "Light makes no sense", "A light is that of one disk, by its serial, or of one network port, by its name, for at most ten minutes.",
+			"Take serial or name from the inventory of the run.", core.Warning,
+		},
+		{
+			HoldSilent, "Agent is not heard", "What is asked of a held host comes to it with the answer to its heartbeat.",
 			"Wait for the next heartbeat; if none comes, look at the machine's screen.", core.Warning,
 		},
 		{

@@ -18,6 +18,24 @@ type PowerDone struct {
 	State core.PowerState `json:"state"`
 }
 
+// LocateWish names what is to be found by its light: a disk by its serial or a network
+// port by its name, both of a held host. Neither: the machine itself.
+type LocateWish struct {
+	Disk    string `json:"disk,omitempty"`
+	NIC     string `json:"nic,omitempty"`
+	Seconds int    `json:"seconds,omitempty"` // 0: 60
+	Off     bool   `json:"off,omitempty"`
+}
+
+// LocateDone is which light was asked for. The agent hears of it with the answer to its next
+// heartbeat; what comes of it stands in the log of the run.
+type LocateDone struct {
+	Kind  string    `json:"kind"` // "disk", "nic", "chassis"
+	Name  string    `json:"name,omitempty"`
+	Until time.Time `json:"until,omitzero"` // absent: until it is switched off
+	Off   bool      `json:"off,omitempty"`
+}
+
 // HostKeyList is the keys of installed hosts, those that wait for approval first.
 type HostKeyList struct {
 	Keys []core.HostKey `json:"keys"`
@@ -70,6 +88,12 @@ func installedRoutes() []Route {
 			Summary: "Switch a host on or off, cycle it, boot it from the network, ask whether it is on, by the first of its " +
 				"power methods that can, or switch the light by which it is found (locate, locate-off); refused while a stage works on the host",
 			ReqType: JSON, Req: PowerOrder{}, OK: ok(PowerDone{}, "done"), Errors: []int{400, 404, 409, 422, 507},
+		},
+		{
+			Name: "hosts.locate", Tag: "hosts", Method: "POST", Path: "/api/v1/hosts/{mac}/locate", Scope: Operate,
+			Summary: "Have a disk (by serial) or a network port (by name) of a held host found by its light for some seconds (60, at most 600), or with off no more; its agent " +
+				"hears of it with its next heartbeat and says in the log what came of it. Neither named: the light of the machine, as hosts.power",
+			ReqType: JSON, Req: LocateWish{}, OK: ok(LocateDone{}, "asked for"), Errors: []int{400, 404, 409, 422, 507},
 		},
 		{
 			Name: "hosts.controller", Tag: "hosts", Method: "POST", Path: "/api/v1/hosts/{mac}/controller", Scope: Operate,

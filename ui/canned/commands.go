@@ -21,6 +21,7 @@ type Commands struct {
 	OnClass    func(core.Class) (core.Class, error)
 	OnPower    func(core.MAC, core.PowerOp) (core.PowerState, error)
 	OnLook     func(core.MAC) (core.Panel, error)
+	OnLight    func(core.MAC, core.LightWish) (core.Light, error)
 	OnKey      func(word, id string) (core.HostKey, error)
 	OnBaseline func(text string) (core.FirmwareBaseline, error)
 	OnRun      func(order string, run core.RunID) (core.Run, error)

@@ -1,6 +1,7 @@
 package canned
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -176,6 +177,17 @@ func (c *Commands) LocateHost(ctx context.Context, who string, mac core.MAC, on 
 	_, err := c.PowerHost(ctx, who, mac, op)
 
 	return err
+}
+
+// LightPart is of ui.Commands.
+func (c *Commands) LightPart(_ context.Context, who string, mac core.MAC, wish core.LightWish) (core.Light, error) {
+	c.asked(who)
+
+	if c.OnLight != nil {
+		return c.OnLight(mac, wish)
+	}
+
+	return core.Light{Kind: wish.Kind, Name: wish.Name, Until: Now().Add(cmp.Or(wish.For, core.LightFor)), By: who}, nil
 }
 
 // ApproveHostKey is of ui.Commands.

@@ -7,6 +7,7 @@ import (
 
 	"vetting/core"
 	"vetting/core/profile"
+	"vetting/core/report"
 	"vetting/ui/text"
 )
 
@@ -74,4 +75,42 @@ func (r *Run) armedDone(st *core.Stage) string {
 	}
 
 	return strings.Join(words, ", ")
+}
+
+// lights are the disks and network ports that may be found by a light.
+func (r *Run) lights() (parts []*report.Component) {
+	for i := range r.Report.Components {
+		if c := &r.Report.Components[i]; lightName(c) != "" {
+			parts = append(parts, c)
+		}
+	}
+
+	return parts
+}
+
+// lightName is what the agent finds a part by; empty: by nothing.
+func lightName(c *report.Component) string {
+	switch c.Kind {
+	case core.LightDisk:
+		return c.Serial
+	case core.LightNIC:
+		return c.Slot
+	default:
+		return ""
+	}
+}
+
+// lit reports whether a light was asked for that is to be on yet.
+func (r *Run) lit() bool {
+	h := r.Run.Hold
+
+	return h != nil && h.Light != nil && r.Frame.Now.Before(h.Light.Until)
+}
+
+func lightWord(kind string) string {
+	if kind == core.LightNIC {
+		return "port"
+	}
+
+	return kind
 }

@@ -38,6 +38,7 @@ type Book struct {
 	session   string
 	epoch     int
 	bootID    string       // of who claimed
+	light     *core.Light  // goes with every order
 	order     core.Command // overrides what the state tells, when not empty
 	passOver  []string     // goes with it
 	passUntil time.Time
@@ -67,6 +68,9 @@ func (b *Book) SetState(s core.State) { locked(b, func() any { b.state = s; retu
 
 // Order lets every heartbeat be answered with cmd; empty: as the state tells.
 func (b *Book) Order(cmd core.Command) { locked(b, func() any { b.order = cmd; return nil }) }
+
+// Light has every order name a part that is to be found by its light; nil: none.
+func (b *Book) Light(l *core.Light) { locked(b, func() any { b.light = l; return nil }) }
 
 // PassOver lets orders bring flags, until some time.
 func (b *Book) PassOver(until time.Time, flags ...string) {
@@ -271,7 +275,7 @@ func (b *Book) Heartbeat(_ context.Context, run core.RunID, token string, beat c
 
 	b.beats = append(b.beats, beat)
 
-	order := core.Order{Cmd: core.CmdContinue, State: b.state, Outlook: b.Outlook}
+	order := core.Order{Cmd: core.CmdContinue, State: b.state, Outlook: b.Outlook, Light: b.light}
 
 	switch {
 	case b.order != "":
