@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"vetting/core"
-	"vetting/core/problem"
 	"vetting/core/signal"
 )
 
@@ -118,6 +117,7 @@ type desk struct {
 	sender  sender
 	waiting chan struct{} // holds one for each message that waits or is under way
 	active  chan struct{} // holds one for each that is under way
+	crowd   crowd
 }
 
 // New returns a Courier, or what is wrong with config. It talks to nobody.
@@ -311,7 +311,7 @@ func (r *reader) deal(ctx context.Context, events []core.Event) error {
 
 	for _, l := range letters {
 		for _, d := range l.desks {
-			r.courier.dispatch(ctx, r.under, d, l.message, plan.config.Timeout)
+			r.courier.dispatch(ctx, r.under, d, l.message, &plan.config)
 		}
 	}
 
@@ -356,13 +356,27 @@ func (p plan) route(m message) []*desk {
 }
 
 // dispatch starts a delivery. It never waits for the target.
-func (c *Courier) dispatch(ctx context.Context, under *sync.WaitGroup, d *desk, m message, limit time.Duration) {
+func (c *Courier) dispatch(ctx context.Context, under *sync.WaitGroup, d *desk, m message, config *Config) {
+	if d.target.Kind != Webhook {
+		switch d.crowd.take(m, c.ports.Now()) {
+		case goes: // as below
+		case joins:
+			return
+		case opens:
+			under.Go(func() { c.gather(ctx, d, config) })
+
+			return
+		case drops:
+			c.refuse(ctx, d, m)
+
+			return
+		}
+	}
+
 	select {
 	case d.waiting <- struct{}{}:
 	default:
-		outcome := d.outcome(m)
-		outcome.Code, outcome.Time = problem.NotifyQueueFull, c.ports.Now()
-		c.keep(ctx, outcome)
+		c.refuse(ctx, d, m)
 
 		return
 	}
@@ -370,7 +384,7 @@ func (c *Courier) dispatch(ctx context.Context, under *sync.WaitGroup, d *desk, 
 	under.Go(func() {
 		defer func() { <-d.waiting }()
 
-		c.keep(ctx, c.deliver(ctx, d, m, limit))
+		c.keep(ctx, c.deliver(ctx, d, m, config.Timeout))
 	})
 }
 

@@ -85,6 +85,11 @@ func target(name string, attempts int) notify.Target {
 	return notify.Target{Name: name, Kind: notify.Ntfy, URL: "https://ntfy.invalid", Topic: "t", Attempts: attempts}
 }
 
+// program is a target that gets each message by itself.
+func program(name string) notify.Target {
+	return notify.Target{Name: name, Kind: notify.Webhook, URL: "https://hook.invalid", Sign: "0123456789abcdef"}
+}
+
 func newBench(t *testing.T, ledger *coretest.Ledger, config notify.Config) *bench {
 	t.Helper()
 
@@ -230,7 +235,7 @@ func TestACrashWhileSendingNeverSendsTwice(t *testing.T) {
 func TestASlowTargetDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, coretest.NewLedger(), notify.Config{
-			Targets: []notify.Target{target("slow", 0), target("fast", 0)}, Routes: []notify.Route{{To: []string{"slow", "fast"}}},
+			Targets: []notify.Target{program("slow"), program("fast")}, Routes: []notify.Route{{To: []string{"slow", "fast"}}},
 		})
 		b.courier.SetSender("slow", func(ctx context.Context, _ string) error {
 			<-ctx.Done()
