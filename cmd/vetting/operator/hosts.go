@@ -89,17 +89,7 @@ func (e *Env) hostCommand() *cobra.Command {
 		{use: "trace MACHINE", short: "Show what was seen of a machine's last boot", route: "boot-trace.get", sheet: sheet{
 			columns: "mac loader worked home came_home cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
 		}},
-		{
-			use: "locate HOST…", short: "Have a disk or a network port of a held host found by its light; without a flag the machine itself, by its controller",
-			route: "hosts.locate", sheet: sheet{columns: "kind name until=until|time off", name: "name"},
-			flags: []field{
-				{"disk", "disk", text, "serial of the disk whose slot is to blink"},
-				{"nic", "nic", text, "name of the network port that is to blink, as eth0"},
-				{"seconds", "seconds", number, "how long; 0: 60, at most 600"},
-				{"off", "off", yes, "switch the light off"},
-			},
-			example: "  vetting host locate rack3-u17 --disk ZC1A2B3C --seconds 300",
-		},
+		locateVerb(),
 		{use: "secrets HOST", short: "Set the passwords of a host's power methods; one that is not given is forgotten", route: "hosts.secrets", sheet: hostSheet(), flags: []field{
 			{"bmc-password", "bmc_password", secret, "file whose first line is the controller's password, - for standard input"},
 			{"webhook-secret", "webhook_secret", secret, "file whose first line signs the calls of the webhook"},
@@ -116,6 +106,21 @@ func (e *Env) hostCommand() *cobra.Command {
 	host.AddCommand(e.exportCommand(), e.photoCommand(), e.tagCommand(), e.specCommand(), e.powerCommand(), e.keyCommand())
 
 	return host
+}
+
+// locateVerb has a machine, or a part of one, found by its light.
+func locateVerb() verb {
+	return verb{
+		use: "locate HOST…", short: "Have a disk or a network port of a held host found by its light; without a flag the machine itself, by its controller",
+		route: "hosts.locate", sheet: sheet{columns: "kind name until=until|time off", name: "name"},
+		flags: []field{
+			{"disk", "disk", text, "serial of the disk whose slot is to blink"},
+			{"nic", "nic", text, "name of the network port that is to blink, as eth0"},
+			{"seconds", "seconds", number, "how long; 0: 60, at most 600"},
+			{"off", "off", yes, "switch the light off"},
+		},
+		example: "  vetting host locate rack3-u17 --disk ZC1A2B3C --seconds 300",
+	}
 }
 
 func noteSheet(at string) sheet {
