@@ -6,12 +6,12 @@ SHELL := /bin/bash
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 TEMPL    := go run github.com/a-h/templ/cmd/templ@v0.3.1020
 STATIC   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w"
-# Whose tests run with the race detector. Of the console itself, whose pages it makes five times
-# as slow, those that have several at work: the others show it the same handlers again.
-RACY      = $(shell go list ./core/engine/... ./core/signal/... ./agent/... ./store/... ./ui/... ./netboot/... | grep -vx vetting/ui | sed -e 's,^vetting,.,')
+# Whose tests run with the race detector: where something may be reached by several (.ci/racy). Of the
+# console itself, whose pages it makes five times as slow, those that have several at work.
+RACY      = $(shell .ci/racy)
 CROWDED  := Stream|Reader|Terminal|Tunnel|Stopping|AtOnce|Once|Outlives|Task|Twice|Queue|Session
 # The others, and those whose arithmetic is cut short under the race detector.
-PLAIN     = $(shell go list ./... | sed -E -e '/^vetting\/(core\/engine|core\/signal|agent|store|ui|netboot)(\/|$$)/d' -e 's,^vetting,.,') ./agent/cpu/...
+PLAIN     = $(shell .ci/racy -v) ./agent/cpu/drill
 
 .PHONY: help
 help: ## list the targets
