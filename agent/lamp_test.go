@@ -16,6 +16,7 @@ import (
 type bulbs struct {
 	mu    sync.Mutex
 	steps []string
+	dark  time.Time // when the last went off
 }
 
 func (b *bulbs) note(step string) {
@@ -43,6 +44,10 @@ func (b *bulbs) show(ctx context.Context, kind, name string, lit func(string)) e
 	lit("Slot 05")
 	<-ctx.Done()
 	b.note("off " + name)
+
+	b.mu.Lock()
+	b.dark = time.Now()
+	b.mu.Unlock()
 
 	return nil
 }
@@ -89,6 +94,29 @@ func TestALightIsOnUntilItsTimeIsOverOrAnotherIsWished(t *testing.T) {
 
 		if n := len(b.look()); n != 7 || !logged(r, "no enclosure knows the disk dark") || !logged(r, "Slot 05") {
 			t.Errorf("what has no light is tried again, or not told: %q", b.look())
+		}
+
+		r.kill()
+	})
+}
+
+// A light ends by itself when its time is over: the next order may never come.
+func TestALightEndsWithoutAnOrder(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		b := &bulbs{}
+		r.config.Light = b.show
+		held(t, r, &doors{})
+
+		until := time.Now().Add(103 * time.Second) // between two heartbeats
+		r.appliance.Book.Light(&core.Light{Kind: core.LightDisk, Name: "A", Until: until})
+		time.Sleep(2 * time.Minute)
+
+		b.mu.Lock()
+		dark := b.dark
+		b.mu.Unlock()
+
+		if late := dark.Sub(until).Abs(); late > time.Second {
+			t.Errorf("off %s from when it was to be", late)
 		}
 
 		r.kill()
