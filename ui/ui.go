@@ -15,6 +15,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -214,6 +215,10 @@ func (u *UI) Run(ctx context.Context) error {
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", u.cfg.Addr)
 	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = fmt.Errorf("%w; end the program that listens there, or give another address with --console-listen", err)
+		}
+
 		return fmt.Errorf("opening the console at %s: %w", u.cfg.Addr, err)
 	}
 

@@ -301,3 +301,21 @@ func await(t *testing.T, what string, done func() bool) {
 		}
 	}
 }
+
+// Whose address another program has learns what to do.
+func TestAnAddressThatIsTakenIsExplained(t *testing.T) {
+	t.Parallel()
+
+	other, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	defer func() { _ = other.Close() }()
+
+	b := open(t, canned.Empty, func(cfg *ui.Config) { cfg.Addr = other.Addr().String() })
+
+	if err := b.Run(t.Context()); err == nil || !strings.Contains(err.Error(), other.Addr().String()) || !strings.Contains(err.Error(), "give another address with --console-listen") {
+		t.Errorf("%v", err)
+	}
+}
