@@ -64,37 +64,40 @@ func (c *cli) netbootTestCommand() *cobra.Command {
 	// Cannot fail: the flag is there.
 	_ = cmd.Flags().MarkHidden("inside")
 
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := job.read(cmd.Flags()); err != nil {
-			return err
-		}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.netbootTest(cmd, job, show) }
 
-		config, _, err := c.load(cmd)
-		if err != nil {
-			return err
-		}
+	return cmd
+}
 
-		if job.inside == "" {
-			return isolated(cmd)
-		}
-
-		found, err := c.tryBoots(cmd.Context(), config, job)
-		if err != nil {
-			return err
-		}
-
-		if !job.live {
-			err = show(found)
-		}
-
-		if err == nil && !found.OK {
-			err = &operator.Exit{Code: operator.Failed}
-		}
-
+// netbootTest tries the boots of a job, in namespaces of their own, and shows what was seen.
+func (c *cli) netbootTest(cmd *cobra.Command, job *trialJob, show func(any) error) error {
+	if err := job.read(cmd.Flags()); err != nil {
 		return err
 	}
 
-	return cmd
+	config, _, err := c.load(cmd)
+	if err != nil {
+		return err
+	}
+
+	if job.inside == "" {
+		return isolated(cmd)
+	}
+
+	found, err := c.tryBoots(cmd.Context(), config, job)
+	if err != nil {
+		return err
+	}
+
+	if !job.live {
+		err = show(found)
+	}
+
+	if err == nil && !found.OK {
+		err = &operator.Exit{Code: operator.Failed}
+	}
+
+	return err
 }
 
 // read makes sense of what was typed.

@@ -70,6 +70,12 @@ func holds() []Entry {
 			HoldKeyLost, "Key cannot be made any more", "The appliance's own secret is another than when the hold was opened.",
 			"Issue a new key.", core.Warning,
 		},
+	}
+}
+
+// decisions lists the codes of what people decide of a run: its start, an override, its end.
+func decisions() []Entry {
+	return []Entry{
 		{RunCompleted, "Run passed", "Every stage passed or was skipped for a declared reason.", "Put the host to use.", core.Info},
 		{
 			RunNotArmed, "Disk is not armed", "Only a disk that was armed when the run was started may be overwritten.",

@@ -27,7 +27,7 @@ func All() []Entry { return slices.Clone(list()) }
 // list is the whole list, sorted once: every finding looks its words up here.
 var list = sync.OnceValue(func() []Entry { //nolint:gochecknoglobals // made once, never changed
 	all := slices.Concat(
-		runs(), hosts(), hostKeys(), holds(), waivers(), notes(), boots(), doctors(), specs(), inventories(), firmwares(), smarts(), samples(), spaces(),
+		runs(), hosts(), hostKeys(), holds(), decisions(), waivers(), notes(), boots(), doctors(), specs(), inventories(), firmwares(), smarts(), samples(), spaces(),
 		workers(),
 		cpus(),
 		faults(),

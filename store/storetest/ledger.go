@@ -358,6 +358,28 @@ func notesKeepTheirPlace(t *testing.T, l core.Ledger) {
 	})
 }
 
+// noting is the update that notes the n-th batch of a run: each third also emits, and each
+// fifth fails.
+func noting(run core.RunID, n int) func(core.Txn) error {
+	return func(txn core.Txn) error {
+		if n%3 == 0 {
+			if err := emit(run, 1)(txn); err != nil {
+				return err
+			}
+		}
+
+		if err := txn.Note(time.Unix(0, 0), sampleNote(run, uint64(n))); err != nil {
+			return err
+		}
+
+		if n%5 == 4 {
+			return errors.New("no")
+		}
+
+		return txn.Put(core.TableSetting, fmt.Sprintf("%s-%d", run, n), n)
+	}
+}
+
 // everyNoteIsTold has many updates at once, of which some fail and some also emit,
 // so that they share commits.
 func everyNoteIsTold(t *testing.T, l core.Ledger) {
@@ -367,26 +389,8 @@ func everyNoteIsTold(t *testing.T, l core.Ledger) {
 
 	for w := range writers {
 		wg.Go(func() {
-			run := core.RunID(fmt.Sprintf("R%d", w))
-
 			for n := range each {
-				_, err := l.Update(t.Context(), func(txn core.Txn) error {
-					if n%3 == 0 {
-						if err := emit(run, 1)(txn); err != nil {
-							return err
-						}
-					}
-
-					if err := txn.Note(time.Unix(0, 0), sampleNote(run, uint64(n))); err != nil {
-						return err
-					}
-
-					if n%5 == 4 {
-						return errors.New("no")
-					}
-
-					return txn.Put(core.TableSetting, fmt.Sprintf("%s-%d", run, n), n)
-				})
+				_, err := l.Update(t.Context(), noting(core.RunID(fmt.Sprintf("R%d", w)), n))
 				if (err != nil) != (n%5 == 4) {
 					t.Error(err)
 				}
