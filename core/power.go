@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Power says how a host is brought to boot.
 type Power struct {
@@ -13,6 +16,27 @@ type Power struct {
 // Ways returns the ways to bring the host to boot, in their order.
 func (p *Power) Ways() []PowerMethod {
 	return append([]PowerMethod{p.Method}, p.Then...)
+}
+
+// Controllers are the protocols by which a host's management controller is asked, Redfish first:
+// those that the host is switched by, or, where it is switched another way, both. None where it
+// has no controller.
+func (p *Power) Controllers() (list []PowerMethod) {
+	if p.BMC.Address == "" {
+		return nil
+	}
+
+	for _, way := range []PowerMethod{PowerRedfish, PowerIPMI} {
+		if slices.Contains(p.Ways(), way) {
+			list = append(list, way)
+		}
+	}
+
+	if len(list) == 0 {
+		return []PowerMethod{PowerRedfish, PowerIPMI}
+	}
+
+	return list
 }
 
 // BMC is how a host's management controller is reached. Its password is in

@@ -235,10 +235,12 @@ func (a *appliance) openEngine(context.Context) error {
 
 	a.terminalKey = private
 
+	controllers := meter{power.Switch{Tools: power.Tools{Interface: a.config.Netboot.Interface}}, &a.figures}
+
 	a.engine, err = engine.New(engine.Config{
 		Ledger: a.store, Clock: wall{}, Tick: time.Tick(time.Second), Rand: rand.Reader, Bell: a.bell, Profiles: all, ProfilesAt: a.profilePlaces(), ProfileText: profileTexts{},
 		Firmware: firmwareJudge{}, ParseSpec: parseSpec, Overlay: a.shelf.Get, SeedFile: seedFile(a.self.Addr(), gate.SPKI(a.gate.get().Leaf), a.image.ID),
-		WriteSpec: writeSpec, Power: meter{power.Switch{Tools: power.Tools{Interface: a.config.Netboot.Interface}}, &a.figures}, CheckPower: power.CheckHost, Appliance: a.about, Retention: a.live.retention, Log: a.log,
+		WriteSpec: writeSpec, Power: controllers, Serial: controllers, CheckPower: power.CheckHost, Appliance: a.about, Retention: a.live.retention, Log: a.log,
 		Shed: a.shed, MaxConcurrent: a.config.Dispatcher.MaxConcurrentRuns, BootDeadline: time.Duration(run.BootDeadline),
 		HeartbeatInterval: time.Duration(run.Heartbeat.Interval), Stale: time.Duration(run.Heartbeat.Stale), Lost: time.Duration(run.Heartbeat.Lost),
 		Hold: time.Duration(run.Hold), Patience: time.Duration(run.Patience), Trash: time.Duration(a.config.Hosts.Trash),

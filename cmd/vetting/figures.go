@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -174,8 +175,14 @@ func (w witness) Witness(step core.BootStep) {
 
 // meter counts the calls of orders to hosts' power.
 type meter struct {
-	power   engine.Power
+	power   switchboard
 	figures *figures
+}
+
+// switchboard is what reaches the controllers of hosts.
+type switchboard interface {
+	engine.Power
+	engine.Serial
 }
 
 // Do implements engine.Power.
@@ -184,6 +191,14 @@ func (m meter) Do(ctx context.Context, order core.PowerOrder) core.PowerAnswer {
 	m.figures.power(answer.Attempts)
 
 	return answer
+}
+
+// Serial implements engine.Serial.
+func (m meter) Serial(ctx context.Context, order core.PowerOrder, takeOver bool) (io.ReadWriteCloser, core.PowerAttempt) {
+	line, tried := m.power.Serial(ctx, order, takeOver)
+	m.figures.power([]core.PowerAttempt{tried})
+
+	return line, tried
 }
 
 // counts is what /metrics has of the rooms that the console does not know.

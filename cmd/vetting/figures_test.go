@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect" //nolint:depguard // every figure that the console has a place for is looked at
@@ -18,6 +19,10 @@ import (
 type scripted core.PowerAnswer
 
 func (s scripted) Do(context.Context, core.PowerOrder) core.PowerAnswer { return core.PowerAnswer(s) }
+
+func (s scripted) Serial(context.Context, core.PowerOrder, bool) (io.ReadWriteCloser, core.PowerAttempt) {
+	return nil, s.Attempts[0]
+}
 
 // noted takes down steps.
 type noted struct{ steps []core.BootStep }
@@ -53,10 +58,14 @@ func TestFiguresCountWhatPassesBy(t *testing.T) {
 		t.Errorf("what is counted does not arrive: %d steps", len(to.steps))
 	}
 
+	if _, tried := m.Serial(t.Context(), core.PowerOrder{}, false); tried.Code != "power/refused" {
+		t.Errorf("a serial console: %+v", tried)
+	}
+
 	for name, c := range map[string]struct{ got, want []metric.Count }{
 		"transfers": {f.transfers(), []metric.Count{{Of: []string{"failed"}, N: 2}, {Of: []string{"missing"}, N: 1}, {Of: []string{"ok"}, N: 1}, {Of: []string{"probe"}, N: 1}}},
 		"bytes":     {f.sent(), []metric.Count{{Of: []string{"initrd"}, N: 7}, {Of: []string{"kernel"}, N: 600}, {Of: []string{"loader"}, N: 1024}}},
-		"calls":     {f.calls(), []metric.Count{{Of: []string{"ipmi", "ok"}, N: 2}, {Of: []string{"redfish", "power/refused"}, N: 2}}},
+		"calls":     {f.calls(), []metric.Count{{Of: []string{"ipmi", "ok"}, N: 2}, {Of: []string{"redfish", "power/refused"}, N: 3}}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s: %s", name, diff)

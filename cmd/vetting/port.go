@@ -21,6 +21,7 @@ var (
 	_ core.Ledger       = (*store.Store)(nil)
 	_ engine.Clock      = wall{}
 	_ engine.Power      = power.Switch{}
+	_ engine.Serial     = power.Switch{}
 	_ gate.Runs         = (*engine.Engine)(nil)
 	_ gate.Hosts        = (*engine.Engine)(nil)
 	_ gate.Partner      = (*partner.Partner)(nil)

@@ -53,6 +53,8 @@ type Config struct {
 	// WriteSpec writes a spec so that ParseSpec reads the same.
 	WriteSpec func(spec.Spec) (string, error)
 	Power     Power
+	// Serial reaches serial consoles; nil: nothing does.
+	Serial Serial
 	// Firmware judges versions; nil: nobody does, and nothing is kept of them beside
 	// the inventory.
 	Firmware FirmwareJudge

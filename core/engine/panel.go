@@ -196,14 +196,19 @@ func (e *Engine) LocateHost(ctx context.Context, who string, mac core.MAC, on bo
 
 // controlled is a host whose controller may be asked now.
 func (e *Engine) controlled(ctx context.Context, mac core.MAC) (host core.Host, err error) {
+	if _, p := e.index.find(mac); p != nil && p.run != nil && needsController(p.run.state) {
+		return host, core.NewProblem(core.ErrConflict, problem.PowerBusy, fmt.Sprintf(
+			"Run %s is in %s and needs the controller itself; ask again later.", p.run.id, p.run.state)).With("run", string(p.run.id))
+	}
+
+	return e.withController(ctx, mac)
+}
+
+// withController is a host that has one.
+func (e *Engine) withController(ctx context.Context, mac core.MAC) (host core.Host, err error) {
 	primary, p := e.index.find(mac)
 	if p == nil {
 		return host, noHost(mac)
-	}
-
-	if p.run != nil && needsController(p.run.state) {
-		return host, core.NewProblem(core.ErrConflict, problem.PowerBusy, fmt.Sprintf(
-			"Run %s is in %s and needs the controller itself; ask again later.", p.run.id, p.run.state)).With("run", string(p.run.id))
 	}
 
 	err = e.Ledger.View(ctx, func(r core.Reader) error { return r.Get(core.TableHost, string(primary), &host) })
@@ -211,7 +216,7 @@ func (e *Engine) controlled(ctx context.Context, mac core.MAC) (host core.Host, 
 		return host, noHost(mac)
 	}
 
-	if err == nil && len(controllers(&host.Power)) == 0 {
+	if err == nil && len(host.Power.Controllers()) == 0 {
 		return host, core.NewProblem(core.ErrInvalid, problem.HostBadPower, fmt.Sprintf(
 			"%s has no management controller; give its address, user and password.", host.Name))
 	}
@@ -224,35 +229,13 @@ func needsController(s core.State) bool {
 	return s.AwaitsBoot() || s == core.State(core.Firmware) || s == core.State(core.PSU)
 }
 
-// controllers are the protocols by which a controller is asked, Redfish first: those that
-// the host is switched by, or, where it is switched another way, both.
-func controllers(p *core.Power) (list []core.PowerMethod) {
-	if p.BMC.Address == "" {
-		return nil
-	}
-
-	for _, way := range []core.PowerMethod{core.PowerRedfish, core.PowerIPMI} {
-		for _, has := range p.Ways() {
-			if has == way {
-				list = append(list, way)
-			}
-		}
-	}
-
-	if len(list) == 0 {
-		return []core.PowerMethod{core.PowerRedfish, core.PowerIPMI}
-	}
-
-	return list
-}
-
 // askController asks by each protocol until one answers, and takes down that it did.
 func (e *Engine) askController(ctx context.Context, who string, host *core.Host, op core.PowerOp) (all core.PowerAnswer, err error) {
 	if err := e.panels.refused(host.MAC, e.Clock.Now()); err != nil {
 		return all, err
 	}
 
-	for _, way := range controllers(&host.Power) {
+	for _, way := range host.Power.Controllers() {
 		answer, err := e.do(ctx, core.PowerOrder{Host: *host, Way: way, Op: op})
 		if err != nil {
 			return all, err

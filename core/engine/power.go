@@ -195,11 +195,19 @@ func (e *Engine) runErrand(ctx context.Context, out errand) {
 	}
 }
 
-// do carries one order out, with the secret that it needs. The settings are read
-// together with the secret: one that was given for a new address must not go to
-// the old one.
+// do carries one order out, with the secret that it needs.
 func (e *Engine) do(ctx context.Context, order core.PowerOrder) (answer core.PowerAnswer, err error) {
-	err = e.Ledger.View(ctx, func(r core.Reader) error {
+	if err := e.equip(ctx, &order); err != nil {
+		return answer, err
+	}
+
+	return e.Power.Do(ctx, order), nil
+}
+
+// equip gives an order the secret that it needs. The settings are read together with the secret:
+// one that was given for a new address must not go to the old one.
+func (e *Engine) equip(ctx context.Context, order *core.PowerOrder) error {
+	err := e.Ledger.View(ctx, func(r core.Reader) error {
 		var now core.Host
 
 		err := r.Get(core.TableHost, string(order.Host.MAC), &now)
@@ -221,10 +229,10 @@ func (e *Engine) do(ctx context.Context, order core.PowerOrder) (answer core.Pow
 		return err
 	})
 	if err != nil {
-		return answer, fmt.Errorf("reading the power secrets of %s: %w", order.Host.Name, err)
+		return fmt.Errorf("reading the power secrets of %s: %w", order.Host.Name, err)
 	}
 
-	return e.Power.Do(ctx, order), nil
+	return nil
 }
 
 // answered takes down what came of an order.

@@ -2,6 +2,13 @@ package problem
 
 import "vetting/core"
 
+// Codes of serial consoles (serial over LAN).
+const (
+	SerialTaken       = "power/serial-taken"
+	SerialUnreachable = "power/serial-no-ipmi"
+	SerialEnded       = "power/serial-ended"
+)
+
 // powers lists how an attempt to switch a machine ends (netboot/power).
 func powers() []Entry {
 	return []Entry{
@@ -44,6 +51,22 @@ func powers() []Entry {
 		{
 			"power/stopped", "Attempt was given up", "The appliance gave the attempt up before it ended, because the run was called off or the appliance stops.",
 			"Nothing, if you called it off; otherwise start the run again.", core.Info,
+		},
+		{
+			SerialTaken, "Serial console is in use", "The management controller lets one at a time at the serial port, and somebody has it: an ipmitool that runs elsewhere, or one that was never ended.",
+			"Ask who uses it; when nobody does, open it with “End their session and open it here” or --take-over.", core.Warning,
+		},
+		{
+			"power/serial-off", "Serial console is switched off", "The management controller has serial over LAN, but it is switched off there, or for this user.",
+			"Switch serial over LAN on in the controller (ipmitool sol set enabled true, and sol payload enable for the user).", core.Warning,
+		},
+		{
+			SerialUnreachable, "Serial console needs IPMI", "Serial over LAN is spoken by IPMI, and this host's management controller is spoken to by Redfish only.",
+			"Switch IPMI over LAN on in the controller and name ipmi among the host's power methods, after redfish.", core.Warning,
+		},
+		{
+			SerialEnded, "Serial console ended", "The management controller ended the serial console, does not answer any more, or takes nothing more.",
+			"Open it again; a controller that stays silent has its network cable and address looked at.", core.Warning,
 		},
 	}
 }

@@ -32,6 +32,8 @@ const (
 	ByHand        Outcome = "by-hand"        // a person must do it
 	Failed        Outcome = "failed"         // it answered with something else
 	Stopped       Outcome = "stopped"        // the caller gave up
+	SerialTaken   Outcome = "serial-taken"   // its serial console is in use
+	SerialOff     Outcome = "serial-off"     // its serial console is switched off
 )
 
 // Code returns the outcome's entry in core/problem: "power/timeout".

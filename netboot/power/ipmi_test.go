@@ -30,7 +30,8 @@ type chassis struct {
 	forgets  bool // the flags it is given
 	hasFlags bool
 	change   func(on bool)
-	seconds  uint8 // of the light
+	seconds  uint8         // of the light
+	console  *mock.Console // its serial port; nil: it has none
 }
 
 // Identify switches the light.
@@ -132,7 +133,13 @@ func startBMC(t *testing.T, c *chassis, role bmc.PrivilegeLevel, more ...server.
 	t.Helper()
 
 	c.ChassisHAL = mock.New().Chassis()
-	b := bmc.New(bmc.DeviceInfo{IPMIVersion: 0x20}, [16]byte{1}, machine{HAL: mock.New(), chassis: c}, bmc.WithClock(clock.Real))
+	parts := mock.New()
+
+	if c.console != nil {
+		parts.SetConsole(c.console)
+	}
+
+	b := bmc.New(bmc.DeviceInfo{IPMIVersion: 0x20}, [16]byte{1}, machine{HAL: parts, chassis: c}, bmc.WithClock(clock.Real))
 
 	account, err := b.Users.Add(2, user)
 	if err != nil {

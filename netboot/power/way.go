@@ -117,21 +117,26 @@ func (b bounded) State(ctx context.Context) (state State, err error) {
 	return state, err
 }
 
-// do bounds a call. What foreign bytes break in a library ends here.
-func (b bounded) do(ctx context.Context, doing string, act func(context.Context) error) (err error) {
+// do bounds a call.
+func (b bounded) do(ctx context.Context, doing string, act func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 
-	defer func() {
-		if r := recover(); r != nil {
-			err = explain(b.target, doing, outcome(Failed, fmt.Sprintf("its answer makes no sense: %v", r)))
-		}
-	}()
-
-	err = act(ctx)
+	err := guarded(func() error { return act(ctx) })
 	if err != nil && ctx.Err() != nil && classify(err) == Failed {
 		err = ctx.Err() // libraries do not always say that it was the time
 	}
 
 	return explain(b.target, doing, err)
+}
+
+// guarded turns a panic into an error: foreign bytes break libraries.
+func guarded(act func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = outcome(Failed, fmt.Sprintf("its answer makes no sense: %v", r))
+		}
+	}()
+
+	return act()
 }
