@@ -43,7 +43,7 @@ func bodyFor(name string) string {
 		"notes.create": `{"text":"the fan rattles"}`, "notes.add-photo": string(canned.Picture()),
 		"runs.move":  `{"to":"first"}`,
 		"runs.waive": `{"finding":"0123456789ab","reason":"x","until":"30d"}`,
-		"runs.fail":  `{"reason":"x"}`,
+		"runs.fail":  `{"reason":"x"}`, "runs.report-link": `{}`,
 		"runs.retry": `{}`, "runs.override-wipe": `{"serials":["S1"],"reason":"x"}`, "users.create": `{"name":"carl","role":"viewer"}`, "users.update": `{"role":"operator"}`,
 	}[name]
 }

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,8 +17,10 @@ import (
 	"vetting/ui/view"
 )
 
-// longestLink is how many days a link to a report is good at most.
-const longestLink = 90
+const (
+	longestLink = 90   // days that a link to a report is good at most
+	usualLink   = "7d" // how long it is good where nobody says so
+)
 
 // linkPages registers links to single reports, for people who have no account here.
 func (u *UI) linkPages(operate fiber.Handler) {
@@ -27,33 +30,58 @@ func (u *UI) linkPages(operate fiber.Handler) {
 
 // makeLink shows the page of a report with a link for somebody who has no account.
 func (u *UI) makeLink(c *fiber.Ctx) error {
-	run, err := u.findRun(c, nil)
+	link, err := u.permit(c, c.FormValue("days")+"d")
 	if err != nil {
 		return err
 	}
 
-	days, err := strconv.Atoi(c.FormValue("days"))
-	if err != nil || days < 1 || days > longestLink {
-		return core.NewProblem(core.ErrInvalid, "report/bad-link", fmt.Sprintf("A link is good for 1 to %d days.", longestLink))
-	}
+	return u.showReport(c, &view.ReportLink{URL: link.URL, Until: link.Until})
+}
 
-	until := u.cfg.Now().Add(time.Duration(days) * 24 * time.Hour).Truncate(time.Second)
-
-	shown := u.sealing().Permit(string(run.ID), until)
-	if shown == "" {
-		return core.NewProblem(core.ErrConflict, "report/no-key", "This appliance signs no reports.")
-	}
-
-	if err := u.writeAudit(c.UserContext(), core.Audit{
-		Who: caller(c).Name, Action: "report.link", Object: "run/" + string(run.ID), Result: core.OutcomeDone,
-		Text: "made a link to the report of " + run.HostName + " that is good until " + until.UTC().Format("2006-01-02 15:04 UTC"),
-	}); err != nil {
+// createLink is makeLink for programs.
+func (u *UI) createLink(c *fiber.Ctx) error {
+	ask := route.ReportLinkCreate{Until: usualLink}
+	if err := body(c, &ask); err != nil {
 		return err
 	}
 
-	query := url.Values{"until": {strconv.FormatInt(until.Unix(), 10)}, "key": {shown}}
+	link, err := u.permit(c, ask.Until)
 
-	return u.showReport(c, &view.ReportLink{URL: u.URL() + "/r/" + string(run.ID) + "?" + query.Encode(), Until: until})
+	return shown(c, http.StatusCreated, link, err)
+}
+
+// permit makes a link to the report of the run that a request is about; it ends at until, which
+// is said as core.ParseUntil reads it.
+func (u *UI) permit(c *fiber.Ctx, until string) (link route.ReportLink, err error) {
+	run, err := u.findRun(c, nil)
+	if err != nil {
+		return link, err
+	}
+
+	now := u.cfg.Now()
+
+	end, err := core.ParseUntil(until, now)
+	if err != nil {
+		return link, err
+	}
+
+	if end = end.Truncate(time.Second); !end.After(now) || end.Sub(now) > longestLink*24*time.Hour {
+		return link, core.NewProblem(core.ErrInvalid, "report/bad-link", fmt.Sprintf(
+			"A link ends after now and within %d days; write a day (2026-12-31), or how long it is good (7d, 12h).", longestLink))
+	}
+
+	shown := u.sealing().Permit(string(run.ID), end)
+	if shown == "" {
+		return link, core.NewProblem(core.ErrConflict, "report/no-key", "This appliance signs no reports.")
+	}
+
+	query := url.Values{"until": {strconv.FormatInt(end.Unix(), 10)}, "key": {shown}}
+
+	return route.ReportLink{Run: run.ID, URL: u.URL() + "/r/" + string(run.ID) + "?" + query.Encode(), Until: end},
+		u.writeAudit(c.UserContext(), core.Audit{
+			Who: caller(c).Name, Action: "report.link", Object: "run/" + string(run.ID), Result: core.OutcomeDone,
+			Text: "made a link to the report of " + run.HostName + " that is good until " + end.UTC().Format("2006-01-02 15:04 UTC"),
+		})
 }
 
 // linkedReport is the report as a file, for whoever has a link to it.
@@ -67,7 +95,17 @@ func (u *UI) linkedReport(c *fiber.Ctx) error {
 		return core.NewProblem(core.ErrRefused, "report/link-over", "This link is over or not whole. Ask whoever gave it to you for another.")
 	}
 
-	found, charts, err := u.charted(c)
+	page, err := u.drawings.get(now, param(c, "id"), func() ([]byte, error) {
+		found, charts, err := u.charted(c)
+		if err != nil {
+			return nil, err
+		}
+
+		var page bytes.Buffer
+		err = report.WriteHTML(c.UserContext(), &page, found, charts, u.sealing())
+
+		return page.Bytes(), err
+	})
 	if err != nil {
 		return err
 	}
@@ -76,7 +114,7 @@ func (u *UI) linkedReport(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
 	c.Set("X-Robots-Tag", "noindex")
 
-	return report.WriteHTML(c.UserContext(), c.Response().BodyWriter(), found, charts, u.sealing())
+	return c.Send(page)
 }
 
 // formPages lead from the address of a report's page with the ending of a form to that

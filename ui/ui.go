@@ -129,6 +129,7 @@ type UI struct {
 	tasks     *tasks
 	refusals  refusals
 	onces     onces
+	drawings  drawings
 	courses   lookup.Courses
 	shelf     lookup.Shelf
 	paces     lookup.Paces

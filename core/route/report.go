@@ -1,6 +1,8 @@
 package route
 
 import (
+	"time"
+
 	"vetting/core"
 	"vetting/core/report"
 )
@@ -8,6 +10,20 @@ import (
 // ReportKeyList is the keys that reports are signed with.
 type ReportKeyList struct {
 	Keys []core.ReportKey `json:"keys"` // the newest first
+}
+
+// ReportLinkCreate says how long a link to a report is good.
+type ReportLinkCreate struct {
+	// Until is a time, a day ("2026-12-31", to its end in UTC), or how long from now ("30d", "12h"),
+	// within 90 days; absent: a week.
+	Until string `json:"until,omitempty"`
+}
+
+// ReportLink lets whoever has it read one report, without an account.
+type ReportLink struct {
+	Run   core.RunID `json:"run"`
+	URL   string     `json:"url"`
+	Until time.Time  `json:"until"`
 }
 
 func reportRoutes() []Route {
@@ -35,6 +51,11 @@ func reportRoutes() []Route {
 		{
 			Name: "runs.report-junit", Tag: "reports", Method: "GET", Path: run + "/report.junit.xml", Scope: Read,
 			Summary: "Get the report as JUnit XML", OK: Answer{Status: 200, Type: XML, Summary: "the report"}, Errors: []int{404},
+		},
+		{
+			Name: "runs.report-link", Tag: "reports", Method: "POST", Path: run + "/report-link", Scope: Operate, Secret: true,
+			Summary: "Make a link by which somebody without an account reads this one report until a day; another key for reports ends all links",
+			ReqType: JSON, Req: ReportLinkCreate{}, OK: Answer{Status: 201, Type: JSON, Value: ReportLink{}, Summary: "the link"}, Errors: []int{400, 404, 409, 422, 507},
 		},
 		{
 			Name: "runs.rma", Tag: "reports", Method: "GET", Path: run + "/rma.zip", Scope: Read,

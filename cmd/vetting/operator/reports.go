@@ -17,6 +17,13 @@ import (
 func (e *Env) reportCommand() *cobra.Command {
 	report := e.getReportCommand("report RUN")
 	report.AddCommand(e.getReportCommand("get RUN"), e.batchCommand(), e.labelCommand(), e.verifyCommand(), e.command(verb{
+		use: "link RUN", short: "Make a link by which somebody without an account reads this one report", route: "runs.report-link",
+		long: "The link is shown once, and whoever has it can read the report. It ends at its time; vetting report rotate-key ends all\n" +
+			"links that were made before. Who made one is in the audit trail.",
+		example: "  vetting report link rack3-u17\n  vetting report link rack3-u17 --for 30d",
+		flags:   []field{{"for", "until", text, "how long it is good, 90d at most: 7d (default), 12h; or a day (2026-12-31, to its end in UTC) or time"}},
+		sheet:   sheet{columns: "url until=until|time run", name: "url"},
+	}), e.command(verb{
 		use: "keys", short: "List the public keys that reports are signed with, those of earlier times too", route: "report-keys.list",
 		long: "Keep what -o json says where people check reports: vetting report verify --key takes it.", sheet: reportKeySheet(),
 	}), e.command(verb{
