@@ -346,7 +346,7 @@ func (u *UI) CreateTokenFor(ctx context.Context, name, scope string, life time.D
 }
 
 func (u *UI) routes() {
-	u.app.Use(u.counted, u.sourced, u.recoverPanic, u.installed, u.headers)
+	u.app.Use(u.counted, u.sourced, u.recoverPanic, u.installed, u.headers, unpacked)
 
 	for _, f := range u.files.All() {
 		u.app.Get(f.Path, serveFile(f))
