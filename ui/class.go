@@ -69,10 +69,16 @@ func (u *UI) saveClass(c *fiber.Ctx) error {
 	}
 
 	if err == nil {
+		err = u.classAsSeen(c, &class)
+	}
+
+	if err == nil {
 		_, err = u.cfg.Commands.SetClass(c.UserContext(), caller(c).Name, class)
 	}
 
 	if err != nil {
+		typed.Seen, typed.Stale = stillSeen(c, err, ""), stale(err)
+
 		return u.showClasses(c, &view.Classes{Typed: typed}, err)
 	}
 

@@ -253,7 +253,7 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 		return nil, err
 	}
 
-	page.Frame.Title = page.Row.Host.Name
+	page.Frame.Title, page.Seen = page.Row.Host.Name, view.SeenHost(&page.Row.Host)
 
 	return page, nil
 }
@@ -270,11 +270,16 @@ func (u *UI) editHost(c *fiber.Ctx) error {
 		return u.showHostWith(c, mac, err, func(page *view.Host) {
 			form.MAC, form.Overrides = page.Row.Host.MAC, page.Row.Host.Overrides
 			form.Power.BMC.PasswordSet, form.Power.Webhook.SecretSet = page.Row.Host.Power.BMC.PasswordSet, page.Row.Host.Power.Webhook.SecretSet
-			page.Edit = &form
+			page.Edit, page.Seen.Edit = &form, stillSeen(c, err, page.Seen.Edit)
 		})
 	}
 
-	if err := typed(c, &form); err != nil {
+	err = typed(c, &form)
+	if err == nil {
+		err = u.hostAsSeen(c, mac, func(s view.Seen) string { return s.Edit }, func(h *core.Host) string { return view.HostDifferences(&form, h) })
+	}
+
+	if err != nil {
 		return refused(err)
 	}
 
@@ -429,7 +434,15 @@ func (u *UI) saveSpec(c *fiber.Ctx) error {
 	}
 
 	text := plainLines(c.FormValue("spec"))
-	_, err = u.cfg.Commands.SetSpec(c.UserContext(), caller(c).Name, mac, text)
+
+	err = u.hostAsSeen(c, mac, func(s view.Seen) string { return s.Spec }, func(*core.Host) string { return "" })
+	if stale(err) {
+		return u.showHostWith(c, mac, err, func(page *view.Host) { page.Spec, page.Stale = text, true })
+	}
+
+	if err == nil {
+		_, err = u.cfg.Commands.SetSpec(c.UserContext(), caller(c).Name, mac, text)
+	}
 
 	var problem *core.Problem
 
@@ -445,7 +458,7 @@ func (u *UI) saveSpec(c *fiber.Ctx) error {
 		return err
 	}
 
-	page.Spec, page.SpecErr = text, specError(problem)
+	page.Spec, page.SpecErr, page.Seen.Spec = text, specError(problem), stillSeen(c, problem, page.Seen.Spec)
 
 	return draw(c.Status(http.StatusUnprocessableEntity), view.ShowHost(page))
 }

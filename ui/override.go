@@ -162,11 +162,17 @@ func (u *UI) saveOverrides(c *fiber.Ctx) error {
 
 	form, override, err := typedOverride(c)
 	if err == nil {
+		err = u.hostAsSeen(c, mac, func(s view.Seen) string { return s.Overrides }, func(*core.Host) string { return "" })
+	}
+
+	if err == nil {
 		_, err = u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) { h.Overrides = override })
 	}
 
 	if err != nil {
-		return u.showHostWith(c, mac, err, func(page *view.Host) { page.Override = form })
+		return u.showHostWith(c, mac, err, func(page *view.Host) {
+			page.Override, page.Seen.Overrides = form, stillSeen(c, err, page.Seen.Overrides)
+		})
 	}
 
 	return c.Redirect("/hosts/"+string(mac)+"?done=overrides#overrides", http.StatusSeeOther)

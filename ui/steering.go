@@ -86,6 +86,9 @@ func (u *UI) saveGeneral(c *fiber.Ctx) error {
 	}
 
 	values, typed := typedFields(c, fields, keys)
+	if err := touched(c, fields, values, typed); err != nil {
+		return u.showGeneral(c, typed, err)
+	}
 
 	return u.changed(c, values, "/settings/general", func(err error) error { return u.showGeneral(c, typed, err) })
 }

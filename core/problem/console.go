@@ -13,6 +13,7 @@ const (
 	BadKeyState   = "host/bad-key-state"
 	BadOverride   = "profile/bad-override"
 	AccountStale  = "account/password-needed"
+	FormStale     = "form/changed-since"
 )
 
 // orders lists the codes of what people order in the console.
@@ -65,6 +66,10 @@ func orders() []Entry {
 		{
 			BadOverride, "What differs from the profile cannot be read", "A setting, a number or a time of the form is not one.",
 			"Correct what the message names; the rest of the form is kept.", core.Warning,
+		},
+		{
+			FormStale, "Somebody else has saved meanwhile", "What the form was opened with is no longer what is on record; saving it would undo what nobody of the two saw.",
+			"Look at what is on record now, and save again to put yours in its place.", core.Warning,
 		},
 	}
 }

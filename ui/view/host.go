@@ -43,6 +43,8 @@ type Host struct {
 	SpecErr   *SpecError
 	Edit      *core.Host // as it was typed and refused; nil: nothing was
 	Override  *Override  // likewise
+	Seen      Seen       // what the forms were drawn from
+	Stale     bool       // the spec in the editor was refused: somebody else has saved another
 	Keys      []core.HostKey
 	Notes     []core.Note // the oldest first
 	NoteText  string      // as it was typed and refused
