@@ -23,11 +23,10 @@ demo: deps build ## set everything up, vet two virtual hosts for real, write the
 
 .PHONY: test
 test: deps build ## set everything up, run unit, integration and virtual-host tests
-	go vet ./...
-	.ci/gotest -timeout 20m -shuffle=on $(PLAIN)
-	.ci/gotest -timeout 20m -shuffle=on ./ui
+	.ci/gotest -timeout 20m -shuffle=on ./ui $(PLAIN)
 	.ci/gotest -timeout 20m -race -shuffle=on -run '$(CROWDED)' ./ui
-	.ci/gotest -timeout 20m -race -shuffle=on $(RACY)
+	lone=$$(.ci/lone) && .ci/gotest -timeout 20m -race -shuffle=on -skip "$$lone" $(RACY)
+	lone=$$(.ci/lone) && .ci/gotest -timeout 20m -shuffle=on -run "$$lone" $$(.ci/lone -p)
 	.ci/e2e
 
 .PHONY: build

@@ -39,15 +39,15 @@ func perMachine() time.Duration {
 	return 6 * time.Minute
 }
 
-// TestE2E shares one appliance among its parts, two machines at a time.
+// TestE2E shares one appliance among its parts, on two processors two machines at a time.
 func TestE2E(t *testing.T) {
 	rack := openRack(t)
 	hand := unpack(t, rack)
 	twin := lab.Sample(lab.BIOS, 1)
 	twin.BMC, twin.Identity.Supplies = bmc.New(bmc.Healthy), []string{"PSU1", "PSU2"}
 
-	t.Run("from power-on to Completed", func(t *testing.T) {
-		t.Run("BIOS", func(t *testing.T) {
+	t.Run("at once", func(t *testing.T) {
+		t.Run("from power-on to Completed by BIOS", func(t *testing.T) {
 			t.Parallel()
 
 			run := passes(t, rack, twin, func(s subject) core.RunID {
@@ -58,74 +58,28 @@ func TestE2E(t *testing.T) {
 			})
 			seesItsSupplies(t, run)
 		})
-		t.Run("UEFI, told to reboot by its installed system", func(t *testing.T) {
+		t.Run("from power-on to Completed by UEFI, told to reboot by its installed system", func(t *testing.T) {
 			t.Parallel()
 			passes(t, rack, lab.Sample(lab.UEFI, 2), vetInstalled)
 		})
+		bootsInOtherWays(t, rack)
+		findsWhatIsBroken(t, rack, hand)
 	})
 
-	t.Run("by other ways to boot", func(t *testing.T) {
-		t.Run("UEFI HTTP boot", func(t *testing.T) {
-			t.Parallel()
-
-			machine := lab.Sample(lab.UEFI, 9)
-			machine.HTTPBoot = true
-			chainsBy(t, rack, machine, core.LoaderUKI, "offer", "http://10.77.0.1/boot/vetting.efi")
-		})
-		t.Run("UEFI with Secure Boot", func(t *testing.T) {
-			t.Parallel()
-			startsSigned(t, rack, lab.Sample(lab.UEFI, 15))
-		})
-		t.Run("BIOS PXE to undionly", func(t *testing.T) {
-			t.Parallel()
-			chains(t, rack, lab.Sample(lab.BIOS, 10), "tftp", "undionly.kpxe",
-				// The only PXE ROMs that QEMU has are iPXE, which need no second one:
-				// have this one load it all the same.
-				[2]string{"Press Ctrl-B for the iPXE command line", "\x02"},
-				[2]string{"iPXE>", "ifconf --configurator dhcp net0 && chain tftp://${next-server}/undionly.kpxe\r"})
-		})
-	})
-
-	t.Run("nothing good comes of", func(t *testing.T) {
-		t.Run("a missing DIMM", func(t *testing.T) {
-			t.Parallel()
-			holdsForMissingDIMM(t, rack, hand, lab.Sample(lab.BIOS, 3))
-		})
-		t.Run("another machine behind a known MAC", func(t *testing.T) {
+	t.Run("once one has passed", func(t *testing.T) {
+		t.Run("nothing good comes of another machine behind its MAC", func(t *testing.T) {
 			t.Parallel()
 			quarantines(t, rack, twin)
 		})
-		t.Run("a power supply that loses its input", func(t *testing.T) {
-			t.Parallel()
-			losesASupply(t, rack, lab.Sample(lab.BIOS, 14))
-		})
-	})
-
-	t.Run("side by side", func(t *testing.T) {
-		t.Run("a machine check and a broken PCIe link", func(t *testing.T) {
-			t.Parallel()
-
-			machine := lab.Sample(lab.BIOS, 4)
-			machine.RootPort = true
-			failsByItsOwnReports(t, rack, machine)
-		})
-		t.Run("only armed disks are written", func(t *testing.T) {
-			t.Parallel()
-			writesWhatIsArmed(t, rack, lab.Sample(lab.BIOS, 11))
-		})
-	})
-
-	t.Run("no run", func(t *testing.T) {
 		t.Run("an unregistered machine is not answered", func(t *testing.T) {
 			t.Parallel()
 			ignores(t, rack, lab.Sample(lab.BIOS, 5))
 		})
-		t.Run("a registered BIOS machine boots its own disk", func(t *testing.T) {
-			t.Parallel()
-			bootsOwnDisk(t, rack, lab.Sample(lab.BIOS, 6), 20*time.Second)
-		})
 	})
 
+	t.Run("a registered BIOS machine boots its own disk", func(t *testing.T) {
+		bootsOwnDisk(t, rack, lab.Sample(lab.BIOS, 6), 20*time.Second)
+	})
 	t.Run("a registered UEFI machine boots its own disk", func(t *testing.T) {
 		bootsOwnDisk(t, rack, lab.Sample(lab.UEFI, 7), 40*time.Second)
 	})
@@ -136,6 +90,50 @@ func TestE2E(t *testing.T) {
 
 	t.Run("the ledger is damaged", func(t *testing.T) {
 		saysWhatIsWrong(t, rack)
+	})
+}
+
+func bootsInOtherWays(t *testing.T, rack *lab.Rack) {
+	t.Run("UEFI HTTP boot", func(t *testing.T) {
+		t.Parallel()
+
+		machine := lab.Sample(lab.UEFI, 9)
+		machine.HTTPBoot = true
+		chainsBy(t, rack, machine, core.LoaderUKI, "offer", "http://10.77.0.1/boot/vetting.efi")
+	})
+	t.Run("UEFI with Secure Boot", func(t *testing.T) {
+		t.Parallel()
+		startsSigned(t, rack, lab.Sample(lab.UEFI, 15))
+	})
+	t.Run("BIOS PXE to undionly", func(t *testing.T) {
+		t.Parallel()
+		chains(t, rack, lab.Sample(lab.BIOS, 10), "tftp", "undionly.kpxe",
+			// The only PXE ROMs that QEMU has are iPXE, which need no second one:
+			// have this one load it all the same.
+			[2]string{"Press Ctrl-B for the iPXE command line", "\x02"},
+			[2]string{"iPXE>", "ifconf --configurator dhcp net0 && chain tftp://${next-server}/undionly.kpxe\r"})
+	})
+}
+
+func findsWhatIsBroken(t *testing.T, rack *lab.Rack, hand phone) {
+	t.Run("a missing DIMM", func(t *testing.T) {
+		t.Parallel()
+		holdsForMissingDIMM(t, rack, hand, lab.Sample(lab.BIOS, 3))
+	})
+	t.Run("a power supply that loses its input", func(t *testing.T) {
+		t.Parallel()
+		losesASupply(t, rack, lab.Sample(lab.BIOS, 14))
+	})
+	t.Run("a machine check and a broken PCIe link", func(t *testing.T) {
+		t.Parallel()
+
+		machine := lab.Sample(lab.BIOS, 4)
+		machine.RootPort = true
+		failsByItsOwnReports(t, rack, machine)
+	})
+	t.Run("only armed disks are written", func(t *testing.T) {
+		t.Parallel()
+		writesWhatIsArmed(t, rack, lab.Sample(lab.BIOS, 11))
 	})
 }
 
@@ -250,13 +248,13 @@ func (s subject) vet() core.RunID {
 	return run.ID
 }
 
-// vetShort is vet where something else is what is tested: the long stages, which other
-// machines go through, are left out.
+// vetShort is vet where something else is what is tested: the stages that take time, which
+// other machines go through, are left out.
 func (s subject) vetShort(why string) core.RunID {
 	s.t.Helper()
 
 	skip := map[core.StageName]string{}
-	for _, stage := range []core.StageName{core.CPUStress, core.Memory, core.Storage, core.Burn, core.PSU} {
+	for _, stage := range []core.StageName{core.SMART, core.CPUStress, core.Memory, core.Storage, core.Network, core.Burn, core.PSU} {
 		skip[stage] = why
 	}
 

@@ -81,7 +81,7 @@ func (s subject) vetNetwork(key, value string) core.RunID {
 
 	run, err := s.rack.API.Start(s.ctx, s.MAC, route.RunStart{Profile: profile, Scale: scale, Overrides: &core.Override{
 		Config: map[string]string{key: value},
-		Skip:   map[core.StageName]string{core.SMART: why, core.CPUStress: why, core.Memory: why, core.Storage: why, core.Burn: why},
+		Skip:   map[core.StageName]string{core.SMART: why, core.CPUStress: why, core.Memory: why, core.Storage: why, core.Burn: why, core.PSU: why},
 	}})
 	if err != nil {
 		s.t.Fatal(err)
@@ -152,7 +152,7 @@ func seesAFlap(t *testing.T, rack *lab.Rack) {
 
 	s := plug(t, rack, machine)
 	s.register(core.PowerManual)
-	id := s.vet()
+	id := s.vetNetwork("Network.pair", "never")
 
 	s.await(id, func(run route.Run) bool { return run.State == core.State(core.Network) })
 

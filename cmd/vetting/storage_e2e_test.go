@@ -40,7 +40,7 @@ func writesWhatIsArmed(t *testing.T, rack *lab.Rack, machine lab.Machine) {
 		Profile: profile, Scale: scale, Armed: []string{blank, full},
 		Overrides: &core.Override{
 			Config: map[string]string{"Storage.mode": "destructive", "Storage.finish": "keep", "Boot.overlays": "acme"},
-			Skip:   map[core.StageName]string{core.SMART: why, core.CPUStress: why, core.Memory: why, core.Burn: why},
+			Skip:   map[core.StageName]string{core.SMART: why, core.CPUStress: why, core.Memory: why, core.Network: why, core.Burn: why, core.PSU: why},
 		},
 	}
 
