@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,6 +113,33 @@ func trailOf(list route.AuditList) (all string) {
 	}
 
 	return all
+}
+
+// Backups that a clock made which was years ahead are older than they say: they go first,
+// and do not stand for ever in the place of what is made since.
+func TestBackupsOfAClockThatWasAheadGoFirst(t *testing.T) {
+	t.Parallel()
+
+	a := deskAppliance(t, t.TempDir(), nil)
+	plan := BackupConfig{Dir: t.TempDir(), Interval: Duration(time.Hour), Keep: 3}
+	now := time.Now().Truncate(time.Second)
+
+	for _, at := range []time.Duration{-5 * time.Hour, 87600 * time.Hour, 87601 * time.Hour, -3 * time.Hour, -2 * time.Hour, -time.Hour} {
+		if _, err := a.backUpTo(t.Context(), plan, now.Add(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	var have []time.Duration
+
+	for _, name := range backupsIn(plan.Dir) {
+		at, _ := madeAt(name)
+		have = append(have, at.Sub(now))
+	}
+
+	if want := []time.Duration{-3 * time.Hour, -2 * time.Hour, -time.Hour}; !slices.Equal(have, want) {
+		t.Errorf("kept those of %v, want %v", have, want)
+	}
 }
 
 // By itself the appliance makes a backup when one is due, and keeps as many as it was

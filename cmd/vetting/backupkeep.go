@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,13 +160,25 @@ func (a *appliance) backUp(ctx context.Context, plan BackupConfig, now time.Time
 		return "", s, err
 	}
 
-	// The one that was just made stays, whatever the clock said when others were.
+	// The one that was just made stays, whatever the clock said when others were. Those of
+	// the future were made before it, by a clock that was ahead, and would never grow old.
 	others := slices.DeleteFunc(backupsIn(plan.Dir), func(name string) bool { return name == path })
+	slices.SortStableFunc(others, func(x, y string) int { return cmp.Compare(rank(x, now), rank(y, now)) })
+
 	for _, old := range others[:max(0, len(others)+1-plan.Keep)] {
 		err = errors.Join(err, os.Remove(old))
 	}
 
 	return path, s, err
+}
+
+// rank is 0 for a backup of the future, which goes before the others, and else 1.
+func rank(name string, now time.Time) int {
+	if at, _ := madeAt(name); at.After(now) {
+		return 0
+	}
+
+	return 1
 }
 
 // keepBackup writes a file by write, reads it again from the beginning to the end, and

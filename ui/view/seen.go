@@ -89,10 +89,23 @@ func hostWords(h *core.Host) []fact {
 	}
 
 	return lines([]fact{
-		{"name", h.Name}, {"rack", h.Rack}, {"asset tag", h.AssetTag}, {"model class", h.Class}, {"tags", tagWords(h)}, {"other ports", aliases(h)},
-		{"switched on", powerSentence(powerOf(h))}, {"boot program", loaderSentence(h.Loader)}, {"to its own disk", homeSentence(h.Home)},
-		{"once it has passed, boots from", h.BootURL}, {"other ways", strings.Join(ways, ", ")},
-		{"controller's address", power.BMC.Address}, {"controller's user", power.BMC.User}, {"system", power.BMC.System},
-		{"SHA-256 of its certificate", power.BMC.Pin}, {"trusted", trust}, {"webhook's address", power.Webhook.URL}, {"notes", h.Notes},
+		{"name", h.Name},
+		{"rack", h.Rack},
+		{"asset tag", h.AssetTag},
+		{"model class", h.Class},
+		{"tags", tagWords(h)},
+		{"other ports", aliases(h)},
+		{"switched on", powerSentence(powerOf(h))},
+		{"boot program", loaderSentence(h.Loader)},
+		{"to its own disk", homeSentence(h.Home)},
+		{"once it has passed, boots from", h.BootURL},
+		{"other ways", strings.Join(ways, ", ")},
+		{"controller's address", power.BMC.Address},
+		{"controller's user", power.BMC.User},
+		{"system", power.BMC.System},
+		{"SHA-256 of its certificate", power.BMC.Pin},
+		{"trusted", trust},
+		{"webhook's address", power.Webhook.URL},
+		{"notes", h.Notes},
 	})
 }
