@@ -380,7 +380,24 @@ func (u *UI) editProfile(c *fiber.Ctx) error {
 		return c.Redirect("/profiles/"+queryEscape(e.Name)+"?done=profile", http.StatusSeeOther)
 	}
 
+	if stale(err) && e.Version > 0 {
+		err = errors.Join(err, u.catchUp(c, e))
+	}
+
 	return u.showEditor(c, e, err)
+}
+
+// catchUp has the editor go on from the version that somebody else has saved meanwhile, and
+// show what the text would change of it: saved again, it counts. Where the profile is gone,
+// it is a new one.
+func (u *UI) catchUp(c *fiber.Ctx, e *view.Editor) error {
+	e.Version = 0
+
+	if entry, err := u.profileEntry(e.Name); err == nil && entry.Origin == core.ProfileConsole {
+		e.Version = entry.Text.Version
+	}
+
+	return u.carryOutEdit(c, e, "check")
 }
 
 // carryOutEdit checks the text, and does with it what was asked for.

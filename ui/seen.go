@@ -114,5 +114,5 @@ func stillSeen(c *fiber.Ctx, why error, now string) string {
 func stale(why error) bool {
 	var known *core.Problem
 
-	return errors.As(why, &known) && known.Code == problem.FormStale
+	return errors.As(why, &known) && (known.Code == problem.FormStale || known.Code == problem.ProfileChanged)
 }

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"vetting/core"
+	"vetting/core/problem"
 	"vetting/ui/canned"
 )
 
@@ -218,5 +220,40 @@ func TestAStaleFormOfSettingsTakesNothingBack(t *testing.T) {
 	got := b.send("/settings/general", typed("log.level", "warn"), auth)
 	if got.status != http.StatusConflict || !strings.Contains(got.body, "log.level: debug") || !strings.Contains(got.body, `<option value="warn" selected>`) || is("log.level") != "debug" {
 		t.Errorf("%d, log.level is %s", got.status, is("log.level"))
+	}
+}
+
+// Who saves a profile that somebody else has saved meanwhile sees what theirs would change of
+// that, and can insist: the form had named the old version for ever, and was refused each time.
+func TestAStaleProfileCanBeSavedAgain(t *testing.T) {
+	t.Parallel()
+
+	const now = 3 // the version that the canned profile is at
+
+	b := open(t, canned.Full, random)
+	b.commands.OnRun = func(order string, _ core.RunID) (core.Run, error) {
+		if !strings.HasPrefix(order, "profile returned version 3:") {
+			return core.Run{}, core.NewProblem(core.ErrConflict, problem.ProfileChanged, "The profile is at version 3 by now, set by bob; look at that and save yours again.")
+		}
+
+		return core.Run{}, nil
+	}
+
+	auth := "Bearer " + b.token("admin")
+	send := func(version int) answer {
+		return b.ask("POST", "/profile-editor", url.Values{
+			"name": {"returned"}, "version": {strconv.Itoa(version)}, "view": {"text"}, "do": {"save"}, "text": {"extends: quick\ndescription: typed at length\n"},
+		}.Encode(), "Authorization", auth)
+	}
+
+	got := send(now - 1)
+	for _, want := range []string{"version 3 by now, set by bob", "description: typed at length", `name="version" value="3"`, "Save as version 4", "Against version 3"} {
+		if got.status != http.StatusConflict || !strings.Contains(got.body, want) {
+			t.Errorf("%d, and the page lacks %q", got.status, want)
+		}
+	}
+
+	if got := send(now); got.status != http.StatusSeeOther {
+		t.Errorf("who insists: %d", got.status)
 	}
 }
