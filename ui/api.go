@@ -65,7 +65,7 @@ func (u *UI) orderHandlers() map[string]fiber.Handler {
 		"firmware.set-baseline": u.putBaseline, "firmware.check-baseline": u.checkBaseline,
 		"netboot.get": u.getNetboot, "netboot.leases": u.listLeases, "netboot.events": u.listBootEvents,
 		"sd.prometheus": u.discoverTargets, "inventory.ansible": u.getInventory,
-		"hosts.power": u.powerHost, "hosts.locate": u.locateHost, "hosts.controller": u.lookAtHost, "hosts.import": u.importHosts, "host-keys.approve": u.approveKey, "host-keys.revoke": u.revokeKey,
+		"hosts.power": u.powerHost, "hosts.locate": u.locateHost, "hosts.controller": u.lookAtHost, "hosts.console": u.hostConsole, "hosts.import": u.importHosts, "host-keys.approve": u.approveKey, "host-keys.revoke": u.revokeKey,
 	}
 }
 

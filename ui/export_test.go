@@ -20,3 +20,6 @@ func (u *UI) WaitForShells(patience time.Duration) { u.terminals.patience = pati
 
 // LookAtCallers sets how often the callers of tunnels are looked at.
 func (u *UI) LookAtCallers(every time.Duration) { u.tunnels.beat = every }
+
+// WaitAtSerial sets for how long a serial console may be without a byte.
+func (u *UI) WaitAtSerial(limit time.Duration) { u.terminals.idle = limit }

@@ -66,6 +66,9 @@ func (u *UI) pages() {
 	u.app.Get("/runs/:id/hold", operate, u.holdPage)
 	u.app.Get("/runs/:id/terminal", operate, u.terminalPage)
 	u.app.Add(http.MethodGet, "/runs/:id/terminal/socket", u.guard(route.Operate, false), u.terminalSocket) // Get would answer HEAD, too
+	u.app.Get("/hosts/:mac/console", operate, u.consolePage)
+	u.app.Post("/hosts/:mac/console", operate, u.takeConsole)
+	u.app.Add(http.MethodGet, "/hosts/:mac/console/socket", u.guard(route.Operate, false), u.consoleSocket)
 	u.app.Get("/notifications", read, u.notificationsPage)
 	u.app.Post("/notifications/:name/test", operate, u.testOnPage)
 	u.app.Post("/notifications/:event/:target/resend", operate, u.resendOnPage)

@@ -216,7 +216,7 @@ func TestNoPageIsLeftOutOfTheGallery(t *testing.T) {
 		"/audit": "leads to /activity", "/activity/recent": "a part of every page: activity_test.go looks at it",
 		"/hosts/list.csv": "CSV", "/hosts/selected/labels": "leads to /labels", "/runs/:id/terminal": "opens a shell: terminal_test.go looks at it", "/wall": "is opened by a token of its own: wall_test.go looks at it",
 		"/wall/:token": "leads to /wall", "/r/:id": "is opened by a link: reportlink_test.go looks at it",
-		"/runs/:id/log.txt": "text", "/runs/:id/plots": "a part of the page of a run", "/runs/:id/terminal/socket": "a web socket",
+		"/runs/:id/log.txt": "text", "/runs/:id/plots": "a part of the page of a run", "/runs/:id/terminal/socket": "a web socket", "/hosts/:mac/console": "opens a console: serial_test.go looks at it", "/hosts/:mac/console/socket": "a web socket",
 	}
 
 	tab := regexp.MustCompile("^(/hosts/:mac/(" + strings.Join(slices.Sorted(maps.Keys(view.HostTabs())), "|") + ")|/runs/:id/(" + strings.Join(slices.Sorted(maps.Keys(view.RunTabs())), "|") + "))$")

@@ -108,6 +108,10 @@ type Orders interface {
 	// needs the controller, and where it does not answer.
 	LookAtController(ctx context.Context, who string, mac core.MAC) (core.Panel, error)
 	LocateHost(ctx context.Context, who string, mac core.MAC, on bool) error
+	// OpenSerial opens the serial console of a host over its management controller; ErrConflict
+	// where it cannot be had. takeOver ends the session that somebody else has there. Closing
+	// it waits until the port was given back; its reads end in io.EOF or a *core.Problem.
+	OpenSerial(ctx context.Context, mac core.MAC, takeOver bool) (io.ReadWriteCloser, error)
 	// LightPart has a part of a held host found by its light, or no more; ErrConflict where
 	// the host is not held, or not heard.
 	LightPart(ctx context.Context, who string, mac core.MAC, wish core.LightWish) (core.Light, error)

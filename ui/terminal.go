@@ -10,31 +10,28 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/fasthttp/websocket"
 	"github.com/gofiber/fiber/v2"
-	"golang.org/x/crypto/ssh"
+	"github.com/valyala/fasthttp"
 
 	"vetting/core"
 	"vetting/core/problem"
 	"vetting/core/route"
-	"vetting/core/sshkey"
 	"vetting/ui/view"
 )
 
-// Bounds of the terminals of held hosts. A shell that nobody uses is ended by the
-// host itself after half an hour.
+// Bounds of the terminals. A shell that nobody uses is ended by the held host itself after
+// half an hour, and a serial console is here.
 const (
 	ticketLife   = 2 * time.Minute // from the page to its web socket
 	mostTickets  = 256
-	mostViewers  = 8        // of one shell
+	mostViewers  = 8        // of one terminal
 	maxMessage   = 16 << 10 // bytes that a browser may send at once
 	maxPast      = 64 << 10 // bytes that a viewer who comes later is shown
 	backlog      = 64       // messages that a viewer may be behind
@@ -55,29 +52,56 @@ func (w window) fits() bool {
 	return w.Cols >= 2 && w.Cols <= mostColumns && w.Rows >= 1 && w.Rows <= mostRows
 }
 
+// port is where a terminal leads to.
+type port struct {
+	key    string // terminals of one key are one, and the audit trail's object: "run/…", "host/…"
+	same   string // the terminal of a port that is not the same any more is about to end
+	word   string // "terminal", in sentences
+	of     string // "the held host rack3-u18 (run 01J…)"
+	action string // in the audit trail, with "-end" where it is left
+	host   core.MAC
+	run    core.RunID    // empty: it is not of a run
+	idle   time.Duration // for how long nothing may pass; 0: for ever
+	over   string        // why it ends when the other side closes it
+	silent string        // what people read where there is no line and nobody knows why
+
+	open  func(ctx context.Context, size window) (line, error)
+	ended func(ctx context.Context) string // why it must end; empty: it may go on
+}
+
+// line is what a terminal shows and types into. What is read ends in an error, which says why
+// where it is a *core.Problem.
+type line interface {
+	io.ReadWriteCloser
+
+	// resize says how large the terminal is of whoever types.
+	resize(size window)
+}
+
 // ticket opens one terminal once: whoever was shown its page.
 type ticket struct {
-	run   core.RunID
+	key   string // of the port
 	owner string // see streamOwner
 	until time.Time
 }
 
-// terminals are the open ones, one for each run, and the tickets that open them. Safe
+// terminals are the open ones, one for each port, and the tickets that open them. Safe
 // for concurrent use.
 type terminals struct {
 	patience time.Duration // until a host must have opened its shell
+	idle     time.Duration // without a byte either way until a serial console ends
 
 	mu      sync.Mutex // guards the rest
-	byRun   map[core.RunID]*terminal
+	byKey   map[string]*terminal
 	tickets map[string]ticket
 }
 
 func newTerminals() *terminals {
-	return &terminals{patience: dialTimeout, byRun: map[core.RunID]*terminal{}, tickets: map[string]ticket{}}
+	return &terminals{patience: dialTimeout, idle: serialIdle, byKey: map[string]*terminal{}, tickets: map[string]ticket{}}
 }
 
 // ticket makes one.
-func (t *terminals) ticket(run core.RunID, owner string, chance io.Reader) (string, error) {
+func (t *terminals) ticket(key, owner string, chance io.Reader) (string, error) {
 	raw := make([]byte, 32)
 	if _, err := io.ReadFull(chance, raw); err != nil {
 		return "", fmt.Errorf("drawing the ticket of a terminal: %w", err)
@@ -101,18 +125,18 @@ func (t *terminals) ticket(run core.RunID, owner string, chance io.Reader) (stri
 	}
 
 	word := base64.RawURLEncoding.EncodeToString(raw)
-	t.tickets[word] = ticket{run: run, owner: owner, until: now.Add(ticketLife)}
+	t.tickets[word] = ticket{key: key, owner: owner, until: now.Add(ticketLife)}
 
 	return word, nil
 }
 
 // redeem uses a ticket up.
-func (t *terminals) redeem(word string, run core.RunID, owner string) bool {
+func (t *terminals) redeem(word string, key, owner string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
 	known, ok := t.tickets[word]
-	if !ok || known.run != run || known.owner != owner {
+	if !ok || known.key != key || known.owner != owner {
 		return false // somebody else's stays good for them
 	}
 
@@ -121,99 +145,90 @@ func (t *terminals) redeem(word string, run core.RunID, owner string) bool {
 	return time.Now().Before(known.until)
 }
 
-// terminal is one shell on a held host, with those who look at it.
+// terminal is one line, with those who look at it.
 type terminal struct {
-	opened chan struct{} // closed when it is known whether there is a shell
+	port   *port
+	opened chan struct{} // closed when it is known whether there is a line
 	err    error         // why there is none; read once opened is closed
-	hold   core.Hold
-	client *ssh.Client
-	shell  *ssh.Session
-	in     io.Writer
+	line   line          // likewise; nil: there is none
+	limit  time.Duration // for how long nothing may pass; 0: for ever
+	idle   *time.Timer   // ends it then; nil where limit is 0
 
 	mu      sync.Mutex
-	viewers []*viewer // the first types
+	over    bool
+	viewers []*viewer // the first of those who do not only look types
 	past    []byte    // the last that was shown
 }
 
-// viewer is one browser that looks at a terminal.
+// viewer is one browser, or one program, that looks at a terminal.
 type viewer struct {
+	name  string        // of whoever looks
+	looks bool          // and wants no more
 	out   chan []byte   // what the host showed
-	first chan struct{} // rung when they are the one who types
+	turn  chan struct{} // rung when another may be the one who types
 	gone  chan struct{} // closed when they have left
 	once  sync.Once
-	why   string // read once gone is closed
+	why   end // read once gone is closed
 }
 
-func newViewer() *viewer {
-	return &viewer{out: make(chan []byte, backlog), first: make(chan struct{}, 1), gone: make(chan struct{})}
+// end is why a terminal is over.
+type end struct {
+	words string
+	code  string // of core/problem; empty: none
 }
 
-func (v *viewer) leave(why string) {
+func newViewer(name string, looks bool) *viewer {
+	return &viewer{name: name, looks: looks, out: make(chan []byte, backlog), turn: make(chan struct{}, 1), gone: make(chan struct{})}
+}
+
+func (v *viewer) leave(why string) { v.part(end{words: why}) }
+
+func (v *viewer) part(why end) {
 	v.once.Do(func() {
 		v.why = why
 		close(v.gone)
 	})
 }
 
-// terminalPage shows a shell on the held host of a run, or why there is none.
-func (u *UI) terminalPage(c *fiber.Ctx) error {
-	run, err := u.findRun(c, nil)
+func (v *viewer) ring() {
+	select {
+	case v.turn <- struct{}{}:
+	default: // they have not looked yet
+	}
+}
+
+// terminalFrame is a page with a terminal, without the terminal.
+func (u *UI) terminalFrame(c *fiber.Ctx, title string) (view.Terminal, error) {
+	frame, err := u.frame(c, title, "")
+
+	return view.Terminal{Frame: frame, Xterm: u.files.Xterm.Path, XtermCSS: u.files.XtermCSS.Path, Script: u.files.Terminal.Path}, err
+}
+
+// admit puts a ticket on a page, which opens the terminal at a path.
+func (u *UI) admit(c *fiber.Ctx, page *view.Terminal, key, path string) error {
+	word, err := u.terminals.ticket(key, streamOwner(c), u.cfg.Rand)
 	if err != nil {
 		return err
 	}
 
-	frame, err := u.frame(c, "Terminal of "+run.HostName, "")
-	if err != nil {
-		return err
-	}
+	page.Socket, page.Nonce = path+"?ticket="+word, nonce()
 
-	page := view.Terminal{Frame: frame, Run: run, Xterm: u.files.Xterm.Path, XtermCSS: u.files.XtermCSS.Path, Script: u.files.Terminal.Path}
+	c.Set("Content-Security-Policy", strings.Replace(policy, "style-src 'self'", "style-src 'self' 'nonce-"+page.Nonce+"'", 1))
 
-	switch err := heldOpen(&run); {
-	case u.cfg.TerminalKey == nil || u.cfg.Dial == nil:
-		page.Closed = "This appliance has no way to the test network."
-	case err != nil:
-		page.Closed = strings.Join(sentences(err), " ")
-	default:
-		word, err := u.terminals.ticket(run.ID, streamOwner(c), u.cfg.Rand)
-		if err != nil {
-			return err
-		}
-
-		page.Socket = "/runs/" + string(run.ID) + "/terminal/socket?ticket=" + word
-		page.Nonce = nonce()
-
-		c.Set("Content-Security-Policy", strings.Replace(policy, "style-src 'self'", "style-src 'self' 'nonce-"+page.Nonce+"'", 1))
-	}
-
-	return draw(c, view.ShowTerminal(&page))
+	return nil
 }
 
 // nonce is what lets the styles of one page in (CSP level 3, section 2.3.1).
 func nonce() string { return rand.Text() }
 
-// terminalSocket joins a browser to the shell of a held host. The page's origin, the
-// session or token, its role, and the ticket of the page must all be right.
-func (u *UI) terminalSocket(c *fiber.Ctx) error {
-	if !websocket.FastHTTPIsWebSocketUpgrade(c.Context()) {
-		c.Set(fiber.HeaderUpgrade, "websocket")
-
-		return fiber.NewError(fiber.StatusUpgradeRequired, "The terminal is opened by its page.")
-	}
-
-	run, size, err := u.mayOpen(c)
-	if err != nil {
-		return err
-	}
-
+// joinTerminal goes on as a web socket to a terminal. The caller has checked who asks, and that
+// the page is our own; looks: they only look.
+func (u *UI) joinTerminal(c *fiber.Ctx, to *port, size window, looks bool) error {
 	if !u.tunnels.enter() {
-		return core.NewProblem(core.ErrFull, problem.HoldTunnels, "Too many tunnels to held hosts are open; close some and try again.")
+		return core.NewProblem(core.ErrFull, problem.HoldTunnels, "Too many tunnels and terminals are open; close some and try again.")
 	}
 
-	j := &joining{
-		ui: u, run: run, size: size, from: addr(c), cookie: c.Cookies(u.cookieName()),
-		tunnel: &tunnel{run: run.ID, hold: *run.Hold, who: caller(c).Name, alive: u.alive(c, route.Operate)},
-	}
+	j := &joining{ui: u, port: to, size: size, from: addr(c), cookie: c.Cookies(u.cookieName()), who: caller(c).Name, looks: looks, alive: u.alive(c, route.Operate)}
 	if caller(c).Session == "" {
 		j.cookie = ""
 	}
@@ -221,7 +236,11 @@ func (u *UI) terminalSocket(c *fiber.Ctx) error {
 	ctx := context.WithoutCancel(c.UserContext()) // the request ends before its terminal begins
 	upgrader := websocket.FastHTTPUpgrader{ReadBufferSize: 4096, WriteBufferSize: 8192, HandshakeTimeout: viewerStall}
 
-	err = upgrader.Upgrade(c.Context(), func(conn *websocket.Conn) {
+	if caller(c).Session == "" {
+		upgrader.CheckOrigin = func(*fasthttp.RequestCtx) bool { return true } // no browser sends a token by itself
+	}
+
+	err := upgrader.Upgrade(c.Context(), func(conn *websocket.Conn) {
 		defer u.tunnels.leave()
 
 		j.serve(ctx, conn)
@@ -235,35 +254,30 @@ func (u *UI) terminalSocket(c *fiber.Ctx) error {
 	return nil
 }
 
-// mayOpen checks that a terminal may be opened: of which run, and how large. The ticket that
-// came with the page is spent by it.
-func (u *UI) mayOpen(c *fiber.Ctx) (run core.Run, size window, err error) {
-	if err := ownOrigin(c); err != nil {
-		return run, size, err
+// wantsSocket refuses whoever does not ask for a web socket.
+func wantsSocket(c *fiber.Ctx) error {
+	if websocket.FastHTTPIsWebSocketUpgrade(c.Context()) {
+		return nil
 	}
 
-	if run, err = u.findRun(c, nil); err != nil {
-		return run, size, err
-	}
+	c.Set(fiber.HeaderUpgrade, "websocket")
 
-	if err := heldOpen(&run); err != nil {
-		return run, size, err
-	}
+	return fiber.NewError(fiber.StatusUpgradeRequired, "Ask for this as a web socket: with Connection: Upgrade and Upgrade: websocket.")
+}
 
-	if u.cfg.TerminalKey == nil || u.cfg.Dial == nil {
-		return run, size, core.NewProblem(core.ErrConflict, problem.HoldUnreached, "This appliance has no way to the test network.")
-	}
-
+// fromPage checks what came from the page of a terminal: its origin, its size, and its ticket,
+// which is spent.
+func (u *UI) fromPage(c *fiber.Ctx, key string) (size window, err error) {
 	size = window{c.QueryInt("cols"), c.QueryInt("rows")}
 	if !size.fits() {
-		return run, size, core.NewProblem(core.ErrInvalid, "request/bad-number", fmt.Sprintf("A terminal has 2 to %d columns and 1 to %d rows.", mostColumns, mostRows))
+		return size, core.NewProblem(core.ErrInvalid, "request/bad-number", fmt.Sprintf("A terminal has 2 to %d columns and 1 to %d rows.", mostColumns, mostRows))
 	}
 
-	if !u.terminals.redeem(c.Query("ticket"), run.ID, streamOwner(c)) {
-		return run, size, core.NewProblem(core.ErrRefused, problem.HoldTicket, "Load the page of the terminal again: it opens the terminal once, and within two minutes.")
+	if !u.terminals.redeem(c.Query("ticket"), key, streamOwner(c)) {
+		return size, core.NewProblem(core.ErrRefused, problem.HoldTicket, "Load the page of the terminal again: it opens the terminal once, and within two minutes.")
 	}
 
-	return run, size, nil
+	return size, nil
 }
 
 // ownOrigin refuses a web socket that another site's page opens: browsers let them,
@@ -277,26 +291,28 @@ func ownOrigin(c *fiber.Ctx) error {
 	return core.NewProblem(core.ErrRefused, "console/other-site", "This request does not come from the console's own pages; open the console and try again.")
 }
 
-// joining is one browser on its way to a terminal.
+// joining is one browser, or one program, on its way to a terminal.
 type joining struct {
 	ui     *UI
-	run    core.Run
+	port   *port
 	size   window
 	from   netip.Addr
 	cookie string // of the session that typing keeps awake; empty: a token's
-	tunnel *tunnel
+	who    string
+	looks  bool
+	alive  func(context.Context) error // an error: the caller may no longer be here
 
 	touched time.Time // owned by the reader
 }
 
 // serve carries what is shown and typed until a reason to end is there.
 func (j *joining) serve(ctx context.Context, conn *websocket.Conn) {
-	v, in, out := newViewer(), 0, 0
+	v, in, out, began := newViewer(j.who, j.looks), 0, 0, time.Now()
 
 	t, err := j.join(ctx, v)
 	if err != nil {
-		v.leave(j.failure(err))
-		j.write(conn, v, &out)
+		v.part(j.failure(err))
+		j.write(conn, nil, v, &out)
 
 		return
 	}
@@ -304,63 +320,63 @@ func (j *joining) serve(ctx context.Context, conn *websocket.Conn) {
 	var both sync.WaitGroup
 
 	both.Go(func() { in = j.read(ctx, conn, t, v) })
-	both.Go(func() { j.write(conn, v, &out) })
+	both.Go(func() { j.write(conn, t, v, &out) })
 
-	why := j.ui.watch(ctx, j.tunnel, v.gone)
-	v.leave(why)
-	j.ui.terminals.part(j.run.ID, t, v)
+	v.leave(j.ui.watch(ctx, j.alive, j.port.ended, v.gone))
+	j.ui.terminals.part(t, v)
 
 	_ = conn.SetReadDeadline(time.Now().Add(time.Second)) // for the browser's goodbye
 
 	both.Wait()
-	j.tell(ctx, "hold.terminal-end", fmt.Sprintf("left the terminal of the held host %s (run %s): %s; %d bytes typed, %d shown", j.run.HostName, j.run.ID, v.why, in, out))
+	j.tell(ctx, "-end", fmt.Sprintf("left the %s of %s: %s; after %s, %d bytes typed, %d shown",
+		j.port.word, j.port.of, v.why.words, time.Since(began).Round(time.Second), in, out))
 }
 
 // tell writes down what was done.
 func (j *joining) tell(ctx context.Context, action, words string) {
-	err := j.ui.writeAudit(ctx, core.Audit{
-		Who: j.tunnel.who, Action: action, Object: "run/" + string(j.run.ID), Host: j.run.Host, Run: j.run.ID, Text: words,
+	if err := j.writeDown(ctx, action, words); err != nil {
+		j.ui.cfg.Log.Error("terminal not written down", slog.String("of", j.port.key), slog.String("who", j.who), slog.String("error", err.Error()))
+	}
+}
+
+func (j *joining) writeDown(ctx context.Context, action, words string) error {
+	return j.ui.writeAudit(ctx, core.Audit{
+		Who: j.who, Action: j.port.action + action, Object: j.port.key, Host: j.port.host, Run: j.port.run, Text: words,
 	})
-	if err != nil {
-		j.ui.cfg.Log.Error("terminal not written down", slog.String("run", string(j.run.ID)), slog.String("who", j.tunnel.who), slog.String("error", err.Error()))
-	}
 }
 
-// failure says to people why there is no shell.
-func (j *joining) failure(err error) string {
+// failure says to people why there is no terminal.
+func (j *joining) failure(err error) end {
 	if known := problems(err); len(known) > 0 {
-		return strings.Join(sentences(err), " ")
+		return end{strings.Join(sentences(err), " "), known[0].Code}
 	}
 
-	j.ui.cfg.Log.Warn("terminal not opened", slog.String("run", string(j.run.ID)), slog.String("error", err.Error()))
+	j.ui.cfg.Log.Warn("terminal not opened", slog.String("of", j.port.key), slog.String("error", err.Error()))
 
-	return fmt.Sprintf("The SSH server of %s does not answer; see whether the host still beats.", j.run.HostName)
+	return end{words: j.port.silent}
 }
 
-// join adds a viewer to the terminal of a run, which the first of them opens. Nobody
+// join adds a viewer to the terminal of a port, which the first of them opens. Nobody
 // gets in unwritten.
 func (j *joining) join(ctx context.Context, v *viewer) (*terminal, error) {
 	all := j.ui.terminals
 
 	all.mu.Lock()
 
-	t := all.byRun[j.run.ID]
-	if t != nil && (t.hold.Epoch != j.tunnel.hold.Epoch || t.hold.HostKey != j.tunnel.hold.HostKey) {
-		t = nil // of an earlier hold, about to end
+	t := all.byKey[j.port.key]
+	if t != nil && t.port.same != j.port.same {
+		t = nil // about to end
 	}
 
 	opens := t == nil
 	if opens {
-		t = &terminal{opened: make(chan struct{}), hold: j.tunnel.hold}
-		all.byRun[j.run.ID] = t
+		t = &terminal{opened: make(chan struct{}), port: j.port}
+		all.byKey[j.port.key] = t
 	}
 
 	all.mu.Unlock()
 
-	err := j.ui.writeAudit(ctx, core.Audit{
-		Who: j.tunnel.who, Action: "hold.terminal", Object: "run/" + string(j.run.ID), Host: j.run.Host, Run: j.run.ID,
-		Text: fmt.Sprintf("opened a terminal of the held host %s (run %s) from %s", j.run.HostName, j.run.ID, j.from),
-	})
+	err := j.writeDown(ctx, "", fmt.Sprintf("opened a %s of %s from %s", j.port.word, j.port.of, j.from))
 
 	if opens {
 		if err == nil {
@@ -368,7 +384,7 @@ func (j *joining) join(ctx context.Context, v *viewer) (*terminal, error) {
 		}
 
 		if t.err = err; err != nil {
-			all.drop(j.run.ID, t)
+			all.drop(t)
 		}
 
 		close(t.opened)
@@ -385,7 +401,7 @@ func (j *joining) join(ctx context.Context, v *viewer) (*terminal, error) {
 	}
 
 	if !t.enter(v) {
-		all.part(j.run.ID, t, v) // where nobody is left, it ends
+		all.part(t, v) // where nobody is left, it ends
 
 		return nil, core.NewProblem(core.ErrFull, problem.HoldTunnels, "Too many people look at this terminal, or it is just ending; try again.")
 	}
@@ -393,12 +409,27 @@ func (j *joining) join(ctx context.Context, v *viewer) (*terminal, error) {
 	return t, nil
 }
 
+// open opens the line of a terminal, and shows what comes of it.
+func (j *joining) open(ctx context.Context, t *terminal) (err error) {
+	if t.line, err = j.port.open(ctx, j.size); err != nil {
+		return err
+	}
+
+	if t.limit = j.port.idle; t.limit > 0 {
+		t.idle = time.AfterFunc(t.limit, func() { t.end(end{words: "nothing was typed or shown for " + t.limit.String()}) })
+	}
+
+	go t.pump()
+
+	return nil
+}
+
 // enter lets a viewer see the terminal, and what it showed before.
 func (t *terminal) enter(v *viewer) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
-	if len(t.viewers) >= mostViewers || t.shell == nil {
+	if len(t.viewers) >= mostViewers || t.over {
 		return false
 	}
 
@@ -407,186 +438,101 @@ func (t *terminal) enter(v *viewer) bool {
 	}
 
 	t.viewers = append(t.viewers, v)
-	if t.viewers[0] == v {
-		v.first <- struct{}{}
-	}
+	v.ring()
 
 	return true
 }
 
 // part takes a viewer from a terminal: the next one may type, and with the last the
-// shell ends.
-func (t *terminals) part(run core.RunID, of *terminal, v *viewer) {
+// line ends.
+func (t *terminals) part(of *terminal, v *viewer) {
 	of.mu.Lock()
 
 	if at := slices.Index(of.viewers, v); at >= 0 {
 		of.viewers = slices.Delete(of.viewers, at, at+1)
 
-		if at == 0 && len(of.viewers) > 0 {
-			of.viewers[0].first <- struct{}{} // it is rung once for each
+		for _, other := range of.viewers {
+			other.ring()
 		}
 	}
 
 	last := len(of.viewers) == 0
 	if last {
-		of.shell = nil // nobody comes in any more
+		of.over = true // nobody comes in any more
 	}
 
 	of.mu.Unlock()
 
 	if last {
-		t.drop(run, of)
-		_ = of.client.Close() // the host hangs up on what the shell runs
+		// Whoever comes now waits until the line was given back: there is one at a time.
+		of.close()
+		t.drop(of)
 	}
+}
+
+// close ends the line.
+func (t *terminal) close() {
+	if t.idle != nil {
+		t.idle.Stop()
+	}
+
+	_ = t.line.Close() // the host hangs up on what a shell runs
 }
 
 // drop forgets a terminal.
-func (t *terminals) drop(run core.RunID, one *terminal) {
+func (t *terminals) drop(one *terminal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
-	if t.byRun[run] == one {
-		delete(t.byRun, run)
+	if t.byKey[one.port.key] == one {
+		delete(t.byKey, one.port.key)
 	}
-}
-
-// talk is how the SSH server of a hold is spoken to: it must have the key that its agent told
-// over the pinned connection. other is set where it turns out to have another one.
-func (j *joining) talk(hold *core.Hold, other *bool) (*ssh.ClientConfig, error) {
-	pinned, err := sshkey.Parse(hold.HostKey)
-	if err != nil {
-		return nil, fmt.Errorf("reading the host key of the hold: %w", err)
-	}
-
-	want, err := ssh.NewPublicKey(pinned)
-	if err != nil {
-		return nil, fmt.Errorf("reading the host key of the hold: %w", err)
-	}
-
-	own, err := ssh.NewSignerFromSigner(j.ui.cfg.TerminalKey)
-	if err != nil {
-		return nil, fmt.Errorf("reading the terminal's key: %w", err)
-	}
-
-	return &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(own)}, HostKeyAlgorithms: []string{ssh.KeyAlgoED25519}, ClientVersion: "SSH-2.0-vetting-console",
-		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			if *other = !bytes.Equal(key.Marshal(), want.Marshal()); *other {
-				return errors.New("the host key is another one")
-			}
-
-			return nil
-		},
-	}, nil
-}
-
-// open reaches the host and starts a shell.
-func (j *joining) open(ctx context.Context, t *terminal) error {
-	other := false
-
-	config, err := j.talk(&t.hold, &other)
-	if err != nil {
-		return err
-	}
-
-	ctx, cancel := context.WithTimeout(ctx, j.ui.terminals.patience)
-	defer cancel()
-
-	wire, err := j.ui.cfg.Dial(ctx, j.run.ID)
-	if err != nil {
-		return err
-	}
-
-	// It holds until the shell is there, since each step of that waits for the host. A closed
-	// connection shows at the handshake.
-	_ = wire.SetDeadline(time.Now().Add(j.ui.terminals.patience))
-
-	conn, channels, requests, err := ssh.NewClientConn(wire, t.hold.Addr.String(), config)
-
-	switch {
-	case err == nil:
-	case other:
-		return errors.Join(core.NewProblem(core.ErrRefused, problem.HoldOtherKey, fmt.Sprintf(
-			"Another machine than %s answers at %s: its host key is not the one that the agent told. Nothing was typed there.", j.run.HostName, t.hold.Addr)), wire.Close())
-	case strings.Contains(err.Error(), "unable to authenticate"):
-		return errors.Join(core.NewProblem(core.ErrRefused, problem.HoldStranger,
-			"The host was held before this appliance was started, and does not know the key of its terminal. Use ssh with the key of the hold, or run the stage again."), wire.Close())
-	default:
-		return errors.Join(err, wire.Close())
-	}
-
-	t.client = ssh.NewClient(conn, channels, requests)
-
-	if err := t.start(j.size); err != nil {
-		return errors.Join(core.NewProblem(core.ErrConflict, problem.HoldNoShell, fmt.Sprintf(
-			"%s opens no shell; close other sessions and try again.", j.run.HostName)), t.client.Close())
-	}
-
-	_ = wire.SetDeadline(time.Time{}) // likewise
-
-	return nil
-}
-
-// start opens the shell and shows what comes of it.
-func (t *terminal) start(size window) error {
-	shell, err := t.client.NewSession()
-	if err != nil {
-		return fmt.Errorf("opening a session: %w", err)
-	}
-
-	in, err := shell.StdinPipe()
-	if err != nil {
-		return fmt.Errorf("opening a session: %w", err)
-	}
-
-	out, err := shell.StdoutPipe()
-	if err != nil {
-		return fmt.Errorf("opening a session: %w", err)
-	}
-
-	if err := shell.RequestPty("xterm-256color", size.Rows, size.Cols, ssh.TerminalModes{}); err != nil {
-		return fmt.Errorf("asking for a terminal: %w", err)
-	}
-
-	if err := shell.Shell(); err != nil {
-		return fmt.Errorf("starting a shell: %w", err)
-	}
-
-	t.shell, t.in = shell, in
-
-	go t.pump(out)
-
-	return nil
 }
 
 // pump shows what the host sends until it sends no more.
-func (t *terminal) pump(out io.Reader) {
+func (t *terminal) pump() {
 	for {
 		piece := make([]byte, 8<<10)
 
-		n, err := out.Read(piece)
+		n, err := t.line.Read(piece)
 		if n > 0 {
 			t.show(piece[:n])
 		}
 
-		if err != nil {
-			break
+		if err == nil {
+			continue
 		}
-	}
 
+		t.end(t.port.why(err))
+
+		return
+	}
+}
+
+// end shows everybody out.
+func (t *terminal) end(why end) {
 	t.mu.Lock()
-	t.shell = nil
+	t.over = true
 	all := slices.Clone(t.viewers)
 	t.mu.Unlock()
 
 	for _, v := range all {
-		v.leave("the shell has ended")
+		v.part(why)
 	}
 }
 
-// show hands a piece to all viewers. The host waits for the one who types; who only
-// looks and falls behind is shown out.
+// touch says that something passes.
+func (t *terminal) touch() {
+	if t.idle != nil {
+		t.idle.Reset(t.limit)
+	}
+}
+
+// show hands a piece to all viewers. The host waits for the one who came first; who
+// came later and falls behind is shown out.
 func (t *terminal) show(piece []byte) {
+	t.touch()
+
 	t.mu.Lock()
 	t.past = append(t.past, piece...)
 	t.past = t.past[max(0, len(t.past)-maxPast):]
@@ -611,12 +557,36 @@ func (t *terminal) show(piece []byte) {
 	}
 }
 
+// driver is the one who types; nil: nobody does. t.mu is held.
+func (t *terminal) driver() *viewer {
+	if at := slices.IndexFunc(t.viewers, func(v *viewer) bool { return !v.looks }); at >= 0 {
+		return t.viewers[at]
+	}
+
+	return nil
+}
+
 // types reports whether a viewer is the one who types.
 func (t *terminal) types(v *viewer) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
-	return len(t.viewers) > 0 && t.viewers[0] == v
+	return t.driver() == v
+}
+
+// role says to a viewer whether they type, and who does.
+func (t *terminal) role(v *viewer) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	switch one := t.driver(); one {
+	case v:
+		return said("role", "driver")
+	case nil:
+		return said("role", "viewer")
+	default:
+		return said("role", "viewer", "who", one.name)
+	}
 }
 
 // read takes what a browser sends, and counts what was typed.
@@ -644,14 +614,16 @@ func (j *joining) read(ctx context.Context, conn *websocket.Conn, t *terminal, v
 			var size window
 
 			if json.Unmarshal(message, &size) == nil && size.fits() {
-				t.resize(size)
+				t.line.resize(size)
 			}
 		default:
-			if _, err := t.in.Write(message); err != nil {
-				v.leave("the shell has ended")
+			if _, err := t.line.Write(message); err != nil {
+				v.part(t.port.why(err))
 
 				return typed
 			}
+
+			t.touch()
 
 			typed += len(message)
 
@@ -660,15 +632,13 @@ func (j *joining) read(ctx context.Context, conn *websocket.Conn, t *terminal, v
 	}
 }
 
-// resize tells the shell the size of the browser's terminal.
-func (t *terminal) resize(size window) {
-	t.mu.Lock()
-	shell := t.shell
-	t.mu.Unlock()
-
-	if shell != nil {
-		_ = shell.WindowChange(size.Rows, size.Cols) // a broken connection shows elsewhere
+// why is why a line is over that ended in err.
+func (p *port) why(err error) end {
+	if known, _ := errors.AsType[*core.Problem](err); known != nil {
+		return end{known.Message, known.Code}
 	}
+
+	return end{words: p.over}
 }
 
 // keepAwake lets typing count as use of the session.
@@ -682,7 +652,7 @@ func (j *joining) keepAwake(ctx context.Context) {
 }
 
 // write sends a viewer what the host shows, and in the end why it is over.
-func (j *joining) write(conn *websocket.Conn, v *viewer, shown *int) {
+func (j *joining) write(conn *websocket.Conn, t *terminal, v *viewer, shown *int) {
 	ping := time.NewTicker(viewerPing)
 	defer ping.Stop()
 
@@ -697,10 +667,6 @@ func (j *joining) write(conn *websocket.Conn, v *viewer, shown *int) {
 		return true
 	}
 
-	if !send(websocket.TextMessage, said("role", "viewer")) {
-		return
-	}
-
 	for {
 		var fine bool
 
@@ -708,8 +674,8 @@ func (j *joining) write(conn *websocket.Conn, v *viewer, shown *int) {
 		case piece := <-v.out:
 			*shown += len(piece)
 			fine = send(websocket.BinaryMessage, piece)
-		case <-v.first:
-			fine = send(websocket.TextMessage, said("role", "driver"))
+		case <-v.turn:
+			fine = send(websocket.TextMessage, t.role(v))
 		case <-ping.C:
 			fine = send(websocket.PingMessage, nil)
 		case <-v.gone:
@@ -735,7 +701,7 @@ func (j *joining) goodbye(v *viewer, shown *int, send func(kind int, content []b
 				return
 			}
 		default:
-			if send(websocket.TextMessage, said("end", v.why)) {
+			if send(websocket.TextMessage, said("end", v.why.words, "code", v.why.code)) {
 				send(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
 			}
 
@@ -744,16 +710,21 @@ func (j *joining) goodbye(v *viewer, shown *int, send func(kind int, content []b
 	}
 }
 
-func said(key, word string) []byte {
-	return []byte("{" + strconv.Quote(key) + ":" + quoted(word) + "}")
-}
+// said writes what the console says of a terminal: names and words by turns. Empty words are
+// left out.
+func said(pairs ...string) []byte {
+	all := map[string]string{}
 
-// quoted writes a word as JSON.
-func quoted(word string) string {
-	encoded, err := json.Marshal(word)
-	if err != nil {
-		return `""`
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			all[pairs[i]] = pairs[i+1]
+		}
 	}
 
-	return string(encoded)
+	text, err := json.Marshal(all)
+	if err != nil {
+		return []byte("{}")
+	}
+
+	return text
 }

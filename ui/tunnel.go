@@ -230,7 +230,7 @@ func (u *UI) carry(ctx context.Context, t *tunnel, conn net.Conn) {
 		both.Wait()
 	}()
 
-	why := u.watch(ctx, t, copied)
+	why := u.watch(ctx, t.alive, func(ctx context.Context) string { return u.holdEnded(ctx, t.run, &t.hold) }, copied)
 
 	_ = raw.Close()    // what is still being copied ends
 	_ = t.host.Close() // likewise
@@ -257,8 +257,9 @@ func pour(to io.Writer, from io.Reader) int64 {
 	return n
 }
 
-// watch waits for a reason to end the tunnel and names it.
-func (u *UI) watch(ctx context.Context, t *tunnel, copied <-chan struct{}) string {
+// watch waits for a reason to end a tunnel or a terminal and names it: what it leads to has
+// ended, the caller may no longer be here, or an end closed it.
+func (u *UI) watch(ctx context.Context, alive func(context.Context) error, ended func(context.Context) string, copied <-chan struct{}) string {
 	beat := time.NewTicker(u.tunnels.beat)
 	defer beat.Stop()
 
@@ -266,7 +267,7 @@ func (u *UI) watch(ctx context.Context, t *tunnel, copied <-chan struct{}) strin
 		rung, wake := u.cfg.Bell.After(seq)
 		seq = rung
 
-		if why := u.ended(ctx, t); why != "" {
+		if why := ended(ctx); why != "" {
 			return why
 		}
 
@@ -276,7 +277,7 @@ func (u *UI) watch(ctx context.Context, t *tunnel, copied <-chan struct{}) strin
 		case <-u.tunnels.over:
 			return "the appliance stops"
 		case <-beat.C:
-			switch err := t.alive(ctx); {
+			switch err := alive(ctx); {
 			case errors.Is(err, core.ErrRefused):
 				return "the caller may no longer open it"
 			case err != nil:
@@ -305,12 +306,12 @@ func closedOr(wake <-chan struct{}) <-chan struct{} {
 	return now
 }
 
-// ended says why the hold that a tunnel leads into is no more; empty while it is.
-func (u *UI) ended(ctx context.Context, t *tunnel) string {
+// holdEnded says why the hold of a run is no more that somebody looks into; empty while it is.
+func (u *UI) holdEnded(ctx context.Context, id core.RunID, hold *core.Hold) string {
 	var run core.Run
 
 	err := u.cfg.Ledger.View(ctx, func(r core.Reader) (err error) {
-		run, err = lookup.Run(r, t.run)
+		run, err = lookup.Run(r, id)
 
 		return err
 	})
@@ -320,7 +321,7 @@ func (u *UI) ended(ctx context.Context, t *tunnel) string {
 		return "the run cannot be read"
 	case run.State != core.StateFailedHolding:
 		return "the run is in " + string(run.State)
-	case run.Hold == nil, run.Hold.Epoch != t.hold.Epoch, run.Hold.Addr != t.hold.Addr, run.Hold.HostKey != t.hold.HostKey:
+	case run.Hold == nil, run.Hold.Epoch != hold.Epoch, run.Hold.Addr != hold.Addr, run.Hold.HostKey != hold.HostKey:
 		return "the hold is another one"
 	default:
 		return ""

@@ -131,7 +131,7 @@ func TestEveryCallHasACommand(t *testing.T) {
 		switch r.Name {
 		case "metrics", "sd.prometheus", "openapi.yaml", "openapi.json", "docs": // for Prometheus, programs and browsers
 			continue
-		case "events", "runs.hold-tunnel", "tokens.create": // of package client; by the control socket
+		case "events", "runs.hold-tunnel", "hosts.console", "tokens.create": // of package client; by the control socket
 			continue
 		case "backups.list", "backups.create", "backups.get", "backups.verify", "backup.stream": // for the console; vetting backup goes by the control socket
 			continue

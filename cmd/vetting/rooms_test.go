@@ -76,7 +76,7 @@ var rooms = map[string][]string{
 	// The pages of the documentation, for the program to show: a reader of Markdown that is kept well and writes no raw HTML.
 	"docs": {"github.com/yuin/goldmark"},
 	// The public API from outside: one client for the command line and the lab.
-	"cmd/client": {"core"},
+	"cmd/client": {"core", "github.com/fasthttp/websocket"}, // the serial console of a host is a web socket
 	// The lab starts virtual hosts around the appliance; it is no part of it.
 	"cmd/vetting-lab": {
 		"core", "cmd/client", "agent", "agent/wire", "netboot/trial", "github.com/u-root/u-root", // its load speaks as our agent does

@@ -102,6 +102,17 @@ func installedRoutes() []Route {
 			OK: ok(core.Panel{}, "what it tells"), Errors: []int{404, 409, 422, 507},
 		},
 		{
+			Name: "hosts.console", Tag: "hosts", Method: "GET", Path: "/api/v1/hosts/{mac}/console", Scope: Operate,
+			Summary: "Open the serial console of a host over its management controller (IPMI serial over LAN), as a web socket: binary messages are what the machine prints and what " +
+				"is typed; text messages of the appliance are JSON, {\"role\": \"driver\"} or \"viewer\" (somebody else types, whom \"who\" names) and in the end {\"end\": why}, with a " +
+				"\"code\" where there is one. Whoever comes second looks on; without a byte for half an hour it ends",
+			Query: []Param{
+				{Name: "take_over", Kind: "boolean", Summary: "end the session that somebody else has at the controller"},
+				{Name: "read_only", Kind: "boolean", Summary: "only look: what is typed is not sent"},
+			},
+			OK: Answer{Status: 101, Summary: "the connection is a web socket now"}, Errors: []int{404, 422, 426, 503},
+		},
+		{
 			Name: "presence.list", Tag: "hosts", Method: "GET", Path: "/api/v1/presence", Scope: Read,
 			Summary: "Show which installed hosts are heard", OK: ok(PresenceList{}, "the hosts whose agent was ever heard"),
 		},

@@ -2,6 +2,7 @@ package canned
 
 import (
 	"context"
+	"io"
 
 	"vetting/core"
 )
@@ -21,6 +22,7 @@ type Commands struct {
 	OnClass    func(core.Class) (core.Class, error)
 	OnPower    func(core.MAC, core.PowerOp) (core.PowerState, error)
 	OnLook     func(core.MAC) (core.Panel, error)
+	OnSerial   func(mac core.MAC, takeOver bool) (io.ReadWriteCloser, error)
 	OnLight    func(core.MAC, core.LightWish) (core.Light, error)
 	OnKey      func(word, id string) (core.HostKey, error)
 	OnBaseline func(text string) (core.FirmwareBaseline, error)

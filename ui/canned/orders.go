@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 
 	"vetting/core"
 )
@@ -166,6 +167,31 @@ func (c *Commands) LookAtController(_ context.Context, who string, mac core.MAC)
 
 	return c.OnLook(mac)
 }
+
+// OpenSerial is of ui.Commands.
+func (c *Commands) OpenSerial(_ context.Context, mac core.MAC, takeOver bool) (io.ReadWriteCloser, error) {
+	if c.OnSerial != nil {
+		return c.OnSerial(mac, takeOver)
+	}
+
+	return newEcho("\r\nDebian GNU/Linux 13 rack3-u17 ttyS1\r\n\r\nrack3-u17 login: "), nil
+}
+
+// echo is a serial port that sends what is typed back, after a greeting.
+type echo struct {
+	*io.PipeReader
+
+	back *io.PipeWriter
+}
+
+func newEcho(greeting string) *echo {
+	from, to := io.Pipe()
+	go func() { _, _ = io.WriteString(to, greeting) }()
+
+	return &echo{from, to}
+}
+
+func (e *echo) Write(p []byte) (int, error) { return e.back.Write(p) }
 
 // LocateHost is of ui.Commands.
 func (c *Commands) LocateHost(ctx context.Context, who string, mac core.MAC, on bool) error {

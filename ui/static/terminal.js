@@ -1,6 +1,7 @@
-// The terminal of a held host: xterm.js over one web socket. Bytes of the host are
-// binary messages, and so is what is typed; what both ends say about the terminal is
-// JSON in text messages.
+// The terminal of a held host, and the serial console of any: xterm.js over one web socket.
+// Bytes of the host are binary messages, and so is what is typed; what both ends say about
+// the terminal is JSON in text messages. What the host prints can mark text and move the
+// cursor, and nothing else: links lead nowhere, and no add-on for the clipboard is loaded.
 "use strict";
 (() => {
   const box = document.getElementById("terminal");
@@ -19,6 +20,7 @@
 
   const term = new Terminal({
     fontFamily: "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace", fontSize: 14, scrollback: 5000, minimumContrastRatio: 4.5,
+    linkHandler: { activate: () => {} }, // xterm.js by itself offers to open what the host names (OSC 8)
     theme: { background: "#10151a", foreground: "#e6e9ec", cursor: "#63b8f5", selectionBackground: "#2f4a60" },
   });
   const fit = new FitAddon.FitAddon();
@@ -49,10 +51,15 @@
     if (said.role) {
       types = said.role === "driver";
       term.options.disableStdin = !types;
-      say(types ? "connected: what you type goes to the host" : "connected, to look only: somebody else types", "pass");
+      say(types ? "connected: what you type goes to the host" : "connected, to look only: " + (said.who || "somebody else") + " types", "pass");
       if (types) { size(); term.focus(); }
     }
-    if (said.end) { ended = true; say("closed: " + said.end, "warn"); }
+    if (said.end) {
+      ended = true;
+      say("closed: " + said.end, "warn");
+      const take = document.getElementById("terminal-take");
+      if (take && said.code === take.dataset.code) take.hidden = false;
+    }
   };
   line.onclose = () => {
     term.options.disableStdin = true;

@@ -103,7 +103,7 @@ func (e *Env) hostCommand() *cobra.Command {
 	}
 
 	host := e.group("host", "Register hosts, describe them, switch them", verbs...)
-	host.AddCommand(e.exportCommand(), e.photoCommand(), e.tagCommand(), e.specCommand(), e.powerCommand(), e.keyCommand())
+	host.AddCommand(e.exportCommand(), e.photoCommand(), e.tagCommand(), e.specCommand(), e.powerCommand(), e.keyCommand(), e.consoleCommand())
 
 	return host
 }
