@@ -45,7 +45,7 @@ func (c *cli) usbImageCommand() *cobra.Command {
 				return &usageError{err}
 			}
 
-			image, done, err := kitImage(whole, kernel)
+			image, done, err := kitImage(whole, 0, kernel)
 			if err != nil {
 				return err
 			}
@@ -168,9 +168,27 @@ func parseSize(text string) (int64, error) {
 	return n * unit, nil
 }
 
-// kitImage lays out the image of a field kit with this very program on it. done must be
-// called when it is written.
-func kitImage(size int64, kernelArgs []string) (image *stick.Disk, done func(), err error) {
+// parsePersist reads how large the data partition is to be; empty is 0: as large as it can be.
+func parsePersist(text string) (int64, error) {
+	size, err := parseSize(text)
+
+	switch {
+	case err != nil && (text == "0" || strings.EqualFold(text, "none")):
+		return 0, fmt.Errorf("--persist %s: the kit keeps its ledger and its reports on the data partition, of %dM at least; "+
+			"leave --persist out and it fills the stick", text, leastData/mebibyte)
+	case err != nil:
+		return 0, fmt.Errorf("--persist: %w", err)
+	case text != "" && size < leastData:
+		return 0, fmt.Errorf("--persist %s is too small: the ledger and a few reports need %dM at least", text, leastData/mebibyte)
+	default:
+		return size, nil
+	}
+}
+
+// kitImage lays out the image of a field kit with this very program on it. Its data partition
+// has the size persist, or fills the image where that is 0. done must be called when it is
+// written.
+func kitImage(size, persist int64, kernelArgs []string) (image *stick.Disk, done func(), err error) {
 	boot, err := initramfs.Open()
 	if err != nil {
 		return nil, nil, err
@@ -180,7 +198,7 @@ func kitImage(size int64, kernelArgs []string) (image *stick.Disk, done func(), 
 		return nil, nil, err
 	}
 
-	config := stick.Config{Room: leastData, Size: size, Now: time.Now()}
+	config := stick.Config{Room: max(leastData, persist), Size: size, Most: persist, Now: time.Now()}
 	if err := drawIDs(&config); err != nil {
 		return nil, nil, err
 	}

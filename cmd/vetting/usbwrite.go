@@ -23,11 +23,15 @@ type writing struct {
 	serial string // said beforehand; empty: it is asked for
 	fixed  string // serial number of a disk that is no stick and is meant all the same
 	kernel []string
+	// persist is how large the data partition is to be, in bytes; 0: it fills the stick.
+	persist int64
 	// locate finds the node that device leads to, and the number of the block device there.
 	locate func(device string) (node, number string, err error)
 }
 
 func (c *cli) usbWriteCommand() *cobra.Command {
+	var persist string
+
 	w := writing{locate: nodeOf}
 
 	cmd := &cobra.Command{
@@ -35,12 +39,21 @@ func (c *cli) usbWriteCommand() *cobra.Command {
 		Long: "Write the field kit to a stick, whole, and read it back. What was on the stick is lost.\n\n" +
 			"Only what is attached by USB is written, and only when its serial number is said: typed when it is asked for, or with --yes-serial.\n" +
 			"What is claimed is never written: what is mounted, swapped to, or a part of md, LVM or another device mapping, and what another program\n" +
-			"has open exclusively. A program that only has it open, as dd does, is not noticed. The data partition fills the stick.",
-		Args: noArgs,
+			"has open exclusively. A program that only has it open, as dd does, is not noticed. The data partition, with the ledger\n" +
+			"and the reports, fills the stick, or is as large as --persist says; the rest of the stick is left free.",
+		Example: "  vetting usb write --device /dev/sdX\n  vetting usb write --device /dev/sdX --persist 8G",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if w.device == "" {
 				return &usageError{errors.New("name the stick, as in --device /dev/sdX; lsblk -o NAME,MODEL,SERIAL,SIZE,TRAN lists them")}
 			}
+
+			size, err := parsePersist(persist)
+			if err != nil {
+				return &usageError{err}
+			}
+
+			w.persist = size
 
 			return c.writeStick(cmd.Context(), blockdev.Here(), kitImage, w, cmd.InOrStdin())
 		},
@@ -48,13 +61,14 @@ func (c *cli) usbWriteCommand() *cobra.Command {
 	cmd.Flags().StringVar(&w.device, "device", "", "the stick")
 	cmd.Flags().StringVar(&w.serial, "yes-serial", "", "the stick's serial number (its model where it tells none): nothing is asked")
 	cmd.Flags().StringVar(&w.fixed, "not-usb", "", "the serial number of a disk that is not attached by USB and is meant all the same")
+	cmd.Flags().StringVar(&persist, "persist", "", "size of the data partition, as in 8G, of 36M at least; empty: it fills the stick")
 	cmd.Flags().StringArrayVar(&w.kernel, "kernel-arg", nil, "an argument for the kernel; may be given again")
 
 	return cmd
 }
 
 // maker lays out an image of a size; see kitImage.
-type maker func(size int64, kernelArgs []string) (image *stick.Disk, done func(), err error)
+type maker func(size, persist int64, kernelArgs []string) (image *stick.Disk, done func(), err error)
 
 // writeStick asks, writes and reads back.
 func (c *cli) writeStick(ctx context.Context, layer blockdev.Layer, lay maker, w writing, in io.Reader) error {
@@ -68,11 +82,18 @@ func (c *cli) writeStick(ctx context.Context, layer blockdev.Layer, lay maker, w
 		return err
 	}
 
-	image, done, err := lay(int64(disk.SizeBytes), w.kernel) //nolint:gosec // a disk
+	room := int64(disk.SizeBytes)   //nolint:gosec // a disk
+	persist := min(w.persist, room) // more fits on none, and need not be laid out to be refused
+
+	image, done, err := lay(room, persist, w.kernel)
 	if err != nil {
 		return err
 	}
 	defer done()
+
+	if err := w.fits(room, persist, image.Size); err != nil {
+		return err
+	}
 
 	wish := blockdev.Wish{Name: disk.Name, Shown: disk.Shown(), Said: nameOf(&disk), Fixed: w.fixed != "" && w.fixed == disk.Serial, Needs: image.Size}
 
@@ -98,6 +119,20 @@ func (c *cli) writeStick(ctx context.Context, layer blockdev.Layer, lay maker, w
 	_, err = fmt.Fprintf(c.out, "%s is a field kit now; it was read back and is good\n", w.device)
 
 	return err
+}
+
+// fits refuses a data partition that is too large for a stick with so much room, where a smaller
+// one fits. The image with one of the size persist needs so much.
+func (w *writing) fits(room, persist, needs int64) error {
+	boots := needs - persist
+	most := (room - boots) / mebibyte
+
+	if persist == 0 || needs <= room || most < leastData/mebibyte {
+		return nil // a stick that has no room for any kit is refused as such
+	}
+
+	return &usageError{fmt.Errorf("--persist %dM is too large for %s: of its %d MiB the part that boots takes %d, so that --persist %dM fits at most; "+
+		"without --persist the data partition fills the stick", w.persist/mebibyte, w.device, room/mebibyte, boots/mebibyte, most)}
 }
 
 // nameOf is what a disk is told from others by.

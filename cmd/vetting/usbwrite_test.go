@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -76,10 +80,10 @@ func (p *pretend) Flush() error                           { return nil }
 func (p *pretend) Close() error                           { return nil }
 
 // small lays out an image of which nothing boots.
-func small(size int64, _ []string) (*stick.Disk, func(), error) {
+func small(size, persist int64, _ []string) (*stick.Disk, func(), error) {
 	image, err := stick.Make(stick.Config{
 		Content: stick.Content{Loaders: stick.Loaders{Sector: make([]byte, 432), ISOLINUX: bytes.Repeat([]byte{7}, 4096)}, Kernel: bytes.Repeat([]byte("kernel"), 9999), Segments: [][]byte{{1, 2, 3}}},
-		Disk:    stick.GUID{1}, Boot: stick.GUID{2}, Data: stick.GUID{3}, Room: 16 << 20, Size: size, Now: time.Unix(1e9, 0),
+		Disk:    stick.GUID{1}, Boot: stick.GUID{2}, Data: stick.GUID{3}, Room: max(16<<20, persist), Size: size, Most: persist, Now: time.Unix(1e9, 0),
 	})
 
 	return image, func() {}, err
@@ -121,7 +125,7 @@ func TestAStickIsWritten(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, said)
 		}
 
-		image, _, err := small(int64(len(p.content)), nil)
+		image, _, err := small(int64(len(p.content)), 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,6 +133,67 @@ func TestAStickIsWritten(t *testing.T) {
 		var want bytes.Buffer
 		if _, err := image.WriteTo(&want); err != nil || image.Size != int64(len(p.content)) || !bytes.Equal(want.Bytes(), p.content) {
 			t.Errorf("%s: the stick is not the image of %d bytes: %v", name, image.Size, err)
+		}
+	}
+}
+
+// TestTheDataPartitionIsAsLargeAsSaid: the rest of the stick is free, and the second table is at
+// its end all the same.
+func TestTheDataPartitionIsAsLargeAsSaid(t *testing.T) {
+	t.Parallel()
+
+	p := newPretend()
+	if _, err := p.write(t, writing{serial: "AA01", persist: 40 << 20}, ""); err != nil {
+		t.Fatal(err)
+	}
+
+	entry := p.content[2*512+128:] // the second of the table (UEFI 5.3.3)
+	first, last := binary.LittleEndian.Uint64(entry[32:]), binary.LittleEndian.Uint64(entry[40:])
+
+	if size := (last - first + 1) * 512; size != 40<<20 || !bytes.Equal(p.content[len(p.content)-512:][:8], []byte("EFI PART")) {
+		t.Errorf("the data partition has %d MiB, and the stick ends in %q", size>>20, p.content[len(p.content)-512:][:8])
+	}
+
+	if blocks := binary.LittleEndian.Uint32(p.content[first*512+1024+4:]); blocks*4096 != 40<<20 { // the superblock's
+		t.Errorf("its file system has %d blocks", blocks)
+	}
+}
+
+// TestADataPartitionThatDoesNotFit: the error says what does, and nothing is asked or written.
+func TestADataPartitionThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+
+	p := newPretend()
+
+	said, err := p.write(t, writing{serial: "AA01", persist: 200 << 20}, "")
+
+	m := regexp.MustCompile(`--persist 200M is too large for .*: of its 96 MiB .* so that --persist (\d+)M fits at most`).FindStringSubmatch(fmt.Sprint(err))
+	if m == nil || p.opened > 0 || said != "" {
+		t.Fatalf("%v\n%s", err, said)
+	}
+
+	most, err := strconv.ParseInt(m[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := p.write(t, writing{serial: "AA01", persist: most << 20}, ""); err != nil {
+		t.Errorf("what is said to fit: %v", err)
+	}
+
+	if _, err := p.write(t, writing{serial: "AA01", persist: (most + 1) << 20}, ""); err == nil {
+		t.Error("a MiB more than is said to fit does")
+	}
+
+	for text, want := range map[string]int64{"": 0, "36M": 36 << 20, "8G": 8 << 30, "8g": 8 << 30} {
+		if got, err := parsePersist(text); got != want || err != nil {
+			t.Errorf("%q is %d: %v", text, got, err)
+		}
+	}
+
+	for text, says := range map[string]string{"35M": "36M at least", "1M": "36M at least", "0": "leave --persist out", "none": "leave --persist out", "0G": "is no size", "-8G": "is no size", "8": "is no size", "99T": "is no size"} {
+		if got, err := parsePersist(text); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q is %d: %v", text, got, err)
 		}
 	}
 }
@@ -268,7 +333,7 @@ func TestAWornStickIsFound(t *testing.T) {
 
 	p := newPretend()
 
-	image, _, err := small(int64(len(p.content)), nil)
+	image, _, err := small(int64(len(p.content)), 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

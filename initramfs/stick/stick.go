@@ -48,9 +48,11 @@ type Config struct {
 	Disk, Boot, Data GUID
 	// Room is how large the data partition is, in bytes; 0: there is none.
 	Room int64
-	// Size is how large the image is at least; the data partition fills it.
-	Size int64
-	Now  time.Time
+	// Size is how large the image is at least; the data partition fills it, up to Most; 0:
+	// however much that is.
+	Size, Most int64
+
+	Now time.Time
 }
 
 // Make lays out an image. The bytes of its parts are not copied and must not change
@@ -69,6 +71,10 @@ func Make(c Config) (*Disk, error) {
 	room := c.Room / mib * mib
 	if room > 0 {
 		room = max(room, (c.Size-d.Size)/mib*mib)
+		if c.Most > 0 {
+			room = min(room, c.Most/mib*mib)
+		}
+
 		d.Size += room
 	}
 
