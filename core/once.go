@@ -5,7 +5,7 @@ import "time"
 // Once names an order that its caller may send again without knowing what came of it: by
 // an idempotency key.
 type Once struct {
-	Key   string // of TableOnce: a hash of who asks and the key that they chose
+	Key   string // of TableOnce: a hash of whose order it is and the key that they chose
 	Print string // hash of all that is asked for
 }
 

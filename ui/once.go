@@ -86,7 +86,7 @@ func (u *UI) once(r route.Route) fiber.Handler {
 			return malformed(route.IdempotencyKey + " is 1 to 255 printable ASCII characters without spaces, such as a UUID.")
 		}
 
-		ask := &core.Once{Key: hashOf(caller(c).Name, key), Print: hashOf(c.Method(), c.OriginalURL(), string(c.Body()))}
+		ask := &core.Once{Key: hashOf(caller(c).ID, key), Print: hashOf(c.Method(), c.OriginalURL(), string(c.Body()))}
 		if !u.onces.begin(ask.Key) {
 			return core.NewProblem(core.ErrConflict, "request/key-busy", "An order with this "+route.IdempotencyKey+" is being carried out; ask again in a moment.")
 		}

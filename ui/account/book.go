@@ -30,6 +30,7 @@ const (
 // Caller is who a request comes from.
 type Caller struct {
 	Name    string // of the user, or "token NAME"
+	ID      string // of the user or token: a name may be that of another one later, and of several tokens
 	Scope   route.Scope
 	Role    route.Role // of the user; empty for tokens
 	Session string     // key of the session; empty for tokens

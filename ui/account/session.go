@@ -253,7 +253,7 @@ func (b *Book) Alive(ctx context.Context, key string) (Caller, error) {
 }
 
 func callerOf(key string, s *session, u *user) Caller {
-	return Caller{Name: s.User, Scope: u.role().Scope(), Role: u.role(), Session: key, Owner: s.User}
+	return Caller{Name: s.User, ID: "user " + s.User + " " + u.CreatedAt.UTC().Format(time.RFC3339Nano), Scope: u.role().Scope(), Role: u.role(), Session: key, Owner: s.User}
 }
 
 // peek reads a session and whose it is.

@@ -277,7 +277,7 @@ func (b *Book) Token(ctx context.Context, secret string) (Caller, error) {
 		}
 	}
 
-	return Caller{Name: "token " + t.Name, Scope: scope, Owner: t.owner()}, nil
+	return Caller{Name: "token " + t.Name, ID: "token " + key, Scope: scope, Owner: t.owner()}, nil
 }
 
 // used writes down that the token was used.
