@@ -43,11 +43,12 @@ func (u *UI) discoverTargets(c *fiber.Ctx) error {
 
 	err = u.look(c, func(r core.Reader) error {
 		hosts, err := lookup.AllHosts(r)
+		named := countNames(hosts)
 
 		for i := range hosts {
 			h := &hosts[i]
 			if (want == "any" || h.LastVerdict == want) && h.Quarantine == "" && isHostName(h.Name) {
-				groups = append(groups, scrapeGroup(h, port))
+				groups = append(groups, scrapeGroup(h, port, named[h.Name] > 1))
 			}
 		}
 
@@ -57,6 +58,17 @@ func (u *UI) discoverTargets(c *fiber.Ctx) error {
 	return shown(c, http.StatusOK, groups, err)
 }
 
+// countNames tells how many hosts have each name.
+func countNames(hosts []core.Host) map[string]int {
+	named := map[string]int{}
+
+	for i := range hosts {
+		named[hosts[i].Name]++
+	}
+
+	return named
+}
+
 // isHostName reports whether a name can stand in an address (RFC 1123, section 2.1).
 func isHostName(name string) bool {
 	return name != "" && len(name) <= 253 && !strings.ContainsFunc(name, func(r rune) bool {
@@ -64,13 +76,15 @@ func isHostName(name string) bool {
 	})
 }
 
-func scrapeGroup(h *core.Host, port int) route.ScrapeGroup {
+// scrapeGroup is the target of a host. Where it shares its name, its series have the MAC for an
+// instance: Prometheus takes two targets that are alike in all their labels for one.
+func scrapeGroup(h *core.Host, port int, shared bool) route.ScrapeGroup {
 	tags := ""
 	if len(h.Tags) > 0 {
 		tags = "," + strings.Join(h.Tags, ",") + "," // so that a pattern finds one: .*,dc1,.*
 	}
 
-	return route.ScrapeGroup{
+	group := route.ScrapeGroup{
 		Targets: []string{net.JoinHostPort(h.Name, strconv.Itoa(port))},
 		Labels: map[string]string{
 			"__meta_vetting_name": h.Name, "__meta_vetting_mac": string(h.MAC), "__meta_vetting_asset_tag": h.AssetTag,
@@ -78,6 +92,12 @@ func scrapeGroup(h *core.Host, port int) route.ScrapeGroup {
 			"__meta_vetting_verdict": string(h.LastVerdict), "__meta_vetting_run": string(h.LastRun),
 		},
 	}
+
+	if shared {
+		group.Labels["instance"] = string(h.MAC)
+	}
+
+	return group
 }
 
 // getInventory answers as an inventory script of Ansible does with --list.
@@ -86,11 +106,7 @@ func (u *UI) getInventory(c *fiber.Ctx) error {
 
 	err := u.look(c, func(r core.Reader) error {
 		hosts, err := lookup.AllHosts(r)
-		named := map[string]int{}
-
-		for i := range hosts {
-			named[hosts[i].Name]++
-		}
+		named := countNames(hosts)
 
 		for i := range hosts {
 			name := hosts[i].Name

@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"vetting/core"
+	"vetting/core/coretest"
 	"vetting/core/route"
+	"vetting/ui"
 	"vetting/ui/canned"
 	"vetting/ui/lookup"
 )
@@ -66,6 +68,47 @@ func TestTargetsOfPrometheusHavePassed(t *testing.T) {
 	none := open(t, canned.Empty, nil)
 	if got := none.ask("GET", "/api/v1/sd/prometheus", "", "Authorization", "Bearer "+none.token("read")); got.body != "[]" {
 		t.Errorf("of no hosts it says %s, where Prometheus wants a list", got.body)
+	}
+}
+
+// Hosts that share a name are told apart: Prometheus takes targets that are alike in all labels
+// but those that go after relabelling for one.
+func TestTargetsOfOneNameAreToldApart(t *testing.T) {
+	t.Parallel()
+
+	ledger := coretest.NewLedger()
+	b := open(t, canned.Empty, func(cfg *ui.Config) { cfg.Ledger = ledger })
+
+	if _, err := ledger.Update(t.Context(), func(txn core.Txn) error {
+		for mac, name := range map[core.MAC]string{"52:54:00:00:00:01": "u01", "52:54:00:00:00:02": "u01", "52:54:00:00:00:03": "u03"} {
+			if err := txn.Put(core.TableHost, string(mac), core.Host{MAC: mac, Name: name, LastVerdict: core.Pass}); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	var groups []route.ScrapeGroup
+	if err := json.Unmarshal([]byte(b.ask("GET", "/api/v1/sd/prometheus", "", "Authorization", "Bearer "+b.token("read")).body), &groups); err != nil {
+		t.Fatal(err)
+	}
+
+	told := map[string]bool{}
+
+	for _, g := range groups {
+		instance, given := g.Labels["instance"]
+		told[g.Targets[0]+" "+instance] = true
+
+		if given != (g.Targets[0] == "u01:9100") {
+			t.Errorf("%+v", g)
+		}
+	}
+
+	if len(groups) != 3 || len(told) != 3 {
+		t.Errorf("%v", told)
 	}
 }
 

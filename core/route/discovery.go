@@ -5,7 +5,7 @@ import "vetting/core"
 // ScrapeGroup is a group of targets as Prometheus discovers them over HTTP.
 type ScrapeGroup struct {
 	Targets []string          `json:"targets"` // "rack3-u17:9100"
-	Labels  map[string]string `json:"labels"`  // __meta_vetting_…: gone after relabelling
+	Labels  map[string]string `json:"labels"`  // __meta_vetting_…: gone after relabelling; instance where several hosts have the name
 }
 
 // Inventory is an inventory of Ansible, as its inventory scripts print it: groups of
