@@ -9,8 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"vetting/core/unseen"
 )
 
 // Longest is how many characters of one value are shown.
@@ -31,7 +32,7 @@ func Clean(s string) string {
 	}
 
 	return strings.Map(func(r rune) rune {
-		if hidden(r) {
+		if unseen.Is(r) {
 			return -1
 		}
 
@@ -42,27 +43,6 @@ func Clean(s string) string {
 // escapes matches terminal sequences (ECMA-48 CSI and OSC) and lone escapes.
 func escapes() *regexp.Regexp {
 	return regexp.MustCompile("\x1b(\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)?|[^\\[\\]])?")
-}
-
-// hidden reports characters that steer a terminal or the direction of reading,
-// or that cannot be seen.
-func hidden(r rune) bool {
-	switch {
-	case r == '\n' || r == '\t':
-		return false
-	case r < 0x20 || r >= 0x7f && r <= 0x9f:
-		return true
-	case r < 0x7f:
-		return false
-	case unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp): // directions of reading, joiners, tags, line separators
-		return true
-	case r >= 0xe0000 && r <= 0xe0fff: // what is not given yet beside the tags
-		return true
-	case r >= 0xfe00 && r <= 0xfe0f, r == 0x34f, r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0, r == 0x2800: // letters without a shape
-		return true
-	default:
-		return false
-	}
 }
 
 func cut(s string, longest int) string {

@@ -63,10 +63,10 @@ func say(t *testing.T, a answers, args ...string) (out string, err error) {
 // What a machine under test calls itself neither steers the terminal nor calculates
 // in a spreadsheet.
 func TestTextOfHostsIsHarmless(t *testing.T) {
-	a := answers{"/api/v1/discovered": `{"discovered":[{"mac":"52:54:00:00:00:01","vendor":"\u001b[31mred\n\u202eled","arch":"=1+1","count":-3}]}`}
+	a := answers{"/api/v1/discovered": `{"discovered":[{"mac":"52:54:00:00:00:01","vendor":"\u001b[31mred\n\u202eled\u3164\ufe0f","arch":"=1+1","count":-3}]}`}
 
 	out, err := say(t, a, "inbox", "list")
-	if err != nil || strings.ContainsAny(out, "\x1b\u202e") || !strings.Contains(out, "?[31mred ?led") {
+	if err != nil || strings.ContainsAny(out, "\x1b\u202e\u3164\ufe0f") || !strings.Contains(out, "?[31mred ?led??") {
 		t.Errorf("%q %v", out, err)
 	}
 

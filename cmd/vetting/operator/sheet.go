@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"vetting/core/unseen"
 )
 
 // sheet says what of an answer people see.
@@ -58,6 +60,8 @@ func (c *column) show(row any) string {
 		return size(figure)
 	case c.form == "seconds" && isNumber:
 		return time.Duration(figure * float64(time.Second)).Round(time.Second).String()
+	case c.form == "figure" && isNumber: // a tenth where it counts
+		return strconv.FormatFloat(figure, 'f', map[bool]int{true: 1}[math.Abs(figure) < 100], 64)
 	case c.form == "count":
 		return strconv.Itoa(len(within(value, nil)))
 	case c.form == "pairs":
@@ -189,14 +193,14 @@ func plain(value any) string {
 	}
 }
 
-// clean takes from a text what could steer a terminal: it may come from a machine
-// under test.
+// clean takes from a text what could steer a terminal or cannot be seen: it may come from
+// a machine under test.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return ' '
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+		case unseen.Is(r):
 			return '?'
 		default:
 			return r
