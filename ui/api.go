@@ -47,7 +47,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"runs.report-json": u.getReportJSON, "runs.report-html": u.getReportHTML,
 		"runs.report-csv": u.getForm(route.CSV, form.CSV), "runs.report-ocp": u.getForm(route.JSONL, form.OCP), "runs.report-junit": u.getForm(route.XML, form.JUnit),
 		"reports.batch-html": u.getBatchHTML, "reports.batch-json": u.getBatchJSON, "reports.batch-csv": u.getBatchCSV, "reports.batch-zip": u.getBatchZIP,
-		"queue.list": u.listQueue, "batches.list": u.listBatches, "batches.get": u.getBatch, "runs.rma": u.getBundle, "runs.report-link": u.createLink, "runs.label": u.getLabel,
+		"queue.list": u.listQueue, "batches.list": u.listBatches, "batches.get": u.getBatch, "runs.rma": u.getBundle, "runs.report-link": u.createLink, "models.compare": u.compareModel, "runs.label": u.getLabel,
 		"report-keys.list": u.listReportKeys, "report-keys.rotate": u.rotateReportKey,
 	}
 }

@@ -1,12 +1,14 @@
 package ui
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
 	"vetting/core"
 	"vetting/core/cohort"
+	"vetting/core/route"
 	"vetting/ui/lookup"
 	"vetting/ui/text"
 	"vetting/ui/view"
@@ -20,9 +22,32 @@ func (u *UI) modelsPage(c *fiber.Ctx) error {
 		return err
 	}
 
-	page := view.Models{Frame: frame, Model: text.Line(c.Query("model"))}
+	page := view.Models{Frame: frame}
+	if page.Model, page.Choices, page.Table, err = u.sisters(c); err != nil {
+		return err
+	}
 
-	if err := u.look(c, func(r core.Reader) error {
+	return draw(c, view.ShowModels(&page))
+}
+
+// compareModel is modelsPage for programs.
+func (u *UI) compareModel(c *fiber.Ctx) error {
+	model, choices, table, err := u.sisters(c)
+	answer := route.NewModelComparison(model, &table)
+
+	for _, choice := range choices {
+		answer.Models = append(answer.Models, route.ModelCount{Model: choice.Name, Hosts: choice.Hosts})
+	}
+
+	return shown(c, http.StatusOK, answer, err)
+}
+
+// sisters compares the hosts of the model that is asked for, or of that with most hosts, and
+// lists the models that there are.
+func (u *UI) sisters(c *fiber.Ctx) (model string, choices []view.ModelChoice, table cohort.Table, err error) {
+	model = text.Line(c.Query("model"))
+
+	err = u.look(c, func(r core.Reader) error {
 		rows, err := u.rows(r)
 		if err != nil {
 			return err
@@ -31,31 +56,29 @@ func (u *UI) modelsPage(c *fiber.Ctx) error {
 		of := map[string][]*view.HostRow{}
 
 		for i := range rows {
-			model, err := u.vettedModel(r, &rows[i])
+			found, err := u.vettedModel(r, &rows[i])
 			if err != nil {
 				return err
 			}
 
-			if model = text.Line(model); model != "" {
-				of[model] = append(of[model], &rows[i])
+			if found = text.Line(found); found != "" {
+				of[found] = append(of[found], &rows[i])
 			}
 		}
 
-		page.Choices = modelChoices(of)
+		choices = modelChoices(of)
 
-		if page.Model == "" {
-			page.Model = most(page.Choices)
+		if model == "" {
+			model = most(choices)
 		}
 
-		hosts, err := measured(r, of[page.Model])
-		page.Table = cohort.Compare(hosts)
+		hosts, err := measured(r, of[model])
+		table = cohort.Compare(hosts)
 
 		return err
-	}); err != nil {
-		return err
-	}
+	})
 
-	return draw(c, view.ShowModels(&page))
+	return model, choices, table, err
 }
 
 // vettedModel is the model that the last run of a host that came to a verdict found; empty:

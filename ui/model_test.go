@@ -1,13 +1,19 @@
 package ui_test
 
 import (
+	"encoding/json"
+	"math"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
 
+	"vetting/core/route"
 	"vetting/ui/browser"
 	"vetting/ui/canned"
 )
@@ -40,6 +46,52 @@ func TestTheHostsOfAModelSideBySide(t *testing.T) {
 
 	if few := b.ask("GET", "/models", ""); few.status == 200 {
 		t.Error("nobody in particular may look")
+	}
+}
+
+// Programs are told what the page shows: the same hosts in the same order, with what stands out.
+func TestTheHostsOfAModelForPrograms(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Fleet, nil)
+	auth := "Bearer " + b.token("read")
+	ask := func(query string) (told route.ModelComparison) {
+		got := b.ask("GET", "/api/v1/models"+query, "", "Authorization", auth)
+		if err := json.Unmarshal([]byte(got.body), &told); err != nil || got.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", query, got.status, got.body)
+		}
+
+		return told
+	}
+
+	told := ask("")
+	if len(told.Hosts) != 8 || len(told.Models) != 1 || told.Models[0] != (route.ModelCount{Model: told.Model, Hosts: 8}) || len(told.Quantities) == 0 {
+		t.Fatalf("%+v", told)
+	}
+
+	first, second, third := &told.Hosts[0], &told.Hosts[1], &told.Hosts[2]
+	if first.Name != "rack3-u23" || !slices.Equal(first.StandsOut, []string{"cpu_temperature", "disk_read", "disk_write"}) || second.Name != "rack3-u22" ||
+		!slices.Equal(second.StandsOut, []string{"memory_bandwidth"}) || len(third.StandsOut) > 0 {
+		t.Errorf("%+v", told.Hosts[:3])
+	}
+
+	memory := second.Figures["memory_bandwidth"]
+	if i := slices.IndexFunc(told.Quantities, func(q route.ModelQuantity) bool { return q.Key == "memory_bandwidth" }); !memory.Out || math.Round(memory.Off) != -33 ||
+		i < 0 || math.Abs(memory.Value/told.Quantities[i].Median-1-memory.Off/100) > 1e-9 || told.Quantities[i].Measured != 7 || told.Quantities[i].Unit != "MiB/s" {
+		t.Errorf("%+v of %+v", memory, told.Quantities)
+	}
+
+	if same := ask("?model=" + url.QueryEscape(told.Model)); !cmp.Equal(same, told) {
+		t.Errorf("%+v", same)
+	}
+
+	if none := ask("?model=nobody"); none.Model != "nobody" || len(none.Hosts) > 0 || len(none.Models) != 1 {
+		t.Errorf("of a model that nobody has: %+v", none)
+	}
+
+	if empty := open(t, canned.Empty, nil); !strings.Contains(empty.ask("GET", "/api/v1/models", "", "Authorization", "Bearer "+empty.token("read")).body,
+		`{"model":"","models":[],"quantities":[],"hosts":[]}`) {
+		t.Error("of no hosts the lists are none")
 	}
 }
 

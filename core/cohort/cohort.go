@@ -58,6 +58,9 @@ func Quantities() []Quantity {
 	return list
 }
 
+// Key names the quantity for programs: "memory_bandwidth".
+func (q *Quantity) Key() string { return strings.ReplaceAll(strings.ToLower(q.Name), " ", "_") }
+
 // of is the figure of a host; ok is false where none was measured.
 func (q *Quantity) of(figures []core.Figures) (value float64, ok bool) {
 	for i := range figures {

@@ -90,6 +90,7 @@ func (e *Env) hostCommand() *cobra.Command {
 			columns: "mac loader worked home came_home cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
 		}},
 		locateVerb(),
+		compareVerb(),
 		{use: "secrets HOST", short: "Set the passwords of a host's power methods; one that is not given is forgotten", route: "hosts.secrets", sheet: hostSheet(), flags: []field{
 			{"bmc-password", "bmc_password", secret, "file whose first line is the controller's password, - for standard input"},
 			{"webhook-secret", "webhook_secret", secret, "file whose first line signs the calls of the webhook"},
@@ -106,6 +107,23 @@ func (e *Env) hostCommand() *cobra.Command {
 	host.AddCommand(e.exportCommand(), e.photoCommand(), e.tagCommand(), e.specCommand(), e.powerCommand(), e.keyCommand(), e.consoleCommand())
 
 	return host
+}
+
+// compareVerb sets the hosts of one model side by side.
+func compareVerb() verb {
+	return verb{
+		use: "compare", short: "Set the hosts of one model side by side by what their last runs measured, those first that stand out", route: "models.compare",
+		long: "A figure is the median of what the last run that came to a verdict measured under load, of several parts that of the slowest or the\n" +
+			"hottest. What stands out among five hosts or more is no verdict: hosts of one model may differ in their parts. -o json has\n" +
+			"the medians, units and distances, and the models that there are.",
+		example: "  vetting host compare --model 'PowerEdge R740'",
+		sheet: sheet{
+			list: "hosts", name: "name",
+			columns: "name stands_out cpu_rate=figures.cpu_rate.value|figure cpu_clock=figures.cpu_clock.value|figure cpu_temp=figures.cpu_temperature.value|figure " +
+				"memory=figures.memory_bandwidth.value|figure disk_read=figures.disk_read.value|figure disk_write=figures.disk_write.value|figure " +
+				"disk_temp=figures.disk_temperature.value|figure sent=figures.network_sent.value|figure received=figures.network_received.value|figure ended=ended_at|time mac",
+		},
+	}
 }
 
 // locateVerb has a machine, or a part of one, found by its light.
