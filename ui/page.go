@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -403,7 +404,13 @@ func (u *UI) logText(c *fiber.Ctx) error {
 		for after := uint64(0); ; {
 			_ = conn.SetWriteDeadline(time.Now().Add(logStall)) // a closed connection shows at the write
 
-			lines, err := u.cfg.Logs.ReadLog(context.Background(), run.ID, after, maxLogLines) //nolint:forbidigo // c is recycled by now
+			lines, err := u.cfg.Logs.ReadLog(u.life, run.ID, after, maxLogLines) // c is recycled by now
+			if err != nil {
+				u.cfg.Log.Error("a log was not sent to its end", slog.String("run", string(run.ID)), slog.String("error", err.Error()))
+
+				_ = conn.Close() // nobody is to take half of it for the whole
+			}
+
 			if err != nil || len(lines) == 0 {
 				return
 			}
