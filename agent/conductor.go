@@ -45,6 +45,7 @@ type conductor struct {
 	work    *work           // nil: idle
 	porch   *porch          // nil: nobody is let in
 	lamp    *lamp           // nil: no part is found by its light
+	shone   wire.Locate     // the last light that was switched
 	givenUp core.StageName  // its results are refused; it is run again on demand only
 }
 

@@ -52,7 +52,8 @@ type Config struct {
 	// held machine lets nobody in.
 	OpenDoor func(ctx context.Context, log *slog.Logger) (Door, error)
 	// Light has a part of the machine found by its light until ctx ends, and calls lit with
-	// where it is once it is on; nil: there is no light.
+	// where it is once it is on; where ctx has ended already, it is only put out. nil: there
+	// is no light.
 	Light func(ctx context.Context, kind, name string, lit func(where string)) error
 	// SetClock sets the machine's clock; it is called when the clock is more
 	// than half a second from the appliance's.

@@ -40,9 +40,12 @@ func (b *bulbs) show(ctx context.Context, kind, name string, lit func(string)) e
 		return errors.New("no enclosure knows the disk dark")
 	}
 
-	b.note("on " + kind + " " + name)
-	lit("Slot 05")
-	<-ctx.Done()
+	if ctx.Err() == nil {
+		b.note("on " + kind + " " + name)
+		lit("Slot 05")
+		<-ctx.Done()
+	}
+
 	b.note("off " + name)
 
 	b.mu.Lock()
@@ -94,6 +97,32 @@ func TestALightIsOnUntilItsTimeIsOverOrAnotherIsWished(t *testing.T) {
 
 		if n := len(b.look()); n != 7 || !logged(r, "no enclosure knows the disk dark") || !logged(r, "Slot 05") {
 			t.Errorf("what has no light is tried again, or not told: %q", b.look())
+		}
+
+		r.kill()
+	})
+}
+
+// A light that is on though its time is over was left on by an agent that died: the next one puts
+// it out, once. A port blinks by itself no longer than it was told.
+func TestALightThatWasLeftOnIsPutOut(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		b := &bulbs{}
+		r.config.Light = b.show
+
+		r.appliance.Book.Light(&core.Light{Kind: core.LightDisk, Name: "A", Until: time.Now().Add(-time.Minute)})
+		held(t, r, &doors{})
+		time.Sleep(2 * time.Minute)
+
+		r.appliance.Book.Light(&core.Light{Kind: core.LightNIC, Name: "eth0", Until: time.Now().Add(-time.Minute)})
+		time.Sleep(time.Minute)
+
+		// One of its own that is over is off already.
+		r.appliance.Book.Light(&core.Light{Kind: core.LightDisk, Name: "B", Until: time.Now().Add(40 * time.Second)})
+		time.Sleep(2 * time.Minute)
+
+		if want := []string{"off A", "on disk B", "off B"}; !slices.Equal(b.look(), want) {
+			t.Errorf("%q", b.look())
 		}
 
 		r.kill()

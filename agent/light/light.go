@@ -28,7 +28,8 @@ type Lights struct {
 	Blink func(port string, seconds uint32) error
 }
 
-// Show keeps a light on until ctx ends, and calls lit with where it is once it is on.
+// Show keeps a light on until ctx ends, and calls lit with where it is once it is on. Where ctx
+// has ended already, the light is only put out.
 func (l Lights) Show(ctx context.Context, kind, name string, lit func(where string)) error {
 	switch kind {
 	case core.LightDisk:
@@ -46,12 +47,14 @@ func (l Lights) disk(ctx context.Context, serial string, lit func(where string))
 		return err
 	}
 
-	if err := l.Write(file, "1"); err != nil {
-		return fmt.Errorf("the enclosure does not switch the light of %s on: %w", slot, err)
-	}
+	if ctx.Err() == nil {
+		if err := l.Write(file, "1"); err != nil {
+			return fmt.Errorf("the enclosure does not switch the light of %s on: %w", slot, err)
+		}
 
-	lit(slot)
-	<-ctx.Done()
+		lit(slot)
+		<-ctx.Done()
+	}
 
 	if err := l.Write(file, "0"); err != nil {
 		return fmt.Errorf("the enclosure does not switch the light of %s off: %w", slot, err)

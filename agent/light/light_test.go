@@ -119,6 +119,18 @@ func TestADiskIsFoundByTheLightOfItsSlotAndNothingElseIsWritten(t *testing.T) {
 	})
 }
 
+// A light whose time is over is put out without being switched on for that.
+func TestALightThatIsOverIsOnlyPutOut(t *testing.T) {
+	l := over(tree(t))
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+
+	err := l.Show(ctx, "disk", "DISK-A", func(string) { t.Error("lit") })
+	if err != nil || !slices.Equal(l.written, []string{locate + "=0"}) {
+		t.Errorf("%v, written %q", err, l.written)
+	}
+}
+
 func TestWhatHasNoLightSaysSo(t *testing.T) {
 	for name, c := range map[string]struct{ kind, part, want string }{
 		"a disk in no enclosure": {"disk", "DISK-B", "no enclosure knows the disk DISK-B"},

@@ -87,8 +87,8 @@ type Order struct {
 	// the appliance does not tell.
 	Outlook *Outlook `json:"outlook,omitempty"`
 
-	// Locate names, in a hold, the part that is to be found by its light. Absent: none, and
-	// a light that is on goes off.
+	// Locate names, in a hold, the part that is to be found by its light, or was: where its time
+	// is over the light goes off, whoever had it on. Absent: none, and a light that is on goes off.
 	Locate *Locate `json:"locate,omitempty"`
 }
 

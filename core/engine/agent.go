@@ -341,7 +341,7 @@ func (l *life) order(beat core.Beat, now time.Time) core.Order {
 	case l.run.State == core.StateCompleted, l.run.Expired:
 		o.Cmd, o.Reboot = core.CmdShutdown, l.run.State == core.StateCompleted && profile.Reboots(&l.run.Profile)
 	case l.run.State.Over(), l.run.State == core.StateFailedHolding:
-		o.Cmd, o.Light = core.CmdAbort, l.light(now)
+		o.Cmd, o.Light = core.CmdAbort, l.light()
 	case l.stillIn(beat.Stage):
 		o.Cmd = core.CmdAbort
 

@@ -86,9 +86,10 @@ func lightable(l *life) error {
 	}
 }
 
-// light is the part of a held host that is to be found by its light now.
-func (l *life) light(now time.Time) *core.Light {
-	if h := l.run.Hold; l.run.State == core.StateFailedHolding && h != nil && h.Light != nil && now.Before(h.Light.Until) {
+// light is the part of a held host that is to be found by its light, or was: the agent puts out
+// what is on though its time is over.
+func (l *life) light() *core.Light {
+	if h := l.run.Hold; l.run.State == core.StateFailedHolding && h != nil {
 		return h.Light
 	}
 

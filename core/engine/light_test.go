@@ -12,8 +12,8 @@ import (
 	"vetting/core/coretest"
 )
 
-// A part of a held host is named with every order while its light is to be on, and with
-// none before, after, or while a stage measures.
+// A part of a held host is named with every order from when its light is to be on, with the time
+// at which it ends, and with none before, or while a stage measures.
 func TestALightIsAskedForOnlyWhileTheHostIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, coretest.NewLedger(), nil)
@@ -85,7 +85,8 @@ func TestALightIsAskedForOnlyWhileTheHostIsHeld(t *testing.T) {
 
 		r.pass(core.LightFor)
 
-		if o, err := m.beat(""); err != nil || o.Light != nil {
+		// An agent that was started since then has to put it out.
+		if o, err := m.beat(""); err != nil || o.Light == nil || !o.Light.Until.Equal(light.Until) || o.Light.Until.After(r.clock.Now()) {
 			t.Errorf("after its time: %+v, %v", o.Light, err)
 		}
 
