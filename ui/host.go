@@ -244,8 +244,7 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 			return nil
 		}
 
-		page.PartsOf = page.Row.Run.ID
-		page.Parts, err = components(r, page.Row.Run, u.cfg.Appliance)
+		page.Report, err = lookup.Report(r, page.Row.Run, u.author())
 
 		return err
 	})

@@ -18,7 +18,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"vetting/core"
-	"vetting/core/report"
 	"vetting/core/route"
 	"vetting/ui/account"
 	"vetting/ui/lookup"
@@ -521,14 +520,4 @@ func (u *UI) pageEvents(c *fiber.Ctx) error {
 	}
 
 	return u.hub.Serve(c, want)
-}
-
-// components lists the parts of a machine as the report does.
-func components(r core.Reader, run *core.Run, appliance report.Appliance) ([]report.Component, error) {
-	inventory, err := lookup.Inventory(r, run.ID)
-	if err != nil {
-		return nil, err
-	}
-
-	return report.Build(report.Input{Run: *run, Inventory: inventory, Appliance: appliance}).Components, nil
 }

@@ -374,7 +374,7 @@ func step(txn core.Txn) error {
 	st.Progress += 0.02
 
 	if st.Progress >= 1 {
-		st.Phase, st.Verdict, st.Progress, st.EndedAt, st.Findings = core.Done, core.Fail, 1, Now(), []core.Finding{pending()}
+		st.Phase, st.Verdict, st.Progress, st.EndedAt, st.Findings = core.Done, core.Fail, 1, Now(), []core.Finding{pending("7C9F1R3")}
 		run.State, run.Verdict = core.StateFailedHolding, core.Fail
 	}
 

@@ -86,9 +86,10 @@ func over(run *core.Run, state core.State, verdict core.Verdict) *core.Run {
 	return run
 }
 
-func pending() core.Finding {
+// pending is of the rotating disk of the machine with a serial number.
+func pending(machine string) core.Finding {
 	return problem.Finding("smart/pending-sectors", "", core.SMART,
-		core.Part{Kind: "disk", Slot: "sda", Model: "ST4000NM000A-2HZ100", Serial: "ZC1A7C9F1R3"},
+		core.Part{Kind: "disk", Slot: "sda", Model: "ST4000NM000A-2HZ100", Serial: "ZC1A" + machine},
 		"Current_Pending_Sector is 38, limit 0")
 }
 

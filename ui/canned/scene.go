@@ -23,7 +23,7 @@ func rack() []row {
 	passed.Stages[3].Evaluations = []core.Evaluation{{Rule: "disk-temperature", Key: "disk/ZC1A7C9F1R3/temperature_celsius", Value: 34, Limit: "lte 55", Verdict: core.Pass, Severity: core.Warning}}
 
 	failed := over(begun(14, 5*time.Hour, 4), core.StateReleased, core.Fail)
-	failed.Stages[3].Verdict, failed.Stages[3].Findings = core.Fail, []core.Finding{pending()}
+	failed.Stages[3].Verdict, failed.Stages[3].Findings = core.Fail, []core.Finding{pending("CZ3310")}
 
 	sound := over(begun(15, 6*time.Hour, 5), core.StateCompleted, core.Pass)
 
@@ -152,7 +152,7 @@ func overrides() core.Override {
 func storageHeld(n byte) *core.Run {
 	run := over(begun(n, time.Hour, 4), core.StateFailedHolding, core.Fail)
 	run.Stages[3].Name, run.Stages[3].Verdict = core.Storage, core.Fail
-	run.Stages[3].Findings = []core.Finding{pending()}
+	run.Stages[3].Findings = []core.Finding{pending("7C9F1R6")}
 	run.Armed, run.Deadline = []string{"S64G7C9F1R6", "ZC1A7C9F1R6"}, Now().Add(23*time.Hour)
 
 	return run

@@ -284,6 +284,9 @@ func modelOf(c report.Component) string {
 	return strings.TrimSpace(text.Line(c.Vendor) + " " + text.Line(c.Model))
 }
 
+// steps parts the path of a field where a line may be broken: memory.dimms[A2].speed.
+func steps(path string) []string { return strings.SplitAfter(text.Line(path), ".") }
+
 func dash(s string) string {
 	if s = text.Line(s); s == "" {
 		return "–"

@@ -153,7 +153,7 @@ func again(t *testing.T, r model.Report) string {
 // elements are all a report may be made of.
 func elements() []string {
 	return []string{
-		"html", "head", "meta", "title", "style", "body", "main", "header", "div", "b", "h1", "h2", "p", "section", "span", "i", "svg",
+		"html", "head", "meta", "title", "style", "body", "main", "header", "div", "b", "h1", "h2", "p", "section", "span", "wbr", "i", "svg",
 		"path", "circle", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd",
 		"script", // the signed data, which no browser runs
 	}

@@ -23,7 +23,8 @@
 		for (const el of root.querySelectorAll("time[datetime]")) {
 			const t = new Date(el.dateTime);
 			if (isNaN(t) || el.dataset.done) continue;
-			const day = t.toDateString() === new Date(Date.now() + skew).toDateString() ? {} : { day: "numeric", month: "short", year: "numeric" };
+			const now = new Date(Date.now() + skew), day = t.toDateString() === now.toDateString() ? {} : { day: "numeric", month: "short" };
+			if (t.getFullYear() !== now.getFullYear()) day.year = "numeric";
 			el.title = el.dateTime;
 			el.textContent = new Intl.DateTimeFormat(undefined, { ...day, hour: "2-digit", minute: "2-digit", second: el.dataset.s ? "2-digit" : undefined, timeZoneName: "short" }).format(t);
 			el.dataset.done = "1";

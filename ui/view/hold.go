@@ -8,6 +8,7 @@ import (
 	"vetting/core"
 	"vetting/core/profile"
 	"vetting/core/report"
+	"vetting/ui/mark"
 	"vetting/ui/text"
 )
 
@@ -113,4 +114,9 @@ func lightWord(kind string) string {
 	}
 
 	return kind
+}
+
+// needsDecision marks what waits for a person.
+func needsDecision() mark.Mark {
+	return mark.Mark{Class: "hold", Icon: "pause", Word: "This host needs a decision"}
 }

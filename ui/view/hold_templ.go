@@ -199,7 +199,7 @@ func holdCard(r *Run, whole bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mark.Show(mark.Mark{Class: "hold", Icon: "pause", Word: "This host needs a decision"}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mark.Show(needsDecision()).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

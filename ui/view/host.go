@@ -10,6 +10,7 @@ import (
 	"vetting/core/bootdoctor"
 	"vetting/core/report"
 	"vetting/core/wayhome"
+	"vetting/ui/mark"
 	"vetting/ui/text"
 )
 
@@ -30,8 +31,7 @@ type Host struct {
 	Row     HostRow
 	Runs    []core.Run
 	Waivers []core.Waiver
-	Parts   []report.Component
-	PartsOf core.RunID // the run that found them
+	Report  report.Report // of the run of the row; zero: never vetted
 	Boot    core.BootTrace
 	// Diagnosis is what is in the way of the boot that a run waits for; nil: nothing.
 	Diagnosis *bootdoctor.Diagnosis
@@ -115,6 +115,35 @@ func (e *SpecError) caret() string {
 	return "      " + strings.Repeat(" ", e.Column-1) + "^\n"
 }
 
+// parts are those of the machine, as the last run found them.
+func (h *Host) parts() []report.Component { return h.Report.Components }
+
+// mostTold bounds the findings that a host's page tells: the page of the run has them all.
+const mostTold = 3
+
+// decided reports whether the run of the row has come to something: it is over, or held.
+func (h *Host) decided() bool {
+	return h.Row.Run != nil && (h.Row.Run.State.Over() || h.held())
+}
+
+func (h *Host) held() bool { return h.Row.Run.State == core.StateFailedHolding }
+
+// cameTo is how the run ended, or that a person has to say how.
+func (h *Host) cameTo() mark.Mark {
+	if h.held() {
+		return needsDecision()
+	}
+
+	return mark.Read(h.Report.Verdict)
+}
+
+// told are the findings that a host's page tells, the worst first; more is how many it leaves out.
+func (h *Host) told() (list []core.Finding, more int) {
+	list = h.Report.Findings
+
+	return list[:min(len(list), mostTold)], max(0, len(list)-mostTold)
+}
+
 // busy reports whether a run is under way on the host.
 func (h *Host) busy() bool { return h.Row.Host.CurrentRun != "" }
 
@@ -122,9 +151,9 @@ func (h *Host) busy() bool { return h.Row.Host.CurrentRun != "" }
 func (h *Host) disks() []report.Component {
 	var list []report.Component
 
-	for i := range h.Parts {
-		if h.Parts[i].Kind == "disk" && h.Parts[i].Serial != "" {
-			list = append(list, h.Parts[i])
+	for i := range h.parts() {
+		if h.parts()[i].Kind == "disk" && h.parts()[i].Serial != "" {
+			list = append(list, h.parts()[i])
 		}
 	}
 

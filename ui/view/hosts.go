@@ -354,6 +354,11 @@ func (h *Hosts) picks() (list []choice) {
 	return list
 }
 
+// told reports whether the state of the host is its last verdict already.
+func (h *HostRow) told() bool {
+	return h.Last == nil || h.Run != nil && h.Run.ID == h.Last.ID && h.Run.State.Over()
+}
+
 // verdict marks what the last run that was decided came to.
 func (h *HostRow) verdict() mark.Mark {
 	if h.Last == nil {

@@ -81,6 +81,8 @@ func (r *Run) about() string {
 	run := &r.Run
 
 	switch {
+	case run.State.Over() && !run.StartedAt.IsZero() && !run.EndedAt.IsZero():
+		return "took " + text.Duration(run.EndedAt.Sub(run.StartedAt))
 	case run.Pending():
 		return "can be withdrawn yet"
 	case run.State == core.StateQueued:

@@ -23,7 +23,7 @@ func (h *Host) tabs() []tab {
 
 	list = append(list, tab{"notes", "Notes", at["notes"]}, tab{"runs", "Runs", at["runs"]}, tab{"spec", "Spec", at["spec"]})
 
-	if len(h.Parts) > 0 {
+	if len(h.parts()) > 0 {
 		list = append(list, tab{"hardware", "Hardware", at["hardware"]})
 	}
 
