@@ -141,7 +141,7 @@ func activate(ctx context.Context, c *client.Client, takeOver bool) error {
 		_, err = c.ActivatePayload(ctx, ask)
 	}
 
-	switch completion(err) {
+	switch completion(err) { //nolint:exhaustive // the others are told as they come
 	case types.CodeActivatePayloadAlreadyActive, types.CodeActivatePayloadActivationLimitReached:
 		return outcome(SerialTaken, "")
 	case types.CodeActivatePayloadTypeDisabled:
