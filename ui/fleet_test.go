@@ -493,3 +493,19 @@ func TestTheKeyOfAHoldIsShownOnce(t *testing.T) {
 		t.Errorf("a second time: %d", again.status)
 	}
 }
+
+// Two fields make a host. Who has typed more than those finds it in sight when the host is
+// refused.
+func TestWhatMoreWasTypedOfANewHostStandsOpen(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+
+	for form, folded := range map[string]bool{"mac=nonsense&name=x": true, "mac=nonsense&name=x&rack=B07": false, "mac=nonsense&name=x&power=bogus": false} {
+		page := b.ask("POST", "/hosts", form, "Authorization", "Bearer "+b.token("operate"), "Content-Type", "application/x-www-form-urlencoded").body
+
+		if got := strings.Contains(page, `id="host-more">`); got != folded || !strings.Contains(page, `id="host-more"`) {
+			t.Errorf("%s: folded: %t", form, got)
+		}
+	}
+}

@@ -29,10 +29,16 @@ func TestPictures(t *testing.T) {
 		for name, path := range phonePages() {
 			for size, wide := range map[string]int64{"phone": 360, "desk": 1280} {
 				for _, scheme := range []string{"light", "dark"} {
-					var shot []byte
+					var (
+						shot []byte
+						tall int64
+					)
 
 					browser.Do(t, tab, emulation.SetDeviceMetricsOverride(wide, 900, 1, size == "phone"), dressed(scheme), chromedp.Navigate(base+path),
-						chromedp.FullScreenshot(&shot, 100))
+						chromedp.Evaluate("document.documentElement.scrollHeight", &tall))
+
+					// What is out of sight is not drawn (content-visibility): have all of it in sight.
+					browser.Do(t, tab, emulation.SetDeviceMetricsOverride(wide, max(tall, 900), 1, size == "phone"), chromedp.CaptureScreenshot(&shot))
 
 					if err := os.WriteFile(filepath.Join(folder, string(scene)+"-"+name+"-"+size+"-"+scheme+".png"), shot, 0o600); err != nil {
 						t.Fatal(err)

@@ -25,6 +25,11 @@ type NewHost struct {
 	Quick []QuickLine
 }
 
+// told reports whether more was typed than an address and a name: then it stands open.
+func (n *NewHost) told() bool {
+	return HostDifferences(&core.Host{Name: n.Host.Name}, &n.Host) != ""
+}
+
 // Host is the page of one host.
 type Host struct {
 	Frame   Frame
