@@ -24,7 +24,7 @@ const mebibyte = 1 << 20
 
 // leastData is how large the data partition of an image is that nobody said more of:
 // room for the ledger and a few reports.
-const leastData = 36 * mebibyte
+const leastData = 35 * mebibyte
 
 func (c *cli) usbCommand() *cobra.Command {
 	return group("usb", "Make the field kit: a stick that boots a machine and vets it without a network, or serves others from it",

@@ -61,7 +61,7 @@ func (c *cli) usbWriteCommand() *cobra.Command {
 	cmd.Flags().StringVar(&w.device, "device", "", "the stick")
 	cmd.Flags().StringVar(&w.serial, "yes-serial", "", "the stick's serial number (its model where it tells none): nothing is asked")
 	cmd.Flags().StringVar(&w.fixed, "not-usb", "", "the serial number of a disk that is not attached by USB and is meant all the same")
-	cmd.Flags().StringVar(&persist, "persist", "", "size of the data partition, as in 8G, of 36M at least; empty: it fills the stick")
+	cmd.Flags().StringVar(&persist, "persist", "", "size of the data partition, as in 8G, of 35M at least; empty: it fills the stick")
 	cmd.Flags().StringArrayVar(&w.kernel, "kernel-arg", nil, "an argument for the kernel; may be given again")
 
 	return cmd
