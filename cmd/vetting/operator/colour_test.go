@@ -14,38 +14,48 @@ import (
 
 const answer = `{"runs":[{"host":"pass","verdict":"pass"},{"host":"\u0004fail\u001b[31m","verdict":"fail"},{"host":"c","verdict":""}]}`
 
+// pseudoTerminal is a terminal, and the person at it.
+func pseudoTerminal(t *testing.T) (person, screen *os.File) {
+	t.Helper()
+
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() { _ = person.Close() })
+
+	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+
+	number, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	screen, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() { _ = screen.Close() })
+
+	return person, screen
+}
+
 // onScreen is what a command that lists runs writes to a terminal.
 func onScreen(t *testing.T, args ...string) string {
 	t.Helper()
 
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	t.Cleanup(func() { _ = master.Close() })
-
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	screen, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-
+	person, screen := pseudoTerminal(t)
 	listRuns(t, screen, args...)
 
 	if err := screen.Close(); err != nil {
 		t.Fatal(err)
 	}
 
-	text, _ := io.ReadAll(master) // an error is how a terminal ends
+	text, _ := io.ReadAll(person) // an error is how a terminal ends
 
 	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }

@@ -7,6 +7,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vetting/cmd/client"
 )
@@ -120,5 +123,52 @@ func TestTheConsolePrintsWhatTheHostPrintsAndSaysWhyItIsOver(t *testing.T) {
 
 	if err := (&seat{name: "rack3", out: &out, errs: &errs, wire: wire}).sit(t.Context(), nil); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("one that broke: %v", err)
+	}
+}
+
+// On a terminal each key goes to the host, those too that would end a program here; and the
+// terminal is as it was when the console is left.
+func TestTheConsoleLeavesTheTerminalAsItWas(t *testing.T) {
+	t.Parallel()
+
+	person, at := pseudoTerminal(t)
+
+	before, err := unix.IoctlGetTermios(int(at.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var out, errs bytes.Buffer
+
+	wire := &tape{closed: make(chan struct{}), said: []client.ConsoleSaid{{Role: client.ConsoleDriver}}}
+	s := &seat{name: "rack3", out: &out, errs: &errs, wire: wire}
+	left := make(chan error, 1)
+
+	go func() { left <- s.sit(t.Context(), at) }()
+
+	// Keys count once they are taken one by one.
+	for {
+		now, err := unix.IoctlGetTermios(int(at.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if now.Lflag&(unix.ICANON|unix.ISIG|unix.ECHO) == 0 {
+			break
+		}
+
+		time.Sleep(time.Millisecond)
+	}
+
+	if _, err := person.WriteString("top\r\x03\r~."); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := <-left; err != nil || wire.typed.String() != "top\r\x03\r" || !strings.Contains(errs.String(), "~. ends it") {
+		t.Errorf("%v, typed %q, errors %q", err, &wire.typed, &errs)
+	}
+
+	if after, err := unix.IoctlGetTermios(int(at.Fd()), unix.TCGETS); err != nil || *after != *before {
+		t.Errorf("the terminal was left as %+v, was %+v: %v", after, before, err)
 	}
 }
