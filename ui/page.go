@@ -64,11 +64,7 @@ func (u *UI) pages() {
 	u.app.Get(manualBase, u.guard(route.None, true), u.manualIndex)
 	u.app.Get(manualBase+"/:topic", u.guard(route.None, true), u.manualPage)
 	u.app.Get("/runs/:id/hold", operate, u.holdPage)
-	u.app.Get("/runs/:id/terminal", operate, u.terminalPage)
-	u.app.Add(http.MethodGet, "/runs/:id/terminal/socket", u.guard(route.Operate, false), u.terminalSocket) // Get would answer HEAD, too
-	u.app.Get("/hosts/:mac/console", operate, u.consolePage)
-	u.app.Post("/hosts/:mac/console", operate, u.takeConsole)
-	u.app.Add(http.MethodGet, "/hosts/:mac/console/socket", u.guard(route.Operate, false), u.consoleSocket)
+	u.terminalPages(operate)
 	u.app.Get("/notifications", read, u.notificationsPage)
 	u.app.Post("/notifications/:name/test", operate, u.testOnPage)
 	u.app.Post("/notifications/:event/:target/resend", operate, u.resendOnPage)
@@ -93,6 +89,17 @@ func (u *UI) pages() {
 	u.setupPages(admin)
 	u.steeringPages(admin)
 	u.accountPages()
+}
+
+// terminalPages registers the shells of held hosts and the serial consoles, with their web sockets.
+func (u *UI) terminalPages(operate fiber.Handler) {
+	socket := u.guard(route.Operate, false)
+
+	u.app.Get("/runs/:id/terminal", operate, u.terminalPage)
+	u.app.Add(http.MethodGet, "/runs/:id/terminal/socket", socket, u.terminalSocket) // Get would answer HEAD, too
+	u.app.Get("/hosts/:mac/console", operate, u.consolePage)
+	u.app.Post("/hosts/:mac/console", operate, u.takeConsole)
+	u.app.Add(http.MethodGet, "/hosts/:mac/console/socket", socket, u.consoleSocket)
 }
 
 // hostPages registers the pages of hosts, and the parts of theirs and of runs that have an

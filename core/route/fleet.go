@@ -79,9 +79,8 @@ type QuickLine struct {
 	Line string `json:"line"`
 }
 
-func installedRoutes() []Route {
-	const key = "/api/v1/host-keys/{id}"
-
+// controlRoutes reach a machine from outside, or by the light of a part.
+func controlRoutes() []Route {
 	return []Route{
 		{
 			Name: "hosts.power", Tag: "hosts", Method: "POST", Path: "/api/v1/hosts/{mac}/power", Scope: Operate,
@@ -112,6 +111,13 @@ func installedRoutes() []Route {
 			},
 			OK: Answer{Status: 101, Summary: "the connection is a web socket now"}, Errors: []int{404, 422, 426, 503},
 		},
+	}
+}
+
+func installedRoutes() []Route {
+	const key = "/api/v1/host-keys/{id}"
+
+	return []Route{
 		{
 			Name: "presence.list", Tag: "hosts", Method: "GET", Path: "/api/v1/presence", Scope: Read,
 			Summary: "Show which installed hosts are heard", OK: ok(PresenceList{}, "the hosts whose agent was ever heard"),

@@ -9,7 +9,7 @@ import (
 // Table returns every call of the operator API.
 func Table() []Route {
 	return slices.Concat(
-		hostRoutes(), hostOrderRoutes(), ignoreRoutes(), noteRoutes(), installedRoutes(), classRoutes(), runRoutes(), holdRoutes(), queueRoutes(), runDetailRoutes(), reportRoutes(), batchRoutes(), modelRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
+		hostRoutes(), hostOrderRoutes(), ignoreRoutes(), noteRoutes(), controlRoutes(), installedRoutes(), classRoutes(), runRoutes(), holdRoutes(), queueRoutes(), runDetailRoutes(), reportRoutes(), batchRoutes(), modelRoutes(), firmwareRoutes(), profileRoutes(), tokenRoutes(), userRoutes(),
 		upkeepRoutes(), backupRoutes(), netbootRoutes(), discoveryRoutes(), taskRoutes(), systemRoutes(), probeRoutes(),
 	)
 }

@@ -79,13 +79,7 @@ func (e *Env) hostCommand() *cobra.Command {
 		{use: "notes HOST", short: "List what people wrote about a host and its runs", route: "notes.list", sheet: noteSheet("notes")},
 		{use: "add-photo HOST NOTE FILE", short: "Add a photo (JPEG, PNG or WebP) to a note of yours; where it was taken is not kept", route: "notes.add-photo", sheet: noteSheet("")},
 		{use: "rm-note HOST NOTE", short: "Remove a note of yours with its photos", route: "notes.delete", done: "removed"},
-		{use: "controller HOST", aliases: []string{"sel", "sensors"}, short: "Ask the management controller for its sensors and the end of its event log", route: "hosts.controller", sheet: sheet{
-			columns: "protocol power locate firmware sensors_missing events_missing", name: "protocol",
-			more: []sheet{
-				{list: "events", columns: "at=at|time severity sensor text cleared"},
-				{list: "sensors", columns: "name value unit text low_critical low_warning high_warning high_critical"},
-			},
-		}},
+		controllerVerb(),
 		{use: "trace MACHINE", short: "Show what was seen of a machine's last boot", route: "boot-trace.get", sheet: sheet{
 			columns: "mac loader worked home came_home cause=diagnosis.title evidence=diagnosis.evidence next=diagnosis.next", name: "mac", more: []sheet{{list: "steps", columns: "time=time|time what=kind detail from=addr bytes=bytes|bytes power=way code"}},
 		}},
@@ -107,6 +101,17 @@ func (e *Env) hostCommand() *cobra.Command {
 	host.AddCommand(e.exportCommand(), e.photoCommand(), e.tagCommand(), e.specCommand(), e.powerCommand(), e.keyCommand(), e.consoleCommand())
 
 	return host
+}
+
+// controllerVerb looks at what the management controller knows.
+func controllerVerb() verb {
+	return verb{use: "controller HOST", aliases: []string{"sel", "sensors"}, short: "Ask the management controller for its sensors and the end of its event log", route: "hosts.controller", sheet: sheet{
+		columns: "protocol power locate firmware sensors_missing events_missing", name: "protocol",
+		more: []sheet{
+			{list: "events", columns: "at=at|time severity sensor text cleared"},
+			{list: "sensors", columns: "name value unit text low_critical low_warning high_warning high_critical"},
+		},
+	}}
 }
 
 // compareVerb sets the hosts of one model side by side.
