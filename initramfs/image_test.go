@@ -2,6 +2,7 @@ package initramfs_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"debug/elf"
 	"debug/pe"
 	"encoding/binary"
@@ -75,6 +76,22 @@ func unzstd(t *testing.T, packed []byte) []byte {
 	}
 
 	return plain.Bytes()
+}
+
+func gunzip(t *testing.T, packed []byte) []byte {
+	t.Helper()
+
+	reader, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	plain, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return plain
 }
 
 func TestBuiltImageKeepsItsBudget(t *testing.T) {
@@ -213,11 +230,13 @@ func TestInstalledHostsGetTheAgentOfTheImage(t *testing.T) {
 	}
 
 	i := slices.IndexFunc(entries, func(e cpio.Entry) bool { return e.Name == "init" })
-	if i < 0 || !bytes.Equal(entries[i].Data, image.HostAgent) {
+	host := gunzip(t, image.HostAgent)
+
+	if i < 0 || !bytes.Equal(entries[i].Data, host) {
 		t.Error("the program for installed hosts is not /init of the image")
 	}
 
-	program, err := elf.NewFile(bytes.NewReader(image.HostAgent))
+	program, err := elf.NewFile(bytes.NewReader(host))
 	if err != nil {
 		t.Fatal(err)
 	}

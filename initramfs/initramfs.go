@@ -43,8 +43,8 @@ type Image struct {
 	// /init. It is nil in a finished image.
 	Agent []byte
 	// HostAgent is the agent as a program for installed hosts (linux/amd64, static):
-	// what is /init in the image. It lies here uncompressed, so that serving it
-	// takes no memory.
+	// what is /init in the image. It is packed with gzip, whose small window lets it be
+	// unpacked for many at once while it is served.
 	HostAgent []byte
 	// Loaders are the boot programs by the names under which they are served:
 	// undionly.kpxe and ipxe.pxe for BIOS, snponly.efi and ipxe.efi for UEFI, ipxe-arm64.efi for UEFI on arm64, and

@@ -43,7 +43,7 @@ func folder(t *testing.T, change func(*manifest.Description, fstest.MapFS)) fste
 		{"systemd-bootx64.efi", manifest.RolePiece, "MZ menu"},
 		{"manifest.json", manifest.RoleManifest, string(inside)},
 		{"licences.json.gz", manifest.RoleLicences, string(texts)},
-		{"vetting-agent-linux-amd64", manifest.RoleHostAgent, "ELF"},
+		{"vetting-agent-linux-amd64.gz", manifest.RoleHostAgent, "ELF"},
 	} {
 		root["blobs/"+b.name] = &fstest.MapFile{Data: []byte(b.content)}
 		d.Blobs = append(d.Blobs, manifest.Blob{

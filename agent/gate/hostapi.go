@@ -26,7 +26,7 @@ type HostConfig struct {
 	SPKI string
 	// Agent is the program for installed machines (linux/amd64, static); nil: this
 	// appliance has none to give, and says so.
-	Agent []byte
+	Agent *Program
 	// TrustLAN takes unsigned calls too, and tells unknown machines to reboot.
 	TrustLAN bool
 	// Now tells the time; nil is time.Now.
@@ -64,7 +64,7 @@ func NewHosts(c HostConfig) http.Handler {
 	}
 
 	g := &hostGate{
-		hosts: c.Hosts, trustLAN: c.TrustLAN, replay: newReplay(c.Now()), shelf: newShelf(c.Agent, c.SPKI),
+		hosts: c.Hosts, trustLAN: c.TrustLAN, replay: newReplay(c.Now()), shelf: &shelf{program: c.Agent, spki: c.SPKI},
 		gate: &gate{Config: Config{Log: c.Log, Now: c.Now}, limiter: newLimiter(c.Rate, float64(c.Burst), c.Now)},
 	}
 	mux := http.NewServeMux()
@@ -73,7 +73,7 @@ func NewHosts(c HostConfig) http.Handler {
 	mux.Handle(register.Method+" "+register.Path, g.answering(register, g.register))
 	mux.Handle(beat.Method+" "+beat.Path, g.answering(beat, g.beat))
 	mux.Handle("GET "+QuickPath, g.serving(g.shelf.quick))
-	mux.Handle("GET "+AgentPath, g.serving(g.shelf.programFor))
+	mux.Handle("GET "+AgentPath, g.serving(g.shelf.agent))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeFault(w, http.StatusNotFound, core.NewProblem(core.ErrNotFound, "agent/no-such-call",
 			"There is no such call; protocol "+wire.Versions()+" is spoken here."))

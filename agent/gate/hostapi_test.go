@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -366,8 +367,9 @@ func TestAnOperatorsCallIsNotAHostsCall(t *testing.T) {
 }
 
 func TestTheInstallerAndTheProgramAreServed(t *testing.T) {
-	program := []byte("#!/bin/sh\necho program\n")
-	p := newPorch(t, func(c *gate.HostConfig) { c.Agent = program })
+	const program = "#!/bin/sh\necho program\n"
+
+	p := newPorch(t, func(c *gate.HostConfig) { c.Agent = packed(t, program) })
 
 	ask := func(path string, header ...string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -381,7 +383,7 @@ func TestTheInstallerAndTheProgramAreServed(t *testing.T) {
 	}
 
 	got := ask(gate.AgentPath)
-	if got.Body.String() != string(program) || got.Header().Get("ETag") != fmt.Sprintf(`"%x"`, sha256.Sum256(program)) {
+	if got.Body.String() != program || got.Header().Get("ETag") != fmt.Sprintf(`"%x"`, sha256.Sum256([]byte(program))) {
 		t.Errorf("%q %v", got.Body, got.Header())
 	}
 
@@ -389,12 +391,19 @@ func TestTheInstallerAndTheProgramAreServed(t *testing.T) {
 		t.Errorf("asked again: %d", again.Code)
 	}
 
-	if part := ask(gate.AgentPath, "Range", "bytes=2-8"); part.Code != http.StatusPartialContent || part.Body.String() != "/bin/sh" {
+	// A range would be unpacked from the beginning, each of thousands that one request
+	// may list; those who ask for one get all, as RFC 9110 section 14.2 lets us.
+	if part := ask(gate.AgentPath, "Range", "bytes=20-21,2-8,20-21"); part.Code != http.StatusOK || part.Body.String() != program {
 		t.Errorf("a part: %d %q", part.Code, part.Body)
 	}
 
+	r := httptest.NewRequest(http.MethodHead, gate.AgentPath, nil)
+	if head := p.do(r); head.Code != http.StatusOK || head.Body.Len() != 0 || head.Header().Get("Content-Length") != strconv.Itoa(len(program)) {
+		t.Errorf("a look at it: %d %v", head.Code, head.Header())
+	}
+
 	script := ask(gate.QuickPath).Body.String()
-	for _, want := range []string{"appliance='https://10.77.0.1:8443'", "pin='" + someSPKI + "'", "want='" + gate.Digest(program) + "'"} {
+	for _, want := range []string{"appliance='https://10.77.0.1:8443'", "pin='" + someSPKI + "'", "want='" + packed(t, program).Digest() + "'"} {
 		if !strings.Contains(script, want) {
 			t.Errorf("the installer lacks %s", want)
 		}
@@ -414,6 +423,29 @@ func TestTheInstallerAndTheProgramAreServed(t *testing.T) {
 	wants(t, newPorch(t).do(httptest.NewRequest(http.MethodGet, gate.QuickPath, nil)), 404, "agent/no-program")
 }
 
+func packed(t *testing.T, program string) *gate.Program {
+	t.Helper()
+
+	p, err := gate.NewProgram(gatetest.Packed(t, program))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return p
+}
+
+func TestADamagedProgramIsSaidAtTheStart(t *testing.T) {
+	whole := gatetest.Packed(t, fakeAgent)
+	flipped := bytes.Clone(whole)
+	flipped[len(flipped)-8] ^= 1 // of the checksum
+
+	for name, damaged := range map[string][]byte{"cut off": whole[:len(whole)-1], "a wrong checksum": flipped, "not packed": []byte("ELF"), "empty": {}} {
+		if p, err := gate.NewProgram(damaged); err == nil || !strings.Contains(err.Error(), "agent for installed hosts") {
+			t.Errorf("%s: %v, %v", name, p, err)
+		}
+	}
+}
+
 // fakeAgent prints what it was called with, as the installer expects it to run.
 const fakeAgent = "#!/bin/sh\necho \"SHA256:fingerprint of $*\"\n"
 
@@ -423,7 +455,7 @@ func installer(t *testing.T, program string, shell []string, change func(script 
 
 	cert := gatetest.NewCert(t)
 	server := httptest.NewUnstartedServer(gate.NewHosts(gate.HostConfig{
-		Hosts: gatetest.NewRoster(), SPKI: gate.SPKI(cert.Leaf), Agent: []byte(program), Log: slog.New(slog.DiscardHandler),
+		Hosts: gatetest.NewRoster(), SPKI: gate.SPKI(cert.Leaf), Agent: packed(t, program), Log: slog.New(slog.DiscardHandler),
 	}))
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -520,7 +552,7 @@ func TestTheInstallerChangesNothingWhenSomethingIsWrong(t *testing.T) {
 		say    string
 	}{
 		"another program arrives": {func(s string) string {
-			return strings.Replace(s, gate.Digest([]byte(fakeAgent)), strings.Repeat("0", 64), 1)
+			return strings.Replace(s, fmt.Sprintf("%x", sha256.Sum256([]byte(fakeAgent))), strings.Repeat("0", 64), 1)
 		}, "", "nothing was installed"},
 		"another machine":                   {func(s string) string { return strings.ReplaceAll(s, "$(uname -m)", "riscv64") }, "", "not for riscv64"},
 		"another system":                    {func(s string) string { return strings.ReplaceAll(s, "$(uname -s)", "Plan9") }, "", "for Linux"},
@@ -552,7 +584,7 @@ func TestTheInstallerChangesNothingWhenSomethingIsWrong(t *testing.T) {
 }
 
 func TestTheLineForTheConsolePinsTheListenersKey(t *testing.T) {
-	line := gate.QuickLine("10.0.0.5:8443", someSPKI, gate.Digest(nil))
+	line := gate.QuickLine("10.0.0.5:8443", someSPKI, fmt.Sprintf("%x", sha256.Sum256(nil)))
 	want := "curl -fsSk --pinnedpubkey 'sha256//OwxEKY/BwUmvv0yJlvuSQnrkHkZJuTTKSVmRt4UrhV4=' 'https://10.0.0.5:8443/register/quick.sh' | sudo sh -s -- " +
 		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

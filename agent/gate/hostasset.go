@@ -1,11 +1,11 @@
 package gate
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed" // the installer
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -25,20 +25,8 @@ var quickTemplate string //nolint:gochecknoglobals // embedded, never changed
 
 // shelf holds what installs the agent.
 type shelf struct {
-	program []byte
-	digest  string // SHA-256 of program, hex
+	program *Program
 	spki    string
-}
-
-func newShelf(program []byte, spki string) *shelf {
-	return &shelf{program: program, digest: Digest(program), spki: spki}
-}
-
-// Digest returns the SHA-256 of a program in hex, as the installer wants it.
-func Digest(program []byte) string {
-	sum := sha256.Sum256(program)
-
-	return hex.EncodeToString(sum[:])
 }
 
 // QuickLine returns the line for a person to paste on an installed host: it
@@ -55,8 +43,9 @@ func QuickLine(host, spki, digest string) string {
 		"' | sudo sh -s -- " + digest
 }
 
-// serving does for both files what must not be forgotten for any.
-func (g *hostGate) serving(file func(host string) (name string, content []byte, tag string)) http.Handler {
+// serving does for both files what must not be forgotten for any. What cannot be
+// sent to its end is cut off, and tells itself by its length.
+func (g *hostGate) serving(file func(w http.ResponseWriter, r *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log := func() *slog.Logger { return g.Log }
 		defer g.recoverPanic(w, log)
@@ -76,27 +65,34 @@ func (g *hostGate) serving(file func(host string) (name string, content []byte, 
 			return
 		}
 
-		kind, content, tag := file(r.Host)
 		h := w.Header()
-		h.Set("Content-Type", kind)
-		h.Set("ETag", `"`+tag+`"`)
 		h.Set("Cache-Control", "no-cache")
 		h.Set("X-Content-Type-Options", "nosniff")
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+
+		if err := file(w, r); err != nil {
+			g.Log.Debug("a file for an installed host was not sent whole", "path", r.URL.Path, "from", remoteAddr(r), "error", err)
+		}
 	})
 }
 
-func (s *shelf) programFor(string) (kind string, content []byte, tag string) {
-	return "application/octet-stream", s.program, s.digest
+func (s *shelf) agent(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("ETag", `"`+s.program.Digest()+`"`)
+
+	return s.program.serve(w, r)
 }
 
-// quick returns the installer with the address it was asked for at, which is how
-// the machine reaches us.
-func (s *shelf) quick(host string) (kind string, content []byte, tag string) {
-	script := strings.NewReplacer("@APPLIANCE@", "https://"+host, "@PIN@", s.spki, "@SHA256@", s.digest, "@PROGRAM@", AgentPath).
+// quick answers with the installer and the address it was asked for at, which is
+// how the machine reaches us.
+func (s *shelf) quick(w http.ResponseWriter, r *http.Request) error {
+	script := strings.NewReplacer("@APPLIANCE@", "https://"+r.Host, "@PIN@", s.spki, "@SHA256@", s.program.Digest(), "@PROGRAM@", AgentPath).
 		Replace(quickTemplate)
 
-	return "text/x-shellscript; charset=utf-8", []byte(script), Digest([]byte(script))
+	w.Header().Set("Content-Type", "text/x-shellscript; charset=utf-8")
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256([]byte(script))))
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(script))
+
+	return nil
 }
 
 // plainHost reports whether a Host header may stand in a script: an address or

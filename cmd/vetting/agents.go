@@ -69,7 +69,7 @@ func (s segment) Accept() (net.Conn, error) {
 // they are told to trust.
 func (a *appliance) hostSide(cert *tls.Certificate) http.Handler {
 	return gate.NewHosts(gate.HostConfig{
-		Hosts: a.engine, Log: a.log, SPKI: gate.SPKI(cert.Leaf), Agent: a.image.HostAgent, TrustLAN: a.config.HostAPI.TrustLAN,
+		Hosts: a.engine, Log: a.log, SPKI: gate.SPKI(cert.Leaf), Agent: a.program, TrustLAN: a.config.HostAPI.TrustLAN,
 	})
 }
 
@@ -108,7 +108,7 @@ func (a *appliance) installed(console *certificate) *ui.Installed {
 		},
 		Lines: func(host string) []ui.QuickLine {
 			lines := a.quickLines()
-			if line := gate.QuickLine(host, gate.SPKI(console.get().Leaf), a.agentSum); a.agentSum != "" && line != "" && !isLoopback(host) {
+			if line := gate.QuickLine(host, gate.SPKI(console.get().Leaf), a.program.Digest()); a.program != nil && line != "" && !isLoopback(host) {
 				lines = append(lines, ui.QuickLine{For: "For machines that reach this console:", Line: line})
 			}
 
@@ -119,12 +119,12 @@ func (a *appliance) installed(console *certificate) *ui.Installed {
 
 // quickLines are the lines that install the agent from the test network.
 func (a *appliance) quickLines() []ui.QuickLine {
-	if a.agentSum == "" || a.netboot == nil {
+	if a.program == nil || a.netboot == nil {
 		return nil
 	}
 
 	return []ui.QuickLine{{
-		For: "For machines on the test network:", Line: gate.QuickLine(a.self.Addr().String(), gate.SPKI(a.gate.get().Leaf), a.agentSum),
+		For: "For machines on the test network:", Line: gate.QuickLine(a.self.Addr().String(), gate.SPKI(a.gate.get().Leaf), a.program.Digest()),
 	}}
 }
 

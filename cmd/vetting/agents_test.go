@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vetting/agent/gate"
+	"vetting/agent/gate/gatetest"
 	"vetting/agent/hostmode"
 	"vetting/core"
 	"vetting/core/coretest"
@@ -65,7 +66,7 @@ func withAgentsIn(t *testing.T, dir string, tune func(*appliance)) (*appliance, 
 	t.Helper()
 
 	a := deskAppliance(t, dir, func(a *appliance) {
-		a.image = &initramfs.Image{ID: "none", HostAgent: []byte("the agent")}
+		a.image = &initramfs.Image{ID: "none", HostAgent: gatetest.Packed(t, "the agent")}
 		if tune != nil {
 			tune(a)
 		}
@@ -112,7 +113,7 @@ func TestInstalledMachinesAreAnsweredOnBothListeners(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			code, script := fetch(t, door.base+gate.QuickPath)
 			if code != http.StatusOK || !strings.Contains(script, "appliance='"+door.base+"'") || !strings.Contains(script, "pin='"+door.spki+"'") ||
-				!strings.Contains(script, "want='"+a.agentSum+"'") {
+				!strings.Contains(script, "want='"+a.program.Digest()+"'") {
 				t.Errorf("the installer, with status %d, lacks address, key or digest:\n%.2000s", code, script)
 			}
 
@@ -210,7 +211,7 @@ func TestTheLinesToPasteTrustTheListenerTheyLeadTo(t *testing.T) {
 	}
 
 	lines := side.Lines("vetting.lan:8443")
-	if len(lines) != 1 || lines[0].Line != gate.QuickLine("vetting.lan:8443", gate.SPKI(console.get().Leaf), a.agentSum) || pin(gate.SPKI(console.get().Leaf)) == "" {
+	if len(lines) != 1 || lines[0].Line != gate.QuickLine("vetting.lan:8443", gate.SPKI(console.get().Leaf), a.program.Digest()) || pin(gate.SPKI(console.get().Leaf)) == "" {
 		t.Errorf("%v", lines)
 	}
 

@@ -68,7 +68,7 @@ type appliance struct {
 	about       report.Appliance
 	bell        *signal.Bell
 
-	agentSum  string // SHA-256 of the program for installed hosts, hex; empty: there is none
+	program   *gate.Program // for installed hosts; nil: there is none
 	manager   supervisor
 	beat      time.Duration // between signs of life to manager; 0: none
 	warnings  warnings
@@ -184,7 +184,9 @@ func (a *appliance) openIdentity(ctx context.Context) (err error) {
 	}
 
 	if a.image.HostAgent != nil {
-		a.agentSum = gate.Digest(a.image.HostAgent)
+		if a.program, err = gate.NewProgram(a.image.HostAgent); err != nil {
+			return err
+		}
 	}
 
 	if a.reportKeys, err = openKeyring(ctx, a.config.DataDir, a.store, time.Now); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vetting/agent/gate"
+	"vetting/agent/gate/gatetest"
 	"vetting/agent/wire"
 	"vetting/core"
 	"vetting/core/coretest"
@@ -98,7 +99,7 @@ func TestNoKeyOfAMachineOpensACallOfOperators(t *testing.T) {
 	t.Parallel()
 
 	a := deskAppliance(t, t.TempDir(), func(a *appliance) {
-		a.image = &initramfs.Image{ID: "none", HostAgent: []byte("the agent")}
+		a.image = &initramfs.Image{ID: "none", HostAgent: gatetest.Packed(t, "the agent")}
 	})
 	m := vetted(t, a)
 

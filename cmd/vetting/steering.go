@@ -773,7 +773,7 @@ func (p pilot) Facts() [][2]string {
 		{"Kernel", p.about.KernelVersion},
 		{"Kernel, SHA-256", p.about.KernelSHA256},
 		{"RAM system, SHA-256", p.about.InitrdSHA256},
-		{"Agent for installed hosts, SHA-256", p.agentSum},
+		{"Agent for installed hosts, SHA-256", p.program.Digest()},
 		{"Data directory", p.config.DataDir},
 	}
 }

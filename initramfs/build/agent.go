@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 
 const (
 	agentBlob     = "agent.cpio"
-	hostAgentBlob = "vetting-agent-linux-amd64"
+	hostAgentBlob = "vetting-agent-linux-amd64.gz"
 )
 
 // program is the compiled agent with what it is made of.
@@ -29,6 +30,27 @@ type program struct {
 }
 
 func (p program) sum() string { return manifest.Sum(p.binary) }
+
+// packed returns the program for installed hosts as the appliance carries it. The
+// header has no name and no time, so the bytes depend on the program alone.
+func (p program) packed() ([]byte, error) {
+	var out bytes.Buffer
+
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, fmt.Errorf("packing the agent: %w", err)
+	}
+
+	if _, err := w.Write(p.binary); err != nil {
+		return nil, fmt.Errorf("packing the agent: %w", err)
+	}
+
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("packing the agent: %w", err)
+	}
+
+	return out.Bytes(), nil
+}
 
 // compileAgent compiles the agent statically, so that the bytes depend on the
 // source and the toolchain only.
@@ -100,9 +122,14 @@ func (b *builder) buildAgent(ctx context.Context) error {
 		return of.Role == manifest.RoleAgent || of.Role == manifest.RoleHostAgent
 	})
 
-	err = b.write(&d, []blob{
+	packed, err := agent.packed()
+	if err != nil {
+		return err
+	}
+
+	err = b.write(&d, old.Description, []blob{
 		{name: agentBlob, role: manifest.RoleAgent, data: segment},
-		{name: hostAgentBlob, role: manifest.RoleHostAgent, data: agent.binary},
+		{name: hostAgentBlob, role: manifest.RoleHostAgent, data: packed},
 	})
 	if err != nil {
 		return err

@@ -50,10 +50,15 @@ func (b *builder) base(distro part, shell busybox, agent program, source string,
 		return part{}, "", err
 	}
 
+	program, err := agent.packed()
+	if err != nil {
+		return part{}, "", err
+	}
+
 	p.blobs = []blob{
 		{name: baseBlob, role: manifest.RoleBase, data: cpio.Pad(packed)},
 		{name: manifestBlob, role: manifest.RoleManifest, data: encoded},
-		{name: hostAgentBlob, role: manifest.RoleHostAgent, data: agent.binary},
+		{name: hostAgentBlob, role: manifest.RoleHostAgent, data: program},
 	}
 
 	return p, manifest.ID(encoded), nil

@@ -325,13 +325,8 @@ func (b *builder) finish(id, goVersion, kernel string, distro, base, own part, o
 	}
 
 	all := slices.Concat(distro.blobs, base.blobs, []blob{{name: "licences.json.gz", role: manifest.RoleLicences, data: packed}})
-	if err := b.write(&d, all); err != nil {
+	if err := b.write(&d, old.Description, all); err != nil {
 		return err
-	}
-
-	// The agent in the base is as new as the source: an override is out of date.
-	if err := os.Remove(filepath.Join(b.out, agentBlob)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the agent segment: %w", err)
 	}
 
 	if old.ID == id && maps.Equal(old.Inputs, d.Inputs) {
@@ -341,8 +336,25 @@ func (b *builder) finish(id, goVersion, kernel string, distro, base, own part, o
 	return b.report(d)
 }
 
-// write puts the blobs and, last, the description into the out folder.
-func (b *builder) write(d *manifest.Description, all []blob) error {
+// sweep takes away what the image before listed and this one does not: an agent that
+// overrode the base is out of date, and whatever lies among the blobs is embedded.
+func (b *builder) sweep(old, now manifest.Description) error {
+	for _, was := range old.Blobs {
+		if slices.ContainsFunc(now.Blobs, func(is manifest.Blob) bool { return is.Name == was.Name }) {
+			continue
+		}
+
+		if err := os.Remove(filepath.Join(b.out, was.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing %s of the image before: %w", was.Name, err)
+		}
+	}
+
+	return nil
+}
+
+// write puts the blobs and, last, the description into the out folder, in place of
+// those of the image before.
+func (b *builder) write(d *manifest.Description, before manifest.Description, all []blob) error {
 	for _, file := range all {
 		d.Blobs = append(d.Blobs, manifest.Blob{
 			Name: file.name, Role: file.role, Size: int64(len(file.data)), SHA256: manifest.Sum(file.data),
@@ -358,7 +370,11 @@ func (b *builder) write(d *manifest.Description, all []blob) error {
 		return err
 	}
 
-	return b.replace(manifest.DescriptionName, data)
+	if err := b.replace(manifest.DescriptionName, data); err != nil {
+		return err
+	}
+
+	return b.sweep(before, *d)
 }
 
 // replace writes a file whole or not at all, and leaves one alone that has the

@@ -12,7 +12,7 @@ const (
 	RoleBase      = "base"       // zstd-compressed newc archive, padded to 4 bytes
 	RoleModules   = "modules"    // plain newc archive of .ko.xz files and their tables
 	RoleAgent     = "agent"      // development: newc archive that overrides /init
-	RoleHostAgent = "host-agent" // the program that is /init in base, for installed hosts
+	RoleHostAgent = "host-agent" // the program that is /init in base, for installed hosts; gzip
 	RoleLoader    = "loader"     // a boot program, served under its file name
 	RolePiece     = "piece"      // what a boot medium or a boot program is made of; not served
 	RoleManifest  = "manifest"   // the manifest of base, as it lies inside

@@ -1,6 +1,8 @@
 package gatetest
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -147,4 +149,23 @@ func (a *Appliance) Seed() wire.Seed {
 		Version: wire.Version, Server: "https://10.77.0.1", Run: string(a.Book.Run), MAC: string(HostMAC),
 		BootToken: a.Book.BootToken, SPKISHA256: gate.SPKI(a.Cert.Leaf), Expires: wire.At(time.Now().Add(10 * time.Minute)),
 	}
+}
+
+// Packed is a program for installed machines as an image carries it.
+func Packed(t *testing.T, program string) []byte {
+	t.Helper()
+
+	var packed bytes.Buffer
+
+	w := gzip.NewWriter(&packed)
+
+	if _, err := w.Write([]byte(program)); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	return packed.Bytes()
 }
