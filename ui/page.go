@@ -359,7 +359,15 @@ func (u *UI) rowOf(r core.Reader, host *core.Host) (view.HostRow, error) {
 		return row, err
 	}
 
-	if row.Model, err = u.shelf.Model(r, id); err != nil || row.Run.State.Over() {
+	if row.Model, err = u.shelf.Model(r, id); err != nil {
+		return row, err
+	}
+
+	if row.Run.State.Over() {
+		if row.Run.Verdict == core.Pass {
+			row.Untested, err = u.shelf.Untested(r, row.Run)
+		}
+
 		return row, err
 	}
 

@@ -165,3 +165,28 @@ func TestTheRackOfFiveHundredHostsIsSmall(t *testing.T) {
 
 	t.Logf("%d bytes, %d of them the page", total, len(page.body))
 }
+
+// What a run that passed left out is said wherever its verdict is: a skip must not read as health.
+func TestAPassSaysWhatItWasNotAbout(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	auth := "Bearer " + b.token("operate")
+	passed := "52:54:00:00:00:15"
+
+	for path, mark := range map[string]string{
+		"/": `id="tile-` + passed, "/hosts": `id="row-` + passed, "/hosts/" + passed: `id="host-last"`, "/runs/01JD4X00000000000000000015": `id="run-findings"`,
+	} {
+		_, part, ok := strings.Cut(b.ask("GET", path, "", "Authorization", auth).body, mark)
+		part = part[:min(len(part), 4000)]
+
+		if said := strings.Contains(part, "NOT tested: CPUStress, Memory and ") || strings.Contains(part, " things NOT tested</summary>"); !ok || !said {
+			t.Errorf("%s does not say what was not tested: %.1500s", path, part)
+		}
+	}
+
+	// What has not passed says nothing of the kind on its tile: its fault is what matters there.
+	if _, part, _ := strings.Cut(b.ask("GET", "/", "", "Authorization", auth).body, `id="tile-52:54:00:00:00:14"`); strings.Contains(part[:min(len(part), 1000)], "NOT tested") {
+		t.Error("a tile of a run that failed says what was not tested")
+	}
+}

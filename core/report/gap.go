@@ -22,6 +22,11 @@ type Gap struct {
 // Words returns the gap as one line: "GPU compute NOT tested: …".
 func (g Gap) Words() string { return g.What + " NOT tested: " + g.Why }
 
+// Untested lists what a run did not test of the machine that it found, as its report does.
+func Untested(run *core.Run, found *core.Inventory) []Gap {
+	return gapsOf(&Input{Run: *run, Inventory: *found})
+}
+
 // gapsOf lists what the run did not test: stages outside the plan, skipped,
 // never reached or broken, and parts of the machine no stage vouches for.
 func gapsOf(in *Input) []Gap {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"vetting/core"
+	"vetting/core/report"
 )
 
 // Facts is what a machine is made of, in figures; zero ones are not known.
@@ -55,4 +56,32 @@ func (s *Shelf) Facts(r core.Reader, id core.RunID) (Facts, error) {
 	}
 
 	return facts, nil
+}
+
+// Untested names what a run that is over did not test, as its report does.
+func (s *Shelf) Untested(r core.Reader, run *core.Run) ([]string, error) {
+	s.mu.Lock()
+	kept, known := s.untested[run.ID]
+	s.mu.Unlock()
+
+	if known {
+		return kept, nil
+	}
+
+	inventory, err := Inventory(r, run.ID)
+	if err != nil {
+		return nil, err
+	}
+
+	var names []string
+	for _, gap := range report.Untested(run, &inventory) {
+		names = append(names, gap.What)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	keep(&s.untested, run.ID, names)
+
+	return names, nil
 }

@@ -28,6 +28,7 @@ type Shelf struct {
 	live     map[core.RunID]copied[core.Run]
 	machines map[core.RunID]pace.Machine
 	facts    map[core.RunID]Facts
+	untested map[core.RunID][]string
 }
 
 // copied is a record and the text that it was read from.

@@ -24,6 +24,8 @@ type HostRow struct {
 	Last  *core.Run // the last one that came to a verdict; nil: none has
 	Facts lookup.Facts
 
+	Untested []string // what a run that passed says nothing of
+
 	Plan pace.Plan // what earlier runs tell of the one that goes on
 
 	Presence *core.Presence // of its installed agent; nil: never heard
@@ -490,6 +492,8 @@ func (h *HostRow) foot(now time.Time) string {
 	switch {
 	case run.Pending():
 		return "can be withdrawn until "
+	case run.State.Over() && h.untested() != "":
+		return h.untested() + " · finished "
 	case run.State.Over():
 		return line + " · finished "
 	case h.waiting():
@@ -513,6 +517,29 @@ func (h *HostRow) foot(now time.Time) string {
 	default:
 		return "profile " + text.Line(run.Profile.Name)
 	}
+}
+
+// untested says what a run that passed vouches for nothing of: without it, what was left out
+// reads as health.
+func (h *HostRow) untested() string {
+	const most = 2
+
+	if len(h.Untested) == 0 {
+		return ""
+	}
+
+	names := make([]string, 0, most)
+	for _, name := range h.Untested[:min(most, len(h.Untested))] {
+		short, _, _ := strings.Cut(name, " (")
+		names = append(names, text.Line(short))
+	}
+
+	words := "NOT tested: " + strings.Join(names, ", ")
+	if more := len(h.Untested) - most; more > 0 {
+		words += " and " + strconv.Itoa(more) + " more"
+	}
+
+	return words
 }
 
 // moment is the time that ends the small line; zero for none.
