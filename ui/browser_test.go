@@ -2,8 +2,6 @@ package ui_test
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -96,24 +94,9 @@ func dressed(scheme string) chromedp.Action {
 // rename gives the host of the scene another name, and tells of it.
 func (b *bench) rename(name string) {
 	b.t.Helper()
-
-	seq, err := b.ledger.Update(b.t.Context(), func(txn core.Txn) error {
-		var host core.Host
-
-		if err := txn.Get(core.TableHost, string(canned.Host), &host); err != nil {
-			return err
-		}
-
-		host.Name = name
-
-		return errors.Join(txn.Put(core.TableHost, string(canned.Host), host),
-			txn.Emit(core.Event{Time: canned.Now(), Kind: core.EventHost, Host: canned.Host, Data: json.RawMessage(`{}`)}))
+	b.write(func(txn core.Txn) error {
+		return alter(txn, core.TableHost, string(canned.Host), func(h *core.Host) { h.Name = name })
 	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-
-	b.bell.Ring(seq)
 }
 
 // A page that follows what happens goes on where it was when the appliance was away,

@@ -1,8 +1,6 @@
 package ui_test
 
 import (
-	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,24 +48,9 @@ func TestKeysKeepTheirPlaceWhenThePageIsFetchedAnew(t *testing.T) {
 // hold has the run of the scene held for a person, and tells of it.
 func (b *bench) hold() {
 	b.t.Helper()
-
-	seq, err := b.ledger.Update(b.t.Context(), func(txn core.Txn) error {
-		var run core.Run
-
-		if err := txn.Get(core.TableRun, string(canned.Run), &run); err != nil {
-			return err
-		}
-
-		run.State, run.Verdict = core.StateFailedHolding, core.Fail
-
-		return errors.Join(txn.Put(core.TableRun, string(run.ID), run),
-			txn.Emit(core.Event{Time: canned.Now(), Kind: core.EventRun, Host: canned.Host, Run: run.ID, Data: json.RawMessage(`{}`)}))
+	b.write(func(txn core.Txn) error {
+		return alter(txn, core.TableRun, string(canned.Run), func(r *core.Run) { r.State, r.Verdict = core.StateFailedHolding, core.Fail })
 	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-
-	b.bell.Ring(seq)
 }
 
 // Who does not see the page hears of a state that has changed; nothing moves for those whom

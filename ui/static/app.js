@@ -31,32 +31,53 @@
 		}
 	};
 
-	// A menu that is open would close under the hand that chooses from it.
+	// A menu that is open would close under the hand that chooses from it. One that only has the
+	// focus does not keep its part from changing.
+	let chosen = 0, missed = false;
+	for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, e => { if (e.target.closest && e.target.closest("select")) chosen = Date.now(); });
+	document.addEventListener("change", e => { if (e.target.tagName === "SELECT") chosen = 0; });
 	const inUse = el => {
-		const a = document.activeElement;
-		return a && el.contains(a) && a.tagName === "SELECT";
+		const a = document.activeElement, used = a && el.contains(a) && a.tagName === "SELECT" && Date.now() - chosen < 20000;
+		missed ||= used;
+		return used;
 	};
 
 	// What changed is changed, and nothing else: focus, ticks, opened parts and
 	// scrolled boxes stay as they are, and five hundred tiles cost what one costs.
-	const keyOf = n => n.nodeType === 1 ? n.dataset.key || n.id : "";
+	const keyOf = n => n.nodeType === 1 ? n.dataset.key || n.getAttribute("id") : "";
 	const morph = (el, fresh) => {
 		if (el.classList.contains("at")) fresh.classList.add("at"); // where keys have led
 		if (el.isEqualNode(fresh)) return;
-		for (const a of [...el.attributes]) if (!fresh.hasAttribute(a.name) && !(a.name === "open" && el.id)) el.removeAttribute(a.name);
+		for (const a of [...el.attributes]) if (!fresh.hasAttribute(a.name)) el.removeAttribute(a.name);
 		for (const a of fresh.attributes) if (el.getAttribute(a.name) !== a.value) el.setAttribute(a.name, a.value);
 		morphChildren(el, fresh);
 	};
+	const AHEAD = 60; // how far one is looked for that has another place because others came or went
+	const equalFrom = (n, to) => {
+		for (let i = 0; n && i < AHEAD; i++, n = n.nextSibling) if (!keyOf(n) && n.isEqualNode(to)) return n;
+		return null;
+	};
+	// One without a key: what stands at its place, unless that stands further on now, or it
+	// stood further on itself.
+	const unkeyed = (at, f) => {
+		let old = at;
+		while (old && keyOf(old)) old = old.nextSibling;
+		if (!old || old === at && old.isEqualNode(f)) return old;
+		return equalFrom(f.nextSibling, old) ? null : equalFrom(old, f) || old;
+	};
 	const morphChildren = (el, fresh) => {
-		const keyed = new Map();
-		for (const n of el.children) { const k = keyOf(n); if (k) keyed.set(k, n); }
+		const wanted = new Set([...fresh.children].map(keyOf)), keyed = new Map();
+		for (const n of [...el.children]) { // those that are gone leave first: the others need not be moved then
+			const k = keyOf(n);
+			if (k && wanted.has(k) && !keyed.has(k)) keyed.set(k, n); else if (k) n.remove();
+		}
 		let at = el.firstChild;
 		for (const f of [...fresh.childNodes]) {
-			const k = keyOf(f);
-			let old = k ? keyed.get(k) : at;
-			while (!k && old && keyOf(old)) old = old.nextSibling;
+			const k = keyOf(f), old = k ? keyed.get(k) : unkeyed(at, f);
+			keyed.delete(k);
+			if (!k) while (old && at !== old && !keyOf(at)) { const next = at.nextSibling; at.remove(); at = next; }
 			if (old && old.nodeType === f.nodeType && old.nodeName === f.nodeName) {
-				if (old !== at) el.insertBefore(old, at); else at = at.nextSibling;
+				if (old === at) at = at.nextSibling; else if (el.moveBefore) el.moveBefore(old, at); else el.insertBefore(old, at);
 				if (f.nodeType === 1) morph(old, f); else if (old.nodeValue !== f.nodeValue) old.nodeValue = f.nodeValue;
 			} else {
 				el.insertBefore(f, at);
@@ -64,12 +85,27 @@
 		}
 		while (at) { const next = at.nextSibling; at.remove(); at = next; }
 	};
-	const swap = (el, fresh) => {
+	// What a person made of a part is made of the fresh one, too, before they are compared.
+	const ready = fresh => {
 		localTimes(fresh);
+		reachable(fresh);
+		for (const d of fresh.querySelectorAll("details[id]")) { const ours = document.getElementById(d.id); if (ours) d.open = ours.open; }
+	};
+	const swap = (el, fresh) => {
+		ready(fresh);
 		el.className = fresh.className;
 		if (fresh.dataset.layout) el.dataset.layout = fresh.dataset.layout;
 		morphChildren(el, fresh);
 		countTicks();
+	};
+	// What is in the middle of the window stays there, whatever comes and goes above it.
+	const steady = change => {
+		const seen = [], middle = innerHeight / 2;
+		const across = el => { const { top, bottom } = el.getBoundingClientRect(); return top <= middle && middle < bottom && seen.unshift([el, top]); };
+		if (scrollY > 0) for (let el = document.getElementById("main"); el; el = [...el.children].find(across));
+		change();
+		const still = seen.find(([el]) => el.isConnected);
+		if (still) scrollBy({ top: still[0].getBoundingClientRect().top - still[1], behavior: "instant" });
 	};
 
 	// Parts that the appliance tells by themselves, as they are now. Where hosts have come, gone
@@ -78,13 +114,15 @@
 		const shown = document.querySelector("[data-layout]");
 		if (busy) again = true; // what is being fetched may be older
 		if (news.layout !== undefined && !(news.layout && shown && shown.dataset.layout === news.layout)) { later(); return; }
-		for (const [id, html] of Object.entries(news.html)) {
-			const el = document.getElementById(id), box = document.createElement("template");
-			if (!el || inUse(el)) continue;
-			box.innerHTML = html;
-			localTimes(box.content);
-			morph(el, box.content.firstElementChild);
-		}
+		steady(() => {
+			for (const [id, html] of Object.entries(news.html)) {
+				const el = document.getElementById(id), box = document.createElement("template");
+				if (!el || inUse(el)) continue;
+				box.innerHTML = html;
+				ready(box.content);
+				morph(el, box.content.firstElementChild);
+			}
+		});
 		fetched = Date.now();
 		countTicks();
 		announce();
@@ -101,10 +139,12 @@
 				const page = new DOMParser().parseFromString(await answer.text(), "text/html");
 				const now = page.querySelector("script[src]"), ours = document.querySelector("script[src]");
 				if (now && ours && now.getAttribute("src") !== ours.getAttribute("src")) { location.reload(); return; } // another version of the appliance
-				for (const fresh of page.querySelectorAll("[data-live]")) {
-					const el = document.getElementById(fresh.id);
-					if (el && !inUse(el)) swap(el, fresh);
-				}
+				steady(() => {
+					for (const fresh of page.querySelectorAll("[data-live]")) {
+						const el = document.getElementById(fresh.id);
+						if (el && !inUse(el)) swap(el, fresh);
+					}
+				});
 				if (page.title) { title = page.title; document.title = unseen + title; }
 				announce();
 			}
@@ -139,8 +179,10 @@
 				if (answer.ok) {
 					const fresh = document.createElement("div");
 					fresh.innerHTML = await answer.text();
-					swap(polled, fresh);
-					reachable();
+					const where = pointing;
+					unpoint();
+					steady(() => swap(polled, fresh));
+					if (where) pointAll();
 				}
 			} catch { /* the stream says when the appliance is back */ }
 		}
@@ -151,8 +193,9 @@
 	// What depends on the time alone is no event: a boot that stands still, for one.
 	setInterval(() => { if (!document.hidden && document.querySelector("[data-again]")) later(); }, 10000);
 
-	// What can be withdrawn yet: how long.
+	// What can be withdrawn yet: how long. And what waited until somebody had chosen.
 	setInterval(() => {
+		if (missed) { missed = false; if (!inUse(body)) later(); }
 		for (const el of document.querySelectorAll("time[data-left]")) {
 			const n = Math.ceil((new Date(el.dateTime) - Date.now()) / 1000);
 			if (n > 0 && n < 600) el.textContent = `the end of ${n} s`;
@@ -208,7 +251,10 @@
 			key.textContent = y === null ? "–" : `${Number((Number(top) - (y - ABOVE) / HIGH * (top - low)).toPrecision(4))} ${unit.join(" ")} at ${then.toLocaleTimeString()}`;
 		});
 	};
+	let spot = 1, pointing = false; // how far along the plots the cursor is, and whether it is shown
+	const pointAll = () => { pointing = true; for (const b of document.querySelectorAll("[data-plot]")) if (b.checkVisibility()) point(b, spot); };
 	const unpoint = () => {
+		pointing = false;
 		for (const c of document.querySelectorAll(".plot .cursor")) c.remove();
 		for (const k of document.querySelectorAll("[data-at][data-span]")) { k.textContent = k.dataset.span; delete k.dataset.span; }
 	};
@@ -221,15 +267,14 @@
 			const r = box.getBoundingClientRect();
 			const part = ((e.clientX - r.left) / r.width * 480 - LEFT) / WIDE;
 			if (part < 0 || part > 1) { unpoint(); return; }
-			for (const b of document.querySelectorAll("[data-plot]")) if (b.checkVisibility()) point(b, part);
+			spot = part;
+			pointAll();
 		});
 	};
 	for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kind, seek, { passive: true }); // a finger taps
 
 	// The same cursor by keys: Tab to a plot, then the arrows (with Shift ten times as far), Home and End.
-	const reachable = () => { for (const b of document.querySelectorAll("[data-plot]")) b.tabIndex = 0; };
-	let spot = 1;
-	const pointAll = () => { for (const b of document.querySelectorAll("[data-plot]")) if (b.checkVisibility()) point(b, spot); };
+	const reachable = root => { for (const b of root.querySelectorAll("[data-plot]")) b.tabIndex = 0; };
 	document.addEventListener("focusin", e => { if (e.target.closest("[data-plot]")) { spot = 1; pointAll(); } });
 	document.addEventListener("focusout", e => { if (e.target.closest("[data-plot]")) unpoint(); });
 	document.addEventListener("keydown", e => {
@@ -240,7 +285,7 @@
 		pointAll();
 		e.preventDefault();
 	});
-	reachable();
+	reachable(document);
 
 	// Hosts that are ticked, to do something with all of them.
 	const ticks = () => [...document.querySelectorAll(".tick input")];
