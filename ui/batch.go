@@ -71,7 +71,7 @@ func (u *UI) gather(r core.Reader, batch *core.Batch, due map[core.RunID]pace.Du
 		}
 
 		if !run.State.Over() && run.State != core.StateFailedHolding && run.State != core.StateFailed {
-			known = known && due[run.ID].EndsKnown
+			known = known && due[run.ID].EndsKnown && !due[run.ID].Guess // programs read it, and cannot tell a guess
 			left = max(left, due[run.ID].Ends)
 		}
 	}

@@ -2,6 +2,7 @@ package ui_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +95,10 @@ func TestARunTellsWhatEarlierOnesTeach(t *testing.T) {
 
 	if got := b.ask("GET", path, "", "Authorization", auth); strings.Contains(got.body, "of this model") || !strings.Contains(got.body, "left, not yet measured") {
 		t.Error("the page does not say that nobody has seen one of the stages")
+	}
+
+	if got := b.ask("GET", "/runs", "", "Authorization", auth); !regexp.MustCompile(`<td>about [^<]+, not yet measured</td>`).MatchString(got.body) {
+		t.Error("the list of runs does not tell the guess")
 	}
 }
 

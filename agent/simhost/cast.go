@@ -255,12 +255,10 @@ func chatty(c *Character, _ int, inventory core.Inventory) {
 }
 
 func hangs(c *Character, _ int, inventory core.Inventory) {
-	const year = 365 * 24 * time.Hour
-
 	c.Name, c.About = "hangs", "beats on and on in a stage that never ends, until somebody cancels its run"
 	c.Script = paced(inventory, 20*time.Second)
 	smart := c.Script[core.SMART]
-	smart.Takes, smart.Every, smart.Curve = year, time.Minute, nil
+	smart.Takes, smart.Stuck, smart.Every, smart.Curve = 2*time.Minute, true, 10*time.Second, nil
 	c.Script = With(c.Script, core.SMART, smart)
 }
 

@@ -89,6 +89,11 @@ func (c *cli) demo(ctx context.Context, config Config, source *source, cast []*s
 		defer func() { err = errors.Join(err, os.RemoveAll(config.DataDir)) }()
 	}
 
+	// What the hosts do is seen in the console; its address stays in sight here.
+	if source == nil || source.origin["log.level"] == "default" {
+		config.Log.Level = "warn"
+	}
+
 	config.Dispatcher.MaxConcurrentRuns = max(config.Dispatcher.MaxConcurrentRuns, len(cast))
 
 	a, err := newAppliance(config, source, &initramfs.Image{}, c.out, c.errs)
@@ -198,7 +203,13 @@ func (s *stage) greet(ctx context.Context) error {
 	fmt.Fprintf(s.out, "for the command line: export VETTING_SERVER=%s VETTING_DATA_DIR=%s; export VETTING_TOKEN=$(vetting token create --scope operate)\n",
 		s.ui.URL(), s.config.DataDir)
 
-	return s.offerSetup(ctx)
+	if err := s.offerSetup(ctx); err != nil {
+		return err
+	}
+
+	fmt.Fprintln(s.out, "Ctrl-C ends the demo.")
+
+	return nil
 }
 
 // register makes a machine known, with its expected spec.

@@ -111,8 +111,8 @@ func foretell(going, waiting []Live, slots int, now time.Time) {
 				continue
 			}
 
-			left, known := l.Plan.Left(l.Run, now)
-			jobs, of = append(jobs, pace.Job{Takes: left.Mid, Known: known, Waits: l.Waits()}), append(of, l)
+			rest, guess, known := l.Plan.Rest(l.Run, now)
+			jobs, of = append(jobs, pace.Job{Takes: rest, Known: known, Guess: guess, Waits: l.Waits()}), append(of, l)
 		}
 	}
 

@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -9,6 +10,7 @@ import (
 type Job struct {
 	Takes time.Duration // what it still takes once it has its turn
 	Known bool          // that is known
+	Guess bool          // and a guess: not all of it was learned from runs before it
 	Waits bool          // it has no turn yet
 }
 
@@ -17,7 +19,16 @@ type Due struct {
 	Begins, Ends time.Duration
 	BeginsKnown  bool
 	EndsKnown    bool
+	Guess        bool // what is known of it hangs on a guess
 }
+
+// end is when a job gives its slot back.
+type end struct {
+	after time.Duration
+	guess bool
+}
+
+func (e end) compare(with end) int { return cmp.Compare(e.after, with.after) }
 
 // Forecast tells when jobs are due where slots of them may go on at once. The jobs that
 // wait follow in their order, as soon as there is room. What waits behind a job of which
@@ -26,7 +37,7 @@ type Due struct {
 func Forecast(jobs []Job, slots int) []Due {
 	due := make([]Due, len(jobs))
 
-	var ends []time.Duration // of those that go on, and are known
+	var ends []end // of those that go on, and are known
 
 	busy := 0
 
@@ -36,15 +47,15 @@ func Forecast(jobs []Job, slots int) []Due {
 		}
 
 		busy++
-		due[i] = Due{BeginsKnown: true, Ends: j.Takes, EndsKnown: j.Known}
+		due[i] = Due{BeginsKnown: true, Ends: j.Takes, EndsKnown: j.Known, Guess: j.Known && j.Guess}
 
 		if j.Known {
-			ends = append(ends, j.Takes)
+			ends = append(ends, end{j.Takes, j.Guess})
 		}
 	}
 
 	room := slots - busy
-	slices.Sort(ends)
+	slices.SortStableFunc(ends, end.compare)
 
 	for i, j := range jobs {
 		if !j.Waits {
@@ -56,7 +67,7 @@ func Forecast(jobs []Job, slots int) []Due {
 			room--
 			due[i].BeginsKnown = true
 		case len(ends) > 0 && slots > 0:
-			due[i].Begins, due[i].BeginsKnown = ends[0], true
+			due[i].Begins, due[i].BeginsKnown, due[i].Guess = ends[0].after, true, ends[0].guess
 			ends = ends[1:]
 		default:
 			continue
@@ -66,9 +77,10 @@ func Forecast(jobs []Job, slots int) []Due {
 			continue
 		}
 
-		due[i].Ends, due[i].EndsKnown = due[i].Begins+j.Takes, true
-		at, _ := slices.BinarySearch(ends, due[i].Ends)
-		ends = slices.Insert(ends, at, due[i].Ends)
+		due[i].Ends, due[i].EndsKnown, due[i].Guess = due[i].Begins+j.Takes, true, due[i].Guess || j.Guess
+		is := end{due[i].Ends, due[i].Guess}
+		at, _ := slices.BinarySearchFunc(ends, is, end.compare)
+		ends = slices.Insert(ends, at, is)
 	}
 
 	return due

@@ -17,11 +17,14 @@ func TestForecast(t *testing.T) {
 	on := func(d time.Duration) pace.Job { return pace.Job{Takes: d, Known: true} }
 	waits := func(d time.Duration) pace.Job { return pace.Job{Takes: d, Known: true, Waits: true} }
 	unknown := pace.Job{}
+	about := func(d time.Duration, waits bool) pace.Job {
+		return pace.Job{Takes: d, Known: true, Guess: true, Waits: waits}
+	}
 
 	for name, tt := range map[string]struct {
 		jobs  []pace.Job
 		slots int
-		want  string // begins-ends in minutes
+		want  string // begins-ends in minutes, ~ where that hangs on a guess
 	}{
 		"nothing":                             {nil, 3, ""},
 		"room for all":                        {[]pace.Job{on(5 * m), waits(7 * m)}, 2, "0-5 0-7"},
@@ -31,6 +34,8 @@ func TestForecast(t *testing.T) {
 		"one of two is not known":             {[]pace.Job{unknown, on(2 * m), waits(3 * m), waits(1 * m)}, 2, "0-? 0-2 2-5 5-6"},
 		"one that waits is not known":         {[]pace.Job{on(2 * m), {Waits: true}, waits(1 * m)}, 1, "0-2 2-? ?-?"},
 		"how many may go on is not known":     {[]pace.Job{on(2 * m), waits(1 * m)}, 0, "0-2 ?-?"},
+		"a guess, and behind it":              {[]pace.Job{about(5*m, false), on(9 * m), waits(7 * m), waits(1 * m)}, 2, "~0-5 0-9 ~5-12 9-10"},
+		"a guess that waits":                  {[]pace.Job{on(5 * m), about(7*m, true), waits(1 * m)}, 1, "0-5 ~5-12 ~12-13"},
 		"more go on than may, after a change": {[]pace.Job{on(2 * m), on(3 * m), waits(1 * m)}, 1, "0-2 0-3 2-3"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -46,6 +51,10 @@ func TestForecast(t *testing.T) {
 
 				if d.EndsKnown {
 					ends = fmt.Sprint(int(d.Ends.Minutes()))
+				}
+
+				if d.Guess {
+					begins = "~" + begins
 				}
 
 				got = append(got, begins+"-"+ends)

@@ -228,6 +228,18 @@ func (p Plan) Left(run *core.Run, now time.Time) (left Left, ok bool) {
 	return left, ok
 }
 
+// Rest is how long a run still takes, as well as it is known: learned, or a guess where
+// not all of it was learned; ok is false where there is not even a guess.
+func (p Plan) Rest(run *core.Run, now time.Time) (rest time.Duration, guess, ok bool) {
+	if left, ok := p.Left(run, now); ok {
+		return left.Mid, false, true
+	}
+
+	rest, ok = p.About(run, now)
+
+	return rest, ok, ok
+}
+
 // About guesses what a run still has before it where not all of it was learned; ok is
 // false where nothing of it is a guess, and where even a guess lacks a stage.
 func (p Plan) About(run *core.Run, now time.Time) (left time.Duration, ok bool) {

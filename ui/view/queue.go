@@ -110,17 +110,17 @@ func turn(l *lookup.Live) string {
 	case l.Due.Begins < time.Minute:
 		return "now"
 	default:
-		return "in " + text.Left(l.Due.Begins)
+		return "in " + text.Left(l.Due.Begins) + measured(l.Due.Guess)
 	}
 }
 
 // left says how long a run that goes on still takes; empty: it is not known.
-func left(due pace.Due) string {
+func left(due pace.Due, words string) string {
 	if !due.EndsKnown || due.Ends <= 0 {
 		return ""
 	}
 
-	return text.Left(due.Ends)
+	return text.Left(due.Ends) + words + measured(due.Guess)
 }
 
 // runTakes says how long a run takes once it has its turn; empty: it is not known.
@@ -129,7 +129,7 @@ func runTakes(l *lookup.Live) string {
 		return ""
 	}
 
-	return text.Left(l.Due.Ends - l.Due.Begins)
+	return text.Left(l.Due.Ends-l.Due.Begins) + measured(l.Due.Guess)
 }
 
 // at says where a run is: its stage, or what it waits for.

@@ -393,8 +393,8 @@ func (r Rack) summary() string {
 		line += " · " + strconv.Itoa(queued) + " queued"
 	}
 
-	if free := r.nextFree(); r.Slots > 0 && busy >= r.Slots && free > 0 {
-		line += " · next free in " + text.Left(free)
+	if free, guess := r.nextFree(); r.Slots > 0 && busy >= r.Slots && free > 0 {
+		line += " · next free in " + text.Left(free) + measured(guess)
 	}
 
 	return line
@@ -402,19 +402,19 @@ func (r Rack) summary() string {
 
 // nextFree is when the first of the runs under way ends, as far as it is known; 0: it
 // is not.
-func (r Rack) nextFree() (soonest time.Duration) {
+func (r Rack) nextFree() (soonest time.Duration, guess bool) {
 	for i := range r.Rows {
 		run := r.Rows[i].Run
 		if run == nil || run.State.Over() || run.State == core.StateFailedHolding {
 			continue
 		}
 
-		if left, ok := r.Rows[i].Plan.Left(run, r.Frame.Now); ok && left.Mid > 0 && (soonest == 0 || left.Mid < soonest) {
-			soonest = left.Mid
+		if rest, about, ok := r.Rows[i].Plan.Rest(run, r.Frame.Now); ok && rest > 0 && (soonest == 0 || rest < soonest) {
+			soonest, guess = rest, about
 		}
 	}
 
-	return soonest
+	return soonest, guess
 }
 
 // Why says in one sentence what stopped a run.
@@ -499,12 +499,8 @@ func (h *HostRow) foot(now time.Time) string {
 	case h.waiting():
 		return line + " · waiting for you since "
 	case at >= 0:
-		if left, ok := h.Plan.Left(run, now); ok && left.Mid > 0 {
-			return line + " · " + text.Left(left.Mid) + " left"
-		}
-
-		if left, ok := h.Plan.About(run, now); ok {
-			return line + " · " + text.Left(left) + " left" + notMeasured
+		if rest, guess, ok := h.Plan.Rest(run, now); ok && rest > 0 {
+			return line + " · " + text.Left(rest) + " left" + measured(guess)
 		}
 
 		if left := text.Left(run.Stages[at].ETA); left != "" && run.Stages[at].Phase == core.Active {

@@ -139,6 +139,15 @@ func leftWords(l pace.Left) string {
 // of disks and memory, before a run has shown it.
 const notMeasured = ", not yet measured"
 
+// measured is what follows a time that may be a guess.
+func measured(guess bool) string {
+	if guess {
+		return notMeasured
+	}
+
+	return ""
+}
+
 // spanWords says how long a stage takes, or is guessed to.
 func spanWords(span pace.Span) string {
 	switch {
