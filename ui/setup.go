@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"vetting/core"
+	"vetting/core/problem"
 	"vetting/core/route"
 	"vetting/ui/view"
 )
@@ -44,7 +45,8 @@ type Steering interface {
 	// Listen looks for some seconds who else is on the network of a card. ErrRefused
 	// for one that holds the default route, unless own says that the network is theirs.
 	Listen(ctx context.Context, card string, own bool) (Surroundings, error)
-	// SaveNotifier sets a notifier up, or anew.
+	// SaveNotifier sets a notifier up; ErrConflict (problem.NotifierThere) where the console has
+	// one of its name and Replace does not say that it may take its place.
 	SaveNotifier(ctx context.Context, who string, n *Notifying) error
 	// DropNotifier removes one that was set up in the console.
 	DropNotifier(ctx context.Context, who, name string) error
@@ -340,6 +342,7 @@ func typedNotifier(c *fiber.Ctx) view.Notifying {
 		Name: strings.TrimSpace(c.FormValue("name")), Kind: c.FormValue("kind"), Topic: strings.TrimSpace(c.FormValue("topic")),
 		Server: strings.TrimSpace(c.FormValue("server")), TLS: c.FormValue("tls"), User: strings.TrimSpace(c.FormValue("user")),
 		From: strings.TrimSpace(c.FormValue("from")), To: c.FormValue("to"), Secrets: map[string]string{},
+		Replace: c.FormValue("replace") != "",
 	}
 
 	for _, key := range []string{"url", "token", "secret", "password"} {
@@ -371,6 +374,10 @@ func (u *UI) savedNotifier(c *fiber.Ctx, typed *view.Notifying, to string, back 
 
 	switch err := steering.SaveNotifier(c.UserContext(), caller(c).Name, typed); {
 	case mendable(err):
+		var known *core.Problem
+
+		typed.Taken = errors.As(err, &known) && known.Code == problem.NotifierThere
+
 		return back(err)
 	case err != nil:
 		return err

@@ -113,6 +113,33 @@ func TestNothingTypedIsLost(t *testing.T) {
 	}
 }
 
+// Whoever types the name of a notifier that is there is asked whether it may go.
+func TestANotifierOfANameThatIsTakenIsAskedAbout(t *testing.T) {
+	t.Parallel()
+
+	const typed = "kind=ntfy&name=phone&url=https://ntfy.example/x&topic=rack&event=RunFailed"
+
+	for _, path := range []string{"/setup/messages", "/settings/notifiers"} {
+		b := open(t, canned.Full, steered(&canned.Steering{}))
+		auth := "Bearer " + b.token("admin")
+
+		if got := b.send(path, typed, auth); got.status != http.StatusSeeOther || strings.Contains(got.body, `name="replace"`) {
+			t.Errorf("%s: the first: %d", path, got.status)
+		}
+
+		got := b.send(path, typed, auth)
+		for _, want := range []string{"There is a notifier phone already", `name="replace"`, `value="phone"`, `value="rack"`} {
+			if got.status != http.StatusConflict || !strings.Contains(got.body, want) {
+				t.Errorf("%s: the second: %d, and the page lacks %q", path, got.status, want)
+			}
+		}
+
+		if got := b.send(path, typed+"&replace=1", auth); got.status != http.StatusSeeOther {
+			t.Errorf("%s: who insists: %d", path, got.status)
+		}
+	}
+}
+
 func TestARestartWithRunsUnderWayHasToBeWanted(t *testing.T) {
 	t.Parallel()
 

@@ -27,6 +27,7 @@ import (
 
 	"vetting/agent/gate"
 	"vetting/core"
+	"vetting/core/problem"
 	"vetting/netboot"
 	"vetting/netboot/nic"
 	"vetting/ui"
@@ -476,6 +477,10 @@ func (p pilot) SaveNotifier(ctx context.Context, who string, n *ui.Notifying) er
 
 	err := p.change(ctx, core.Audit{Who: who, Action: "notifier.save", Object: "notifier/" + n.Name, Text: "set up the notifier " + n.Name + " (" + n.Kind + ")"},
 		func(all *core.Settings, _ map[string]string) error {
+			if _, there := all.Notifiers[n.Name]; there && !n.Replace {
+				return core.NewProblem(core.ErrConflict, problem.NotifierThere, "There is a notifier "+n.Name+" already. Nothing was saved; take another name, or say that this one shall take its place.")
+			}
+
 			all.Notifiers[n.Name] = told
 
 			return p.keepSecrets(n, told.Version)

@@ -16,6 +16,7 @@ import (
 
 	"vetting/agent/gate"
 	"vetting/core"
+	"vetting/core/problem"
 	"vetting/store/backup"
 	"vetting/ui"
 )
@@ -276,7 +277,7 @@ func TestSecretsOfNotifiersStayOutOfEverythingElse(t *testing.T) {
 	}
 
 	// A key that is not given again opens nothing any more, and goes.
-	typed.Secrets = map[string]string{"url": "https://ntfy.example"}
+	typed.Secrets, typed.Replace = map[string]string{"url": "https://ntfy.example"}, true
 	if err := p.SaveNotifier(t.Context(), "ada", typed); err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,7 @@ func TestARefusedNotifierLeavesTheSecretsAsTheyWere(t *testing.T) {
 	p, dir := steeredAppliance(t, "retention: {logs: 30d}\n")
 	save := func(name, token string, events ...core.Topic) error {
 		return p.SaveNotifier(t.Context(), "ada", &ui.Notifying{
-			Name: name, Kind: "ntfy", Topic: "t", Secrets: map[string]string{"url": "https://ntfy.example", "token": token}, Events: events,
+			Name: name, Kind: "ntfy", Topic: "t", Secrets: map[string]string{"url": "https://ntfy.example", "token": token}, Events: events, Replace: true,
 		})
 	}
 
@@ -323,6 +324,45 @@ func TestARefusedNotifierLeavesTheSecretsAsTheyWere(t *testing.T) {
 	if kept, err := os.ReadDir(filepath.Join(dir, secretDir)); err != nil || len(kept) != 2 {
 		t.Errorf("kept are %v, %v", kept, err)
 	}
+}
+
+// A notifier that is saved under the name of another does not take its place unless somebody
+// says so: whoever was told before would be told no more, and never hear of it.
+func TestANotifierTakesNoOthersPlaceUnasked(t *testing.T) {
+	p, dir := steeredAppliance(t, "retention: {logs: 30d}\n")
+	save := func(token string, replace bool) error {
+		return p.SaveNotifier(t.Context(), "ada", &ui.Notifying{
+			Name: "phone", Kind: "ntfy", Topic: "t", Secrets: map[string]string{"url": "https://ntfy.example", "token": token}, Replace: replace,
+		})
+	}
+	is := func(want string) {
+		t.Helper()
+
+		if text, err := os.ReadFile(secretOf(t, p, dir, "phone", "token")); err != nil || string(text) != want {
+			t.Errorf("the secret is %q, %v", text, err)
+		}
+
+		if kept := must(os.ReadDir(filepath.Join(dir, secretDir))); len(kept) != 2 {
+			t.Errorf("kept are %v", kept)
+		}
+	}
+
+	if err := save("tk_first", false); err != nil {
+		t.Fatal(err)
+	}
+
+	var refused *core.Problem
+	if err := save("tk_second", false); !errors.Is(err, core.ErrConflict) || !errors.As(err, &refused) || refused.Code != problem.NotifierThere {
+		t.Errorf("saved under the name of another: %v", err)
+	}
+
+	is("tk_first")
+
+	if err := save("tk_third", true); err != nil {
+		t.Error(err)
+	}
+
+	is("tk_third")
 }
 
 func must[T any](value T, err error) T {

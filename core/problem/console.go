@@ -14,6 +14,7 @@ const (
 	BadOverride   = "profile/bad-override"
 	AccountStale  = "account/password-needed"
 	FormStale     = "form/changed-since"
+	NotifierThere = "notify/name-taken"
 )
 
 // orders lists the codes of what people order in the console.
@@ -70,6 +71,10 @@ func orders() []Entry {
 		{
 			FormStale, "Somebody else has saved meanwhile", "What the form was opened with is no longer what is on record; saving it would undo what nobody of the two saw.",
 			"Look at what is on record now, and save again to put yours in its place.", core.Warning,
+		},
+		{
+			NotifierThere, "There is a notifier of this name", "A notifier that is saved under the name of another takes its place, and the secrets of that one are gone.",
+			"Choose another name, or tick that it shall take the place of the one that is there.", core.Warning,
 		},
 	}
 }

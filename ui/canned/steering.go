@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"vetting/core"
+	"vetting/core/problem"
 	"vetting/core/route"
 	"vetting/ui/view"
 )
@@ -134,6 +135,14 @@ func (s *Steering) SaveNotifier(_ context.Context, _ string, n *view.Notifying) 
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
+	if slices.Contains(s.own, n.Name) {
+		if !n.Replace {
+			return core.NewProblem(core.ErrConflict, problem.NotifierThere, "There is a notifier "+n.Name+" already.")
+		}
+
+		return nil
+	}
 
 	s.own = append(s.own, n.Name)
 

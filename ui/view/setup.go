@@ -117,6 +117,9 @@ type Notifying struct {
 	To         string
 	Events     []core.Topic
 	Secrets    map[string]string // by key; never shown again
+
+	Replace bool // it may take the place of one that has its name
+	Taken   bool // one has, and nobody said that it may
 }
 
 // has reports whether a topic is ticked.
