@@ -373,7 +373,7 @@ func (u *UI) drawReport(ctx context.Context, id core.RunID, key seal.Key) (page,
 
 	var drawn, written bytes.Buffer
 
-	if err := report.WriteHTML(ctx, &drawn, found, charts, key); err != nil {
+	if err := report.WriteHTML(ctx, &drawn, found, u.with(id, charts), key); err != nil {
 		return nil, nil, err
 	}
 

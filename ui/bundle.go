@@ -88,7 +88,7 @@ func (u *UI) bundled(c *fiber.Ctx) (core.Run, *bundle.Bundle, error) {
 	var page, text, table bytes.Buffer
 
 	key := u.sealing()
-	if err := report.WriteHTML(c.UserContext(), &page, found, charts, key); err != nil {
+	if err := report.WriteHTML(c.UserContext(), &page, found, u.with(run.ID, charts), key); err != nil {
 		return run, nil, err
 	}
 
@@ -127,7 +127,7 @@ func labelSize(c *fiber.Ctx) (label.Size, error) {
 	return size, nil
 }
 
-// runLink is where the QR code of a label leads.
+// runLink is where the QR code of a label or a report leads.
 func (u *UI) runLink(id core.RunID) string { return u.URL() + "/runs/" + string(id) }
 
 func (u *UI) getLabel(c *fiber.Ctx) error {

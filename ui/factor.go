@@ -8,7 +8,6 @@ import (
 
 	"vetting/core"
 	"vetting/ui/account"
-	"vetting/ui/qr"
 	"vetting/ui/view"
 )
 
@@ -84,10 +83,7 @@ func (u *UI) showEnrolment(c *fiber.Ctx, show showFactor, why error) error {
 	}
 
 	if waits {
-		page.Factor.Secret = e.Secret
-		if page.Factor.Path, page.Factor.Size, err = qr.Path(e.URI); err != nil {
-			return err
-		}
+		page.Factor.Secret, page.Factor.URI = e.Secret, e.URI
 	}
 
 	return show(c, page, why)

@@ -399,7 +399,7 @@ func (u *UI) showReport(c *fiber.Ctx, link *view.ReportLink) error {
 
 	frame.Follows = "report:" + string(found.Run.ID)
 
-	return draw(c, view.ShowReport(&view.Report{Frame: frame, Run: found.Run.ID, Report: found, Charts: charts, Link: link}))
+	return draw(c, view.ShowReport(&view.Report{Frame: frame, Run: found.Run.ID, Report: found, With: u.with(found.Run.ID, charts), Link: link}))
 }
 
 // logText sends the whole log as plain text, a page of lines at a time.

@@ -18,7 +18,7 @@ import (
 
 const (
 	inch   = 96 // CSS pixels
-	margin = 14 * inch / 25.4
+	margin = 53 // the style's
 
 	// whole are the things on paper that are not to be cut by the end of a page and are not
 	// kept from it: they say so, and fit on one. A row with a list may be cut between its items.

@@ -10,6 +10,7 @@ import (
 	model "vetting/core/report"
 	"vetting/core/route"
 	"vetting/ui/lookup"
+	"vetting/ui/plot"
 	"vetting/ui/report"
 	"vetting/ui/report/seal"
 )
@@ -35,6 +36,11 @@ func (u *UI) author() lookup.Author {
 	return by
 }
 
+// with is what the page of the report of a run shows beside it.
+func (u *UI) with(id core.RunID, charts []plot.Chart) report.With {
+	return report.With{Charts: charts, Link: u.runLink(id)}
+}
+
 func (u *UI) getReportJSON(c *fiber.Ctx) error {
 	found, err := u.findReport(c)
 	if err != nil {
@@ -55,7 +61,7 @@ func (u *UI) getReportHTML(c *fiber.Ctx) error {
 	reportPolicy(c)
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
 
-	return report.WriteHTML(c.UserContext(), c.Response().BodyWriter(), found, charts, u.sealing())
+	return report.WriteHTML(c.UserContext(), c.Response().BodyWriter(), found, u.with(found.Run.ID, charts), u.sealing())
 }
 
 // getForm answers with the report in a form for programs.

@@ -102,7 +102,7 @@ func (u *UI) linkedReport(c *fiber.Ctx) error {
 		}
 
 		var page bytes.Buffer
-		err = report.WriteHTML(c.UserContext(), &page, found, charts, u.sealing())
+		err = report.WriteHTML(c.UserContext(), &page, found, u.with(found.Run.ID, charts), u.sealing())
 
 		return page.Bytes(), err
 	})

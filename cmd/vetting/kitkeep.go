@@ -55,7 +55,7 @@ func (k *kit) keep(ctx context.Context, id core.RunID) (report.Report, error) {
 	var page, data bytes.Buffer
 
 	key := k.reportKeys.Key()
-	if err := errors.Join(uireport.WriteHTML(ctx, &page, found, charts, key), uireport.WriteJSON(&data, found, key)); err != nil {
+	if err := errors.Join(uireport.WriteHTML(ctx, &page, found, uireport.With{Charts: charts}, key), uireport.WriteJSON(&data, found, key)); err != nil {
 		return found, err
 	}
 

@@ -395,12 +395,12 @@ func Lines(scene Scene) Log {
 	}
 
 	texts := []struct{ level, stage, text string }{
-		{"info", "InventoryCheck", "reading SMBIOS: 2 CPUs, 16 DIMMs"},
-		{"info", "InventoryCheck", "6 disks, 4 ports"},
+		{"info", "InventoryCheck", "reading SMBIOS: 2 CPUs, 4 of 6 memory slots"},
+		{"info", "InventoryCheck", "2 disks, 2 ports"},
 		{"info", "Firmware", "BIOS 2.17.2, microcode 0x2007006"},
 		{"warn", "Firmware", "ESRT is not there: not booted by UEFI"},
 		{"info", "SMART", "sda: short self-test started, 2 min"},
-		{"error", "SMART", "sdc: Current_Pending_Sector is 38"},
+		{"error", "SMART", "sda: Current_Pending_Sector is 38"},
 	}
 	if scene == Hostile {
 		texts = append(texts, struct{ level, stage, text string }{Evil, Evil, Evil})

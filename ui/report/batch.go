@@ -37,6 +37,16 @@ func WriteBatch(ctx context.Context, w io.Writer, b report.Batch, key seal.Key, 
 // runTail is the end of a run's id, which tells runs of one table apart.
 func runTail(id core.RunID) string { return "…" + string(id)[max(0, len(id)-8):] }
 
+// rowRun says with which profile a run of a table was, and when it ended where it has.
+func rowRun(row *report.BatchRow) string {
+	words := text.Line(row.Profile)
+	if !row.EndedAt.IsZero() {
+		words += " · " + text.UTC(row.EndedAt)
+	}
+
+	return words
+}
+
 // batchOf says what a batch is of.
 func batchOf(of report.BatchOf) string {
 	var words []string

@@ -36,12 +36,18 @@ func metaPolicy() string {
 	return "default-src 'none'; style-src " + static.Hash(Style()) + "; base-uri 'none'; form-action 'none'"
 }
 
-// WriteHTML writes r as one page, with charts of what was measured, signed with key
-// unless that is the zero value.
-func WriteHTML(ctx context.Context, w io.Writer, r report.Report, charts []plot.Chart, key seal.Key) error {
+// With is what a page shows beside its report. It is not signed as data; the page that shows it
+// is, to its last byte.
+type With struct {
+	Charts []plot.Chart // of what was measured
+	Link   string       // address of the run on the appliance; empty: nobody reaches it there
+}
+
+// WriteHTML writes r as one page, signed with key unless that is the zero value.
+func WriteHTML(ctx context.Context, w io.Writer, r report.Report, with With, key seal.Key) error {
 	drawn, err := seal.Page(r, key, func(r report.Report) ([]byte, error) {
 		var b bytes.Buffer
-		err := page(r, charts, Style()).Render(ctx, &b)
+		err := page(r, with, Style()).Render(ctx, &b)
 
 		return b.Bytes(), err
 	})
@@ -103,15 +109,44 @@ func subtitle(r *report.Report) string {
 	}
 
 	if !r.Run.StartedAt.IsZero() {
-		span := text.UTC(r.Run.StartedAt)
-		if !r.Run.EndedAt.IsZero() {
-			span += " to " + text.UTC(r.Run.EndedAt)
-		}
-
-		parts = append(parts, span)
+		parts = append(parts, span(r.Run.StartedAt.UTC(), r.Run.EndedAt.UTC()))
 	}
 
 	return strings.Join(parts, " · ")
+}
+
+// span says when a run was, to the minute: "22 Nov 2026 22:31 to 23 Nov 08:12 UTC". What both
+// ends have in common is said once; a run that has not ended has none.
+func span(from, to time.Time) string {
+	const clock, day, year = "15:04", "2 Jan", "2006"
+
+	words := from.Format(day + " " + year + " " + clock)
+
+	switch {
+	case to.IsZero():
+	case from.Format(time.DateOnly) == to.Format(time.DateOnly):
+		words += " to " + to.Format(clock)
+	case from.Year() == to.Year():
+		words += " to " + to.Format(day+" "+clock)
+	default:
+		words += " to " + to.Format(day+" "+year+" "+clock)
+	}
+
+	return words + " UTC"
+}
+
+// timeWords says to the second when a run was, and how long it took.
+func timeWords(run *report.Run) string {
+	took := text.Duration(time.Duration(run.DurationS) * time.Second)
+
+	switch {
+	case run.StartedAt.IsZero():
+		return "not started"
+	case run.EndedAt.IsZero():
+		return text.UTC(run.StartedAt) + ", not ended, " + took + " until now"
+	default:
+		return text.UTC(run.StartedAt) + " to " + text.UTC(run.EndedAt) + ", " + took
+	}
 }
 
 // FindingsHead is the heading of a list of findings: it tells how many somebody bears with.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
@@ -21,6 +22,8 @@ import (
 	model "vetting/core/report"
 	"vetting/ui/canned"
 	"vetting/ui/lookup"
+	"vetting/ui/plot"
+	"vetting/ui/qr"
 	"vetting/ui/report"
 	"vetting/ui/report/seal"
 )
@@ -76,15 +79,95 @@ func cases() map[string]struct {
 	}
 }
 
+// link is where the run of a report is on its appliance.
+func link(r *model.Report) string { return "https://10.0.3.1:8443/runs/" + string(r.Run.ID) }
+
 func page(t *testing.T, r model.Report) string {
 	t.Helper()
 
+	return pageWith(t, r, report.With{Link: link(&r)})
+}
+
+func pageWith(t *testing.T, r model.Report, with report.With) string {
+	t.Helper()
+
 	var b bytes.Buffer
-	if err := report.WriteHTML(t.Context(), &b, r, nil, canned.Keys{}.Key()); err != nil {
+	if err := report.WriteHTML(t.Context(), &b, r, with, canned.Keys{}.Key()); err != nil {
 		t.Fatal(err)
 	}
 
 	return b.String()
+}
+
+// A mail client takes the style out of a page: what is drawn must not fill the window then.
+func TestEveryPictureHasASizeOfItsOwn(t *testing.T) {
+	t.Parallel()
+
+	r := found(t, canned.Full, canned.MeasuredRun)
+	points := []plot.Point{{Time: canned.Now(), Max: 60}, {Time: canned.Now().Add(time.Minute), Min: 40, Max: 50, Mean: 45}}
+	charts := plot.Charts(&core.Run{Rules: []core.Rule{{Key: canned.MeasuredKey, Op: core.OpLTE, Value: 55, Severity: core.Warning}}}, r.Evaluations, []plot.Series{{Key: canned.MeasuredKey, Points: points}})
+
+	drawn := pageWith(t, r, report.With{Charts: charts, Link: link(&r)})
+	pictures := regexp.MustCompile(`<svg[^>]*>`).FindAllString(drawn, -1)
+
+	for _, svg := range pictures {
+		if !regexp.MustCompile(` width="[0-9]+" height="[0-9]+"`).MatchString(svg) {
+			t.Errorf("no size: %s", svg)
+		}
+	}
+
+	for _, has := range []string{`class="qr"`, `class="key"`, `data-plot=`} {
+		if !strings.Contains(strings.Join(pictures, ""), has) {
+			t.Errorf("%s is not drawn: the test does not see all", has)
+		}
+	}
+
+	for _, line := range regexp.MustCompile(`<path[^>]*class="(?:line|level|mark|lim|area)\b[^>]*>`).FindAllString(drawn, -1) {
+		if !strings.Contains(line, `fill="none"`) {
+			t.Errorf("it is a black area without the style: %s", line)
+		}
+	}
+}
+
+// The code in the head of a page leads to the run where somebody reaches it, and its address
+// can be read; without one there is neither.
+func TestAPageLeadsToItsRun(t *testing.T) {
+	t.Parallel()
+
+	r := found(t, canned.Full, canned.MeasuredRun)
+
+	code, _, err := qr.Path(link(&r))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if drawn := page(t, r); !strings.Contains(drawn, code) || !strings.Contains(drawn, `<dd class="mono">`+link(&r)) {
+		t.Error("the page does not lead to its run")
+	}
+
+	if drawn := pageWith(t, r, report.With{}); strings.Contains(drawn, `class="qr"`) || strings.Contains(drawn, "Its page") {
+		t.Error("the page leads nowhere, and says so")
+	}
+}
+
+func TestThePageSaysWhenTheRunWas(t *testing.T) {
+	t.Parallel()
+
+	r := found(t, canned.Full, canned.MeasuredRun)
+
+	for want, ends := range map[string][2]time.Time{
+		"22 Nov 2026 22:31 to 23:05 UTC<":               {time.Date(2026, 11, 22, 22, 31, 5, 0, time.UTC), time.Date(2026, 11, 22, 23, 5, 9, 0, time.UTC)},
+		"22 Nov 2026 22:31 to 23 Nov 08:12 UTC<":        {time.Date(2026, 11, 22, 22, 31, 5, 0, time.UTC), time.Date(2026, 11, 23, 8, 12, 9, 0, time.UTC)},
+		"31 Dec 2026 22:31 to 1 Jan 2027 08:12 UTC<":    {time.Date(2026, 12, 31, 22, 31, 5, 0, time.UTC), time.Date(2027, 1, 1, 8, 12, 9, 0, time.UTC)},
+		"22 Nov 2026 22:31 UTC<":                        {time.Date(2026, 11, 22, 22, 31, 5, 0, time.UTC)},
+		"22 Nov 2026 22:31:05 UTC, not ended, ":         {time.Date(2026, 11, 22, 22, 31, 5, 0, time.UTC)},
+		"22 Nov 2026 22:31:05 UTC to 23 Nov 2026 08:12": {time.Date(2026, 11, 22, 22, 31, 5, 0, time.UTC), time.Date(2026, 11, 23, 8, 12, 9, 0, time.UTC)},
+		"<dd>not started":                               {},
+	} {
+		if r.Run.StartedAt, r.Run.EndedAt = ends[0], ends[1]; !strings.Contains(page(t, r), want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
 }
 
 func TestEveryKindOfReportAsItIsDrawn(t *testing.T) {

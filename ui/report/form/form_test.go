@@ -328,7 +328,7 @@ func TestWhatAHostSaysStaysTextInEveryForm(t *testing.T) {
 	}{
 		"html": {
 			func(w io.Writer, r *report.Report) error {
-				return page.WriteHTML(t.Context(), w, *r, nil, canned.Keys{}.Key())
+				return page.WriteHTML(t.Context(), w, *r, page.With{}, canned.Keys{}.Key())
 			},
 			func(t *testing.T, text []byte) {
 				t.Helper()

@@ -13,9 +13,9 @@ import (
 
 	"github.com/boombuler/barcode"
 	"github.com/boombuler/barcode/code128"
-	"github.com/boombuler/barcode/qr"
 
 	"vetting/core/report"
+	"vetting/ui/qr"
 	"vetting/ui/static"
 	"vetting/ui/text"
 )
@@ -57,9 +57,9 @@ const margin = 2
 
 // SVG draws a label of a report. link is what the QR code leads to.
 func SVG(r *report.Report, link string, size Size) (string, error) {
-	code, err := qr.Encode(link, qr.M, qr.Auto)
+	code, modules, err := qr.Path(link)
 	if err != nil {
-		return "", fmt.Errorf("drawing a QR code: %w", err)
+		return "", err
 	}
 
 	var b strings.Builder
@@ -69,7 +69,7 @@ func SVG(r *report.Report, link string, size Size) (string, error) {
 	fmt.Fprintf(&b, `<rect width="%g" height="%g" fill="#fff"/>`, size.Width, size.Height)
 
 	side := min(size.Height-2*margin, size.Width*0.36)
-	squares(&b, code, margin, (size.Height-side)/2, side)
+	square(&b, code, modules, margin, (size.Height-side)/2, side)
 
 	left := 2*margin + side + 1
 	width := size.Width - left - margin
@@ -139,28 +139,13 @@ func fit(line string, width, height float64) (string, float64) {
 	return line, small
 }
 
-// squares draws a QR code into a square with its quiet zone of four modules, a path of
-// a run of dark modules each.
-func squares(b *strings.Builder, code barcode.Barcode, x, y, side float64) {
-	n := code.Bounds().Dx()
-	module := side / float64(n+4) // the label's margin is the rest of the quiet zone
+// square draws a QR code of size modules with its quiet zone into a square, half of the zone
+// beyond it: the label's margin is the rest.
+func square(b *strings.Builder, code string, size int, x, y, side float64) {
+	module := side / float64(size-qr.Quiet)
 
-	fmt.Fprintf(b, `<path fill="#000" shape-rendering="crispEdges" transform="translate(%.4f %.4f) scale(%.5f)" d="`, x+2*module, y+2*module, module)
-
-	for row := range n {
-		for col := 0; col < n; col++ {
-			from := col
-			for col < n && dark(code, col, row) {
-				col++
-			}
-
-			if col > from {
-				fmt.Fprintf(b, "M%d %dh%dv1h-%dz", from, row, col-from, col-from)
-			}
-		}
-	}
-
-	b.WriteString(`"/>`)
+	fmt.Fprintf(b, `<path fill="#000" shape-rendering="crispEdges" transform="translate(%.4f %.4f) scale(%.5f)" d="%s"/>`,
+		x-module*qr.Quiet/2, y-module*qr.Quiet/2, module, code)
 }
 
 // bars draws the serial as Code 128 where it can be printed so that it can be read:
