@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -210,6 +211,12 @@ func kitImage(size, persist int64, kernelArgs []string) (image *stick.Disk, done
 
 	shut := func() { _ = program.Close() }
 
+	if err := standsAlone(program); err != nil {
+		shut()
+
+		return nil, nil, err
+	}
+
 	info, err := program.Stat()
 	if err != nil {
 		shut()
@@ -227,6 +234,28 @@ func kitImage(size, persist int64, kernelArgs []string) (image *stick.Disk, done
 	}
 
 	return image, shut, nil
+}
+
+// standsAlone refuses a program that could not be started from a stick: the system there
+// is for x86-64 and has no loader of shared libraries. Else that came to light only at
+// the rack.
+func standsAlone(program io.ReaderAt) error {
+	file, err := elf.NewFile(program)
+	if err != nil {
+		return fmt.Errorf("reading the own program: %w", err)
+	}
+
+	if file.Machine != elf.EM_X86_64 {
+		return fmt.Errorf("this program is for %s, and the kit's system for x86-64: take the amd64 one to make a stick", strings.TrimPrefix(file.Machine.String(), "EM_"))
+	}
+
+	for _, part := range file.Progs {
+		if part.Type == elf.PT_INTERP {
+			return errors.New("this program needs shared libraries, which a stick has not; take the static one of a package, or build it with: make build")
+		}
+	}
+
+	return nil
 }
 
 // bootContent is what every image boots.

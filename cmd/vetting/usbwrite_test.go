@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -397,5 +398,39 @@ func TestADiskThatIsMeantIsWritten(t *testing.T) {
 
 	if said, err := p.write(t, writing{fixed: "AA01"}, ""); err != nil {
 		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+// A kit with a program that its system cannot start would fail at the rack, after an
+// hour of waiting.
+func TestOnlyAProgramThatStandsAloneGoesOnAStick(t *testing.T) {
+	t.Parallel()
+
+	program := func(machine elf.Machine, parts ...elf.ProgType) string {
+		var b bytes.Buffer
+
+		header := elf.Header64{
+			Ident: [16]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)}, Type: uint16(elf.ET_EXEC),
+			Machine: uint16(machine), Version: uint32(elf.EV_CURRENT), Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: uint16(len(parts)), //nolint:gosec // a few
+		}
+		_ = binary.Write(&b, binary.LittleEndian, header) // into memory
+
+		for _, kind := range parts {
+			_ = binary.Write(&b, binary.LittleEndian, elf.Prog64{Type: uint32(kind)})
+		}
+
+		return b.String()
+	}
+
+	for name, c := range map[string]struct{ program, want string }{
+		"static":      {program(elf.EM_X86_64, elf.PT_LOAD), ""},
+		"with loader": {program(elf.EM_X86_64, elf.PT_INTERP, elf.PT_LOAD), "make build"},
+		"for arm64":   {program(elf.EM_AARCH64, elf.PT_LOAD), "for AARCH64"},
+		"a script":    {"#!/bin/sh\n", "reading the own program"},
+	} {
+		err := standsAlone(strings.NewReader(c.program))
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
 	}
 }
