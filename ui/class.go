@@ -69,11 +69,7 @@ func (u *UI) saveClass(c *fiber.Ctx) error {
 	}
 
 	if err == nil {
-		err = u.classAsSeen(c, &class)
-	}
-
-	if err == nil {
-		_, err = u.cfg.Commands.SetClass(c.UserContext(), caller(c).Name, class)
+		_, err = u.cfg.Commands.SetClass(c.UserContext(), caller(c).Name, class, classAsSeen(c, &class))
 	}
 
 	if err != nil {

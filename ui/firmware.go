@@ -151,7 +151,7 @@ func (u *UI) firmwarePage(c *fiber.Ctx) error { return u.showFirmware(c, nil, ni
 // showFirmware shows the firmware of all hosts, with what went wrong with an order and
 // the text that was typed.
 func (u *UI) showFirmware(c *fiber.Ctx, typed *string, why error) (err error) {
-	page := &view.Firmware{Catalogue: u.cfg.Commands.FirmwareCatalogue(), Typed: typed}
+	page := &view.Firmware{Catalogue: u.cfg.Commands.FirmwareCatalogue(), Typed: typed, Stale: stale(why)}
 
 	if page.Frame, err = u.frame(c, "Firmware", ""); err != nil {
 		return err
@@ -168,6 +168,7 @@ func (u *UI) showFirmware(c *fiber.Ctx, typed *string, why error) (err error) {
 
 		page.Groups = drift.Across(snapshots(page.Hosts))
 		page.Baseline, err = lookup.Baseline(r)
+		page.Seen = stillSeen(c, why, view.SeenBaseline(&page.Baseline))
 
 		return err
 	})
@@ -183,7 +184,7 @@ func (u *UI) showFirmware(c *fiber.Ctx, typed *string, why error) (err error) {
 func (u *UI) saveBaseline(c *fiber.Ctx) error {
 	typed := plainLines(c.FormValue("baseline"))
 
-	if _, err := u.cfg.Commands.SetFirmwareBaseline(c.UserContext(), caller(c).Name, typed); err != nil {
+	if _, err := u.cfg.Commands.SetFirmwareBaseline(c.UserContext(), caller(c).Name, typed, baselineAsSeen(c)); err != nil {
 		return u.showFirmware(c, &typed, err)
 	}
 

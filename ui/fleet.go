@@ -187,7 +187,9 @@ func (u *UI) undeleteHost(c *fiber.Ctx) error {
 
 func (u *UI) putSpec(c *fiber.Ctx) error {
 	return aboutHost(c, func(mac core.MAC) (core.Host, error) {
-		return u.cfg.Commands.SetSpec(c.UserContext(), caller(c).Name, mac, string(c.Body()))
+		spec := string(c.Body())
+
+		return u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) { h.SpecYAML = spec })
 	})
 }
 

@@ -273,12 +273,7 @@ func (u *UI) editHost(c *fiber.Ctx) error {
 		})
 	}
 
-	err = typed(c, &form)
-	if err == nil {
-		err = u.hostAsSeen(c, mac, func(s view.Seen) string { return s.Edit }, func(h *core.Host) string { return view.HostDifferences(&form, h) })
-	}
-
-	if err != nil {
+	if err := typed(c, &form); err != nil {
 		return refused(err)
 	}
 
@@ -289,7 +284,7 @@ func (u *UI) editHost(c *fiber.Ctx) error {
 		h.Name, h.Notes, h.Rack, h.AssetTag, h.Class, h.Tags, h.Aliases = form.Name, form.Notes, form.Rack, form.AssetTag, form.Class, form.Tags, form.Aliases
 		h.Power, h.Loader, h.Home, h.BootURL = form.Power, form.Loader, form.Home, form.BootURL
 		after = *h
-	})
+	}, hostAsSeen(c, func(s view.Seen) string { return s.Edit }, func(h *core.Host) string { return view.HostDifferences(&form, h) }))
 	if err == nil {
 		err = u.keepSecrets(c, host.MAC)
 	}
@@ -326,19 +321,16 @@ func (u *UI) unedit(mac core.MAC, before, after core.Host) func(ctx context.Cont
 	}
 
 	return func(ctx context.Context, who string) error {
-		changed := false
-
 		_, err := u.cfg.Commands.UpdateHost(ctx, who, mac, func(h *core.Host) {
-			if changed = said(h) != said(&after); changed {
-				return
-			}
-
 			h.Name, h.Notes, h.Rack, h.AssetTag, h.Class, h.Tags, h.Aliases = before.Name, before.Notes, before.Rack, before.AssetTag, before.Class, before.Tags, before.Aliases
 			h.Power, h.Loader, h.Home, h.BootURL = before.Power, before.Loader, before.Home, before.BootURL
+		}, func(h *core.Host) error {
+			if said(h) != said(&after) {
+				return changedSince("The host")
+			}
+
+			return nil
 		})
-		if err == nil && changed {
-			return changedSince("The host")
-		}
 
 		return err
 	}
@@ -434,13 +426,10 @@ func (u *UI) saveSpec(c *fiber.Ctx) error {
 
 	text := plainLines(c.FormValue("spec"))
 
-	err = u.hostAsSeen(c, mac, func(s view.Seen) string { return s.Spec }, func(*core.Host) string { return "" })
+	_, err = u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) { h.SpecYAML = text },
+		hostAsSeen(c, func(s view.Seen) string { return s.Spec }, func(*core.Host) string { return "" }))
 	if stale(err) {
 		return u.showHostWith(c, mac, err, func(page *view.Host) { page.Spec, page.Stale = text, true })
-	}
-
-	if err == nil {
-		_, err = u.cfg.Commands.SetSpec(c.UserContext(), caller(c).Name, mac, text)
 	}
 
 	var problem *core.Problem

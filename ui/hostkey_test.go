@@ -340,7 +340,7 @@ func TestOverridesAreEditedInForms(t *testing.T) {
 
 		return host, nil
 	}
-	b.commands.OnClass = func(class core.Class) (core.Class, error) {
+	b.commands.OnClass = func(class core.Class, _ []func(*core.Class) error) (core.Class, error) {
 		got = class.Overrides
 
 		return class, nil

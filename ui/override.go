@@ -162,11 +162,8 @@ func (u *UI) saveOverrides(c *fiber.Ctx) error {
 
 	form, override, err := typedOverride(c)
 	if err == nil {
-		err = u.hostAsSeen(c, mac, func(s view.Seen) string { return s.Overrides }, func(*core.Host) string { return "" })
-	}
-
-	if err == nil {
-		_, err = u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) { h.Overrides = override })
+		_, err = u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) { h.Overrides = override },
+			hostAsSeen(c, func(s view.Seen) string { return s.Overrides }, func(*core.Host) string { return "" }))
 	}
 
 	if err != nil {

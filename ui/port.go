@@ -17,11 +17,10 @@ type Commands interface {
 	// RegisterHost records a new host; ErrConflict when one of its MACs is taken.
 	RegisterHost(ctx context.Context, who string, host core.Host) (core.Host, error)
 	// UpdateHost applies change to the host and records it; MAC, identity and
-	// run fields stay as they are.
-	UpdateHost(ctx context.Context, who string, mac core.MAC, change func(*core.Host)) (core.Host, error)
+	// run fields stay as they are. only refuses the host as it is on record in the same
+	// write, and so do its like below. A *core.Problem about a spec names line and column.
+	UpdateHost(ctx context.Context, who string, mac core.MAC, change func(*core.Host), only ...func(*core.Host) error) (core.Host, error)
 	DeleteHost(ctx context.Context, who string, mac core.MAC) error
-	// SetSpec checks and records the expected spec; a *core.Problem names line and column.
-	SetSpec(ctx context.Context, who string, mac core.MAC, yaml string) (core.Host, error)
 	ClearQuarantine(ctx context.Context, who string, mac core.MAC) (core.Host, error)
 	StartRun(ctx context.Context, mac core.MAC, wish core.StartRun) (core.Run, error)
 	// TryRun says what StartRun would answer, and starts nothing.
@@ -95,7 +94,9 @@ type Orders interface {
 	SetHostSecret(ctx context.Context, who string, mac core.MAC, secret core.HostSecret) (core.Host, error)
 	// LearnSpec writes the spec that the machine of a run fulfils.
 	LearnSpec(ctx context.Context, run core.RunID) (yaml string, err error)
-	SetClass(ctx context.Context, who string, class core.Class) (core.Class, error)
+	// SetClass records what hosts of a model share; only is asked about the zero class where
+	// there is none.
+	SetClass(ctx context.Context, who string, class core.Class, only ...func(*core.Class) error) (core.Class, error)
 	// ImportHosts registers or changes hosts, all of them or none; the error joins
 	// what is wrong, each a *core.Problem with the detail "line". dry only says what
 	// would be done.
@@ -122,7 +123,7 @@ type Orders interface {
 	DeleteClass(ctx context.Context, who, name string) error
 	// SetFirmwareBaseline checks and records what firmware is held against; an empty
 	// text takes it away. A *core.Problem names line and column.
-	SetFirmwareBaseline(ctx context.Context, who, text string) (core.FirmwareBaseline, error)
+	SetFirmwareBaseline(ctx context.Context, who, text string, only ...func(*core.FirmwareBaseline) error) (core.FirmwareBaseline, error)
 	// CheckFirmwareBaseline only checks.
 	CheckFirmwareBaseline(text string) error
 	// FirmwareCatalogue is the text of rules that comes with the appliance.

@@ -201,18 +201,14 @@ func (u *UI) untag(chosen []core.MAC, before, after map[core.MAC][]string) func(
 		}
 
 		for _, mac := range chosen {
-			changed := false
-
-			if _, err := u.cfg.Commands.UpdateHost(ctx, who, mac, func(h *core.Host) {
-				if changed = !slices.Equal(h.Tags, after[mac]); !changed {
-					h.Tags = before[mac]
+			if _, err := u.cfg.Commands.UpdateHost(ctx, who, mac, func(h *core.Host) { h.Tags = before[mac] }, func(h *core.Host) error {
+				if !slices.Equal(h.Tags, after[mac]) {
+					return changedSince("What " + h.Name + " is tagged with")
 				}
+
+				return nil
 			}); err != nil {
 				return err
-			}
-
-			if changed {
-				return changedSince("What " + string(mac) + " is tagged with")
 			}
 		}
 

@@ -10,7 +10,6 @@ import (
 
 	"vetting/core"
 	"vetting/core/problem"
-	"vetting/ui/lookup"
 	"vetting/ui/text"
 	"vetting/ui/view"
 )
@@ -22,44 +21,45 @@ const seenField = "seen"
 // hostAsSeen refuses a form about a host that was saved by somebody else since the form was
 // drawn; of reads what the form is about, differs what is on record where it is not what was
 // typed.
-func (u *UI) hostAsSeen(c *fiber.Ctx, mac core.MAC, of func(view.Seen) string, differs func(*core.Host) string) error {
+func hostAsSeen(c *fiber.Ctx, of func(view.Seen) string, differs func(*core.Host) string) func(*core.Host) error {
 	seen := c.FormValue(seenField)
-	if seen == "" {
-		return nil
-	}
 
-	return u.look(c, func(r core.Reader) error {
-		host, err := lookup.Host(r, mac)
-		if err != nil || of(view.SeenHost(&host)) == seen {
-			return err
+	return func(host *core.Host) error {
+		if seen == "" || of(view.SeenHost(host)) == seen {
+			return nil
 		}
 
-		return changedMeanwhile("This host was changed", differs(&host))
-	})
+		return changedMeanwhile("This host was changed", differs(host))
+	}
 }
 
 // classAsSeen is hostAsSeen for a model class.
-func (u *UI) classAsSeen(c *fiber.Ctx, typed *core.Class) error {
+func classAsSeen(c *fiber.Ctx, typed *core.Class) func(*core.Class) error {
 	seen := c.FormValue(seenField)
-	if seen == "" {
-		return nil
-	}
 
-	return u.look(c, func(r core.Reader) error {
-		var class core.Class
-		if err := r.Get(core.TableClass, typed.Name, &class); err != nil && !errors.Is(err, core.ErrNotFound) {
-			return err
-		}
-
+	return func(class *core.Class) error {
 		switch {
-		case view.SeenClass(&class) == seen:
+		case seen == "" || view.SeenClass(class) == seen:
 			return nil
 		case seen == view.SeenClass(&core.Class{}):
-			return changedMeanwhile("There is a model class of this name already, or it was added", view.ClassDifferences(typed, &class))
+			return changedMeanwhile("There is a model class of this name already, or it was added", view.ClassDifferences(typed, class))
 		default:
-			return changedMeanwhile("This model class was changed or removed", view.ClassDifferences(typed, &class))
+			return changedMeanwhile("This model class was changed or removed", view.ClassDifferences(typed, class))
 		}
-	})
+	}
+}
+
+// baselineAsSeen is hostAsSeen for the firmware baseline.
+func baselineAsSeen(c *fiber.Ctx) func(*core.FirmwareBaseline) error {
+	seen := c.FormValue(seenField)
+
+	return func(baseline *core.FirmwareBaseline) error {
+		if seen == "" || view.SeenBaseline(baseline) == seen {
+			return nil
+		}
+
+		return changedMeanwhile("The baseline was changed", "")
+	}
 }
 
 // touched leaves of what was typed only what is not as the form was drawn: a field that

@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"errors"
 	"html"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"vetting/core"
 	"vetting/core/problem"
 	"vetting/ui/canned"
+	"vetting/ui/lookup"
 )
 
 // saving has the orders of a bench write what they say.
@@ -24,22 +26,35 @@ func (b *bench) saving(t *testing.T) {
 				return err
 			}
 
-			change(&host)
+			if change(&host); host.SpecYAML == "no spec" {
+				return core.NewProblem(core.ErrInvalid, "spec/invalid", "The spec cannot be read.")
+			}
 
 			return txn.Put(core.TableHost, string(mac), host)
 		})
 
 		return host, err
 	}
-	b.commands.OnSpec = func(mac core.MAC, yaml string) (core.Host, error) {
-		if yaml == "no spec" {
-			return core.Host{}, core.NewProblem(core.ErrInvalid, "spec/invalid", "The spec cannot be read.")
-		}
-
-		return b.commands.OnUpdate(mac, func(h *core.Host) { h.SpecYAML = yaml })
+	b.commands.Baseline = &core.FirmwareBaseline{}
+	if err := b.ledger.View(t.Context(), func(r core.Reader) (err error) { *b.commands.Baseline, err = lookup.Baseline(r); return err }); err != nil {
+		t.Fatal(err)
 	}
-	b.commands.OnClass = func(class core.Class) (core.Class, error) {
-		_, err := b.ledger.Update(t.Context(), func(txn core.Txn) error { return txn.Put(core.TableClass, class.Name, class) })
+
+	b.commands.OnBaseline = func(text string) (core.FirmwareBaseline, error) {
+		b.commands.Baseline.Text = text
+		_, err := b.ledger.Update(t.Context(), func(txn core.Txn) error { return txn.Put(core.TableBaseline, "current", b.commands.Baseline) })
+
+		return *b.commands.Baseline, err
+	}
+	b.commands.OnClass = func(class core.Class, only []func(*core.Class) error) (core.Class, error) {
+		_, err := b.ledger.Update(t.Context(), func(txn core.Txn) error {
+			var was core.Class
+			if err := txn.Get(core.TableClass, class.Name, &was); err != nil && !errors.Is(err, core.ErrNotFound) {
+				return err
+			}
+
+			return errors.Join(canned.Against(&was, only), txn.Put(core.TableClass, class.Name, class))
+		})
 
 		return class, err
 	}
@@ -85,6 +100,11 @@ func TestWhoSavesAStaleFormUndoesNothingUnseen(t *testing.T) {
 			page: hostPath, mark: `/overrides"`, path: hostPath + "/overrides",
 			theirs: url.Values{"config": {"SMART.self_test = none"}}, ours: url.Values{"config": {"SMART.self_test = long"}},
 			kept: "SMART.self_test = long", told: "SMART.self_test is none",
+		},
+		"the firmware baseline": {
+			page: "/firmware", mark: `action="/firmware/baseline"`, path: "/firmware/baseline",
+			theirs: url.Values{"baseline": {"rules: []"}}, ours: url.Values{"baseline": {"rules: [{id: x}]"}},
+			kept: "rules: [{id: x}]</textarea>", told: "- rules: []",
 		},
 		"a class": {
 			page: "/classes", mark: `action="/classes"`, path: "/classes",

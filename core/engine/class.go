@@ -12,8 +12,9 @@ import (
 )
 
 // SetClass records what hosts of a model share, in place of what was there. It
-// counts from their next runs on.
-func (e *Engine) SetClass(ctx context.Context, who string, class core.Class) (core.Class, error) {
+// counts from their next runs on. only refuses the class as it is on record, the zero one where
+// there is none, in the same write.
+func (e *Engine) SetClass(ctx context.Context, who string, class core.Class, only ...func(*core.Class) error) (core.Class, error) {
 	if class.Name == "" || !isWord(class.Name) || len(class.Notes) > maxNote || class.Notes != plain(class.Notes) {
 		return core.Class{}, badHost("A model class needs a name of 1 to %d printable letters, and notes of %d bytes at most.", maxWord, maxNote)
 	}
@@ -31,6 +32,10 @@ func (e *Engine) SetClass(ctx context.Context, who string, class core.Class) (co
 		case err == nil:
 			before = core.Digest(was)
 		case !errors.Is(err, core.ErrNotFound):
+			return err
+		}
+
+		if err := holds(&was, only); err != nil {
 			return err
 		}
 

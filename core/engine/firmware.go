@@ -41,8 +41,8 @@ const maxBaseline = 256 << 10
 
 // SetFirmwareBaseline records the rules that the firmware of all hosts is held
 // against, in place of what was there; an empty text takes them away. They count for
-// runs that are started from now on.
-func (e *Engine) SetFirmwareBaseline(ctx context.Context, who, text string) (core.FirmwareBaseline, error) {
+// runs that are started from now on. only refuses the baseline as it is on record in the same write.
+func (e *Engine) SetFirmwareBaseline(ctx context.Context, who, text string, only ...func(*core.FirmwareBaseline) error) (core.FirmwareBaseline, error) {
 	if strings.TrimSpace(text) == "" {
 		text = ""
 	}
@@ -56,6 +56,10 @@ func (e *Engine) SetFirmwareBaseline(ctx context.Context, who, text string) (cor
 	err := e.write(ctx, func(c *change) error {
 		was, err := readBaseline(c)
 		if err != nil {
+			return err
+		}
+
+		if err := holds(&was, only); err != nil {
 			return err
 		}
 

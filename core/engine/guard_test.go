@@ -4,12 +4,15 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"vetting/core"
 	"vetting/core/coretest"
 	"vetting/core/engine"
+	"vetting/core/problem"
 )
 
 // Whoever may edit a host must not be able to have its password sent to a server
@@ -196,6 +199,78 @@ func TestAnApprovedHostIsNoStranger(t *testing.T) {
 
 		if _, err := r.ApproveHostKey(t.Context(), "op", key.ID); err != nil || r.hostOf(1).Stranger {
 			t.Errorf("it still counts: %v", err)
+		}
+	})
+}
+
+// What a write is only to go through on is looked at in the write itself: two who change the
+// same at one moment do not both get theirs.
+func TestOfTwoWritesOnTheSameStateOneIsRefused(t *testing.T) {
+	inFirmware(t, func(t *testing.T, r *rig) {
+		if _, err := r.RegisterHost(t.Context(), "op", coretest.Host(1)); err != nil {
+			t.Fatal(err)
+		}
+
+		stale := core.NewProblem(core.ErrConflict, problem.FormStale, "changed since")
+		host := core.Host{}
+
+		for name, write := range map[string]func(text string) error{
+			"a host": func(text string) error {
+				_, err := r.UpdateHost(t.Context(), "op", coretest.MAC(1), func(h *core.Host) { h.Notes = text }, func(h *core.Host) error {
+					if host = *h; strings.HasSuffix(h.Notes, "s") {
+						return stale
+					}
+
+					return nil
+				})
+
+				return err
+			},
+			"a class": func(text string) error {
+				_, err := r.SetClass(t.Context(), "op", core.Class{Name: "other", Notes: text}, func(c *core.Class) error {
+					if c.Notes != "" {
+						return stale
+					}
+
+					return nil
+				})
+
+				return err
+			},
+			"the firmware baseline": func(text string) error {
+				_, err := r.SetFirmwareBaseline(t.Context(), "op", "rules: [{id: "+text+", part: disk, deny: HPD7}]", func(b *core.FirmwareBaseline) error {
+					if b.Text != "" {
+						return stale
+					}
+
+					return nil
+				})
+
+				return err
+			},
+		} {
+			var (
+				refused atomic.Int32
+				both    sync.WaitGroup
+			)
+
+			for _, text := range []string{"ours", "theirs"} {
+				both.Go(func() {
+					if err := write(text); errors.Is(err, stale) {
+						refused.Add(1)
+					} else if err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				})
+			}
+
+			if both.Wait(); refused.Load() != 1 {
+				t.Errorf("%s: %d of two writes were refused", name, refused.Load())
+			}
+		}
+
+		if host.MAC != coretest.MAC(1) {
+			t.Error("what is looked at is not the host on record")
 		}
 	})
 }

@@ -175,13 +175,18 @@ func (c *change) addHost(fresh *core.Host) error {
 
 // UpdateHost applies change to the host and records it; MAC, identity,
 // quarantine and run fields stay as they are. A secret is forgotten when what it
-// was given for changes. The change must be a plain function of its argument.
-func (e *Engine) UpdateHost(ctx context.Context, who string, mac core.MAC, edit func(*core.Host)) (core.Host, error) {
+// was given for changes. The change must be a plain function of its argument, and so must only,
+// which refuses the host as it is on record in the same write.
+func (e *Engine) UpdateHost(ctx context.Context, who string, mac core.MAC, edit func(*core.Host), only ...func(*core.Host) error) (core.Host, error) {
 	var host core.Host
 
 	err := e.write(ctx, func(c *change) error {
 		old, err := c.host(mac)
 		if err != nil {
+			return err
+		}
+
+		if err := holds(&old, only); err != nil {
 			return err
 		}
 
@@ -223,6 +228,17 @@ func (e *Engine) UpdateHost(ctx context.Context, who string, mac core.MAC, edit 
 	e.panels.forgive(host.MAC)
 
 	return host, nil
+}
+
+// holds reports what speaks against a change of a record as it is; nil: nothing does.
+func holds[T any](record *T, only []func(*T) error) error {
+	for _, check := range only {
+		if err := check(record); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 // forgetSecrets forgets a secret of the host that was given for another address,

@@ -19,13 +19,14 @@ type Commands struct {
 	OnSecret   func(core.MAC, core.HostSecret)
 	OnStart    func(core.MAC, core.StartRun) (core.Run, error)
 	OnImport   func(rows []core.ImportRow, dry bool) ([]core.Imported, error)
-	OnClass    func(core.Class) (core.Class, error)
+	OnClass    func(class core.Class, only []func(*core.Class) error) (core.Class, error)
 	OnPower    func(core.MAC, core.PowerOp) (core.PowerState, error)
 	OnLook     func(core.MAC) (core.Panel, error)
 	OnSerial   func(mac core.MAC, takeOver bool) (io.ReadWriteCloser, error)
 	OnLight    func(core.MAC, core.LightWish) (core.Light, error)
 	OnKey      func(word, id string) (core.HostKey, error)
 	OnBaseline func(text string) (core.FirmwareBaseline, error)
+	Baseline   *core.FirmwareBaseline // that is on record; nil: a new one is held against none
 	OnRun      func(order string, run core.RunID) (core.Run, error)
 	Who        *string        // set to whoever asked last
 	More       []core.Profile // beside those of every scene
@@ -49,17 +50,43 @@ func (c *Commands) RegisterHost(_ context.Context, who string, host core.Host) (
 }
 
 // UpdateHost is of ui.Commands.
-func (c *Commands) UpdateHost(_ context.Context, who string, mac core.MAC, change func(*core.Host)) (core.Host, error) {
+func (c *Commands) UpdateHost(_ context.Context, who string, mac core.MAC, change func(*core.Host), only ...func(*core.Host) error) (core.Host, error) {
 	c.asked(who)
 
 	if c.OnUpdate == nil {
 		host := core.Host{MAC: mac}
 		change(&host)
 
+		if c.OnSpec != nil && host.SpecYAML != "" {
+			return c.OnSpec(mac, host.SpecYAML)
+		}
+
 		return host, nil
 	}
 
-	return c.OnUpdate(mac, change)
+	var refused error
+
+	host, err := c.OnUpdate(mac, func(h *core.Host) {
+		if refused = Against(h, only); refused == nil {
+			change(h)
+		}
+	})
+	if refused != nil {
+		return core.Host{}, refused
+	}
+
+	return host, err
+}
+
+// Against is what the checks of a write have against a record; nil: nothing.
+func Against[T any](record *T, only []func(*T) error) error {
+	for _, check := range only {
+		if err := check(record); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 // DeleteHost is of ui.Commands.
@@ -71,17 +98,6 @@ func (c *Commands) DeleteHost(_ context.Context, who string, mac core.MAC) error
 	}
 
 	return c.OnDelete(mac)
-}
-
-// SetSpec is of ui.Commands.
-func (c *Commands) SetSpec(_ context.Context, who string, mac core.MAC, yaml string) (core.Host, error) {
-	c.asked(who)
-
-	if c.OnSpec == nil {
-		return core.Host{MAC: mac, SpecYAML: yaml}, nil
-	}
-
-	return c.OnSpec(mac, yaml)
 }
 
 // ClearQuarantine is of ui.Commands.

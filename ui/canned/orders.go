@@ -129,11 +129,11 @@ func (c *Commands) LearnSpec(context.Context, core.RunID) (string, error) {
 }
 
 // SetClass is of ui.Commands.
-func (c *Commands) SetClass(_ context.Context, who string, class core.Class) (core.Class, error) {
+func (c *Commands) SetClass(_ context.Context, who string, class core.Class, only ...func(*core.Class) error) (core.Class, error) {
 	c.asked(who)
 
 	if c.OnClass != nil {
-		return c.OnClass(class)
+		return c.OnClass(class, only)
 	}
 
 	return class, nil
@@ -248,8 +248,14 @@ func (c *Commands) ImportHosts(_ context.Context, who string, rows []core.Import
 }
 
 // SetFirmwareBaseline is of ui.Commands.
-func (c *Commands) SetFirmwareBaseline(_ context.Context, who, text string) (core.FirmwareBaseline, error) {
+func (c *Commands) SetFirmwareBaseline(_ context.Context, who, text string, only ...func(*core.FirmwareBaseline) error) (core.FirmwareBaseline, error) {
 	c.asked(who)
+
+	if c.Baseline != nil {
+		if err := Against(c.Baseline, only); err != nil {
+			return core.FirmwareBaseline{}, err
+		}
+	}
 
 	if c.OnBaseline == nil {
 		return core.FirmwareBaseline{Text: text, SetBy: who}, nil

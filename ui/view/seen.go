@@ -32,6 +32,9 @@ func SeenClass(class *core.Class) string {
 	return core.Digest([]any{class.Name, class.SpecYAML, class.Notes, class.Golden, class.Overrides})
 }
 
+// SeenBaseline tells the state of the firmware baseline.
+func SeenBaseline(b *core.FirmwareBaseline) string { return core.Digest(b.Text) }
+
 // HostDifferences says what is on record of a host where it is not what was typed.
 func HostDifferences(typed, stored *core.Host) string {
 	return unlike(hostWords(typed), hostWords(stored))
