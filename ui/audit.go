@@ -87,6 +87,8 @@ func (u *UI) showActivity(c *fiber.Ctx, why error) error {
 		return err
 	}
 
+	frame.Here = "/activity"
+
 	if err := explain(c, &frame, why); err != nil {
 		return err
 	}

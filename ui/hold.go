@@ -67,6 +67,8 @@ func (u *UI) showHold(c *fiber.Ctx, why error, key *core.HoldKey) error {
 		return err
 	}
 
+	page.Frame.Here += "/hold"
+
 	if page.Key = key; key != nil {
 		page.Frame.Follows = "" // following would take the key away before it is read
 	}
@@ -125,7 +127,7 @@ func (u *UI) viewRun(c *fiber.Ctx, plotless bool) (*view.Run, error) {
 	}
 
 	page.Run = run
-	page.Frame.Title, page.Frame.Follows = run.HostName+": "+mark.Run(&run).Word, "run:"+string(run.ID)
+	page.Frame.Title, page.Frame.Follows, page.Frame.Here = run.HostName+": "+mark.Run(&run).Word, "run:"+string(run.ID), "/runs/"+string(run.ID)
 
 	return page, nil
 }

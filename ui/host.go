@@ -252,7 +252,7 @@ func (u *UI) host(c *fiber.Ctx, mac core.MAC) (*view.Host, error) {
 		return nil, err
 	}
 
-	page.Frame.Title, page.Seen = page.Row.Host.Name, view.SeenHost(&page.Row.Host)
+	page.Frame.Title, page.Frame.Here, page.Seen = page.Row.Host.Name, "/hosts/"+string(page.Row.Host.MAC), view.SeenHost(&page.Row.Host)
 
 	return page, nil
 }

@@ -88,6 +88,8 @@ func (u *UI) showInbox(c *fiber.Ctx, why error) error {
 		return err
 	}
 
+	frame.Here = "/inbox"
+
 	page, err := paging(c)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -348,4 +349,59 @@ func TestAPartWaitsOnlyWhileSomebodyChoosesFromItsMenu(t *testing.T) {
 
 	browser.Do(t, tab, chromedp.SetValue("[name=result]", "refused"), chromedp.Evaluate(`document.querySelector("[name=result]").dispatchEvent(new Event("change", { bubbles: true }))`, nil))
 	browser.Become(t, tab, "what waited", `document.querySelector("#act").textContent.includes("held-back-2") && document.querySelector("[name=result]").value === "refused"`)
+}
+
+// shown has a page believe that it is out of sight, or in sight again.
+const shown = `(on => { Object.defineProperty(document, "hidden", { configurable: true, get: () => !on }); document.dispatchEvent(new Event("visibilitychange")); })`
+
+// However a page comes back into sight, it shows what has happened meanwhile and goes on
+// following, with what was typed into it; two pages of one browser follow side by side.
+func TestAPageThatComesBackIntoSightCatchesUp(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	base, _ := b.listen()
+	secret := b.token("admin")
+	tab := browser.Open(t, secret)
+	other := browser.Tab(t, tab)
+	host, live := base+"/hosts/"+string(canned.Host), `document.querySelector(".live").dataset.state === "on"`
+	named := func(name string) string {
+		return fmt.Sprintf(`document.querySelector("h1").textContent.startsWith(%q)`, name)
+	}
+
+	for _, at := range []context.Context{tab, other} {
+		browser.Do(t, at, network.SetExtraHTTPHeaders(network.Headers{"Authorization": "Bearer " + secret}), chromedp.Navigate(host), chromedp.Evaluate(`window.same = 1; document.querySelector("#note-text").value = "typed"`, nil))
+		browser.Become(t, at, "the stream", live)
+	}
+
+	for name, way := range map[string]struct{ leave, back string }{
+		"hidden":        {shown + "(false)", shown + "(true)"},
+		"kept as it is": {`dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }))`, `dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }))`},
+	} {
+		news := "news-" + strings.ReplaceAll(name, " ", "-")
+
+		browser.Do(t, tab, chromedp.Evaluate(way.leave, nil))
+		b.rename(news)
+		browser.Become(t, other, "the news in the other page", named(news))
+
+		if browser.Told[bool](t, tab, named(news)) {
+			t.Errorf("%s: the page goes on following", name)
+		}
+
+		browser.Do(t, tab, chromedp.Evaluate(way.back, nil))
+		browser.Become(t, tab, name+", the news", named(news)+" && "+live)
+		b.rename(news + "-and-more")
+		browser.Become(t, tab, name+", what happens now", named(news+"-and-more"))
+	}
+
+	if !browser.Told[bool](t, tab, `window.same === 1 && document.querySelector("#note-text").value === "typed"`) {
+		t.Error("the page was loaded anew, or what was typed is lost")
+	}
+
+	browser.Do(t, tab, chromedp.Navigate(base+"/docs"))
+	b.rename("meanwhile")
+	browser.Do(t, tab, chromedp.NavigateBack())
+	browser.Become(t, tab, "back in the history, the news", named("meanwhile")+" && "+live)
+	b.rename("from-now-on")
+	browser.Become(t, tab, "back in the history, what happens now", named("from-now-on"))
 }

@@ -185,6 +185,8 @@ func (u *UI) showNotifications(c *fiber.Ctx, test *core.Delivery, typed *view.No
 		return err
 	}
 
+	page.Frame.Here = "/notifications"
+
 	if err := u.readOwn(c, page, typed); err != nil {
 		return err
 	}

@@ -198,7 +198,7 @@ func (u *UI) frame(c *fiber.Ctx, title, follows string) (view.Frame, error) {
 	f := view.Frame{
 		Title: title, Active: entryOf(c.Path()), User: caller(c).Name, Scope: caller(c).Scope,
 		Session: caller(c).Session != "", Theme: theme(c),
-		CSS: u.files.CSS.Path, JS: u.files.JS.Path, Icon: u.files.Icon.Path, Now: u.cfg.Now(), Follows: follows,
+		CSS: u.files.CSS.Path, JS: u.files.JS.Path, Icon: u.files.Icon.Path, Now: u.cfg.Now(), Follows: follows, Posted: c.Method() != http.MethodGet && c.Method() != http.MethodHead,
 		Insecure: u.cfg.TLS == nil, Flash: done(c.Query("done")),
 	}
 

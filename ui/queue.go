@@ -88,6 +88,8 @@ func (u *UI) showRuns(c *fiber.Ctx, why error) error {
 		return err
 	}
 
+	frame.Here = "/runs"
+
 	filter, err := runFilter(c)
 	if err != nil {
 		return err

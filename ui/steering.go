@@ -249,6 +249,8 @@ func (u *UI) showRestart(c *fiber.Ctx, going bool, why error) error {
 		return err
 	}
 
+	page.Frame.Here = "/settings/restart"
+
 	if page.Busy, err = u.busy(c); err != nil {
 		return err
 	}

@@ -8,8 +8,12 @@
 	const state = document.querySelector(".live");
 	const banner = document.querySelector(".banner");
 	let source = null, last = body.dataset.seq || "0", tries = 0, timer = 0;
-	let busy = false, again = false, fetched = 0, took = 0;
+	let busy = false, again = false, fetched = 0, known = 0, took = 0; // known: when what is shown was told
 	const parted = body.dataset.parts !== undefined; // the stream tells what of the page has changed
+	// Where the page is fetched again. One that answers a form is not where it came from: loading
+	// that anew would send the form once more.
+	const here = body.dataset.here || location.href;
+	const anew = () => { if (body.dataset.here) location.replace(here); else location.reload(); };
 	let title = document.title, unseen = "", ended = "", skew = 0; // skew: how far our clock is behind the appliance's, ms
 
 	const say = (on, text) => {
@@ -45,12 +49,14 @@
 	// What changed is changed, and nothing else: focus, ticks, opened parts and
 	// scrolled boxes stay as they are, and five hundred tiles cost what one costs.
 	const keyOf = n => n.nodeType === 1 ? n.dataset.key || n.getAttribute("id") : "";
+	const typedIn = el => el.matches("textarea, input:not([type=hidden], [type=checkbox], [type=radio])");
+	const begins = (el, name) => name === "checked" || name === "selected" || name === "value" && typedIn(el); // what a field is filled with at first is not changed later
 	const morph = (el, fresh) => {
 		if (el.classList.contains("at")) fresh.classList.add("at"); // where keys have led
 		if (el.isEqualNode(fresh)) return;
-		for (const a of [...el.attributes]) if (!fresh.hasAttribute(a.name)) el.removeAttribute(a.name);
-		for (const a of fresh.attributes) if (el.getAttribute(a.name) !== a.value) el.setAttribute(a.name, a.value);
-		morphChildren(el, fresh);
+		for (const a of [...el.attributes]) if (!fresh.hasAttribute(a.name) && !begins(el, a.name)) el.removeAttribute(a.name);
+		for (const a of fresh.attributes) if (el.getAttribute(a.name) !== a.value && !begins(el, a.name)) el.setAttribute(a.name, a.value);
+		if (!typedIn(el)) morphChildren(el, fresh);
 	};
 	const AHEAD = 60; // how far one is looked for that has another place because others came or went
 	const equalFrom = (n, to) => {
@@ -123,32 +129,49 @@
 				morph(el, box.content.firstElementChild);
 			}
 		});
-		fetched = Date.now();
+		fetched = known = Date.now();
 		countTicks();
 		announce();
 	};
 
+	// What was typed and not sent would be lost with the page.
+	const begun = e => /^(checkbox|radio)$/.test(e.type) ? e.checked !== e.defaultChecked : e.tagName === "SELECT" ? [...e.options].some((o, i, all) => o.selected !== (all[0].parentElement.querySelector("[selected]") ? o.defaultSelected : i === 0)) : typedIn(e) && e.value !== e.defaultValue;
+	const halfFilled = () => [...document.querySelectorAll("form[method=post]")].some(f => [...f.elements].some(begun));
+
+	let stale = ""; // why the page is not as things are
+	const keepStale = why => { stale = why; say(false, why); };
 	const refresh = async () => {
 		if (busy) { again = true; return; }
 		busy = true; again = false;
 		const began = Date.now();
 		try {
-			const answer = await fetch(location.href, { headers: { "X-Live": "1" }, credentials: "same-origin", redirect: "manual", cache: "no-store" });
-			if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
+			const answer = await fetch(here, { headers: { "X-Live": "1" }, credentials: "same-origin", redirect: "manual", cache: "no-store" });
+			if (answer.type === "opaqueredirect" || answer.status === 401) { anew(); return; }
 			if (answer.ok) {
 				const page = new DOMParser().parseFromString(await answer.text(), "text/html");
 				const now = page.querySelector("script[src]"), ours = document.querySelector("script[src]");
-				if (now && ours && now.getAttribute("src") !== ours.getAttribute("src")) { location.reload(); return; } // another version of the appliance
-				steady(() => {
-					for (const fresh of page.querySelectorAll("[data-live]")) {
-						const el = document.getElementById(fresh.id);
-						if (el && !inUse(el)) swap(el, fresh);
-					}
-				});
-				if (page.title) { title = page.title; document.title = unseen + title; }
-				announce();
+				if (now && ours && now.getAttribute("src") !== ours.getAttribute("src")) { // another version of the appliance
+					if (!halfFilled()) { anew(); return; }
+					keepStale("The appliance has another version by now. Send or copy what you have typed, then load this page anew.");
+				} else {
+					known = Date.now();
+					if (stale) { stale = ""; say(true); }
+					steady(() => {
+						for (const fresh of page.querySelectorAll("[data-live]")) {
+							const el = document.getElementById(fresh.id);
+							if (el && !inUse(el)) swap(el, fresh);
+						}
+					});
+					if (page.title) { title = page.title; document.title = unseen + title; }
+					announce();
+				}
+			} else if (answer.status === 404) {
+				keepStale("What this page is about is no longer here: it was removed. The page shows what was known last.");
+			} else {
+				keepStale(`This page cannot be brought up to date now (${answer.status}). It shows what was known last; trying again.`);
+				setTimeout(later, 5000);
 			}
-		} catch { /* the stream says when the appliance is back */ }
+		} catch { if (source && source.readyState === EventSource.OPEN) setTimeout(later, 3000); } // else the stream says when the appliance is back
 		await fill();
 		fetched = Date.now(); took = fetched - began; busy = false;
 		if (again) later();
@@ -501,13 +524,13 @@
 		if (log) url.searchParams.set("log_after", log.dataset.after || "0");
 		source = new EventSource(url);
 		source.onopen = () => {
-			if (ended === "upgrade") { location.reload(); return; }
+			if (ended === "upgrade" && !halfFilled()) { anew(); return; }
 			if (tries) refresh();
-			tries = 0; ended = ""; say(true);
+			tries = 0; ended = ""; say(!stale, stale);
 		};
 		source.onerror = () => {
 			const over = source && source.readyState === EventSource.CLOSED;
-			if (!ended) say(false, `The appliance does not answer. Showing what was known at ${new Date(fetched || performance.timeOrigin).toLocaleTimeString()}; trying again.`);
+			if (!ended) say(false, `The appliance does not answer. Showing what was known at ${new Date(known || performance.timeOrigin).toLocaleTimeString()}; trying again.`);
 			if (state && !ended) state.textContent = "reconnecting";
 			tries++;
 			if (over) { close(); setTimeout(connect, Math.min(30000, 1000 * 2 ** Math.min(tries, 5)) * (0.5 + Math.random())); }
@@ -525,7 +548,7 @@
 				if (banner) { banner.dataset.on = "calm"; banner.textContent = e.data === "upgrade" ? "The appliance starts anew with another version; this page follows by itself." : "The appliance starts anew; this page follows by itself."; }
 				setTimeout(() => { if (ended) { ended = ""; say(false, "The appliance does not come back; trying on."); } }, 120000);
 			}
-			if (e.data === "logout") location.reload();
+			if (e.data === "logout") anew();
 			if (e.data === "many") { close(); say(false, "Too many pages of this console are open; this one no longer follows. Reload it to follow again."); }
 		});
 	};
@@ -537,6 +560,7 @@
 		if (document.hidden) close(); else { connect(); if (body.dataset.view) refresh(); }
 	});
 	addEventListener("pagehide", close);
+	addEventListener("pageshow", e => { if (e.persisted) { connect(); if (body.dataset.view) refresh(); } }); // gone back to, as it was left
 
 	document.addEventListener("click", e => {
 		for (const d of document.querySelectorAll("details.confirm[open]")) if (!d.contains(e.target)) d.open = false;

@@ -27,6 +27,8 @@ type Frame struct {
 	CSS      string      // paths of the files
 	JS       string
 	Icon     string
+	Here     string // where the page is to be had again, of one that answers a form; empty: at its own address
+	Posted   bool   // the page answers a form
 	Follows  string // what the page's stream tells: "rack", "run:ID", or FollowsTiles and its like; empty: the page does not follow
 	Seq      uint64 // number of the last event the page knows
 	Flash    string // one sentence about what was just done
@@ -46,8 +48,27 @@ const (
 	FollowsQueue = "queue"
 )
 
+// follows is what the page's stream tells. One that answers a form and is to be had nowhere
+// again cannot follow.
+func (f Frame) follows() string {
+	if f.Posted && f.Here == "" {
+		return ""
+	}
+
+	return f.Follows
+}
+
+// here is where the page is fetched again; empty: where it was.
+func (f Frame) here() string {
+	if f.Posted {
+		return f.Here
+	}
+
+	return ""
+}
+
 // parted reports whether the page's stream tells its parts.
-func (f Frame) parted() bool { return Parted(f.Follows) }
+func (f Frame) parted() bool { return Parted(f.follows()) }
 
 // Parted reports whether the stream of what a page follows tells its parts.
 func Parted(follows string) bool {
