@@ -160,7 +160,7 @@ func (a *agent) view(now time.Time) screen.View {
 	v.Critical, v.Warnings = told.Critical, told.Warnings
 
 	if told.LeftHighS > 0 {
-		v.LeftLow, v.LeftHigh = told.LeftLowS.Duration(), told.LeftHighS.Duration()
+		v.LeftLow, v.LeftHigh, v.LeftGuess = told.LeftLowS.Duration(), told.LeftHighS.Duration(), told.LeftGuess
 	}
 
 	if v.Stage != string(state) { // it has gone on since

@@ -38,8 +38,8 @@ func (g *gaze) Page(run core.RunID) (address string, code []string) {
 	return "https://console/runs/" + string(run), []string{"#"}
 }
 
-func (g *gaze) Left(context.Context, core.RunID) (low, high time.Duration) {
-	return time.Hour, 2 * time.Hour
+func (g *gaze) Left(context.Context, core.RunID) (low, high time.Duration, guess bool) {
+	return time.Hour, 2 * time.Hour, true
 }
 
 // TestTheScreenShowsTheStage and what the appliance knows of the run, that it has fallen
@@ -64,7 +64,7 @@ func TestTheScreenShowsTheStage(t *testing.T) {
 
 		v := g.now()
 		if v.Stage != "SMART" || v.SubStep != "half" || v.Number != 3 || v.Count != 12 || v.Warnings != 2 || v.Done != 0.5 ||
-			v.LeftLow != time.Hour || v.LeftHigh != 2*time.Hour || !strings.HasSuffix(v.Page, string(r.appliance.Book.Run)) || !slices.Equal(v.QR, []string{"#"}) || !v.Silent.IsZero() {
+			v.LeftLow != time.Hour || v.LeftHigh != 2*time.Hour || !v.LeftGuess || !strings.HasSuffix(v.Page, string(r.appliance.Book.Run)) || !slices.Equal(v.QR, []string{"#"}) || !v.Silent.IsZero() {
 			t.Errorf("%+v", v)
 		}
 

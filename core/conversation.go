@@ -89,7 +89,8 @@ type Outlook struct {
 	Stage     int           // number of the stage under way in the plan, from 1; 0: none
 	Stages    int           // of the plan
 	LeftLow   time.Duration // how long the run still takes, learned from runs before it
-	LeftHigh  time.Duration // likewise; 0: nothing was learned yet
+	LeftHigh  time.Duration // likewise; 0: it is not known
+	LeftGuess bool          // not all of it was learned
 	Critical  int           // findings so far that nobody bears with
 	Warnings  int           // likewise
 	Verdict   Verdict       // of the run; empty until decided

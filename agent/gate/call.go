@@ -78,12 +78,12 @@ func locate(l *core.Light) *wire.Locate {
 // outlook adds what is learned.
 func (g *gate) outlook(ctx context.Context, run core.RunID, o core.Outlook) *wire.Outlook {
 	if g.Screen != nil && o.Stage > 0 {
-		o.LeftLow, o.LeftHigh = g.Screen.Left(ctx, run)
+		o.LeftLow, o.LeftHigh, o.LeftGuess = g.Screen.Left(ctx, run)
 	}
 
 	return &wire.Outlook{
 		Stage: o.Stage, Stages: o.Stages, Critical: o.Critical, Warnings: o.Warnings, Verdict: string(o.Verdict),
-		LeftLowS: wire.Bounded(o.LeftLow), LeftHighS: wire.Bounded(o.LeftHigh), HoldUntil: wire.At(o.HoldUntil),
+		LeftLowS: wire.Bounded(o.LeftLow), LeftHighS: wire.Bounded(o.LeftHigh), LeftGuess: o.LeftGuess, HoldUntil: wire.At(o.HoldUntil),
 	}
 }
 

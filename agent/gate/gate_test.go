@@ -109,8 +109,8 @@ type forever struct{}
 
 func (forever) Page(core.RunID) (address string, code []string) { return "", nil }
 
-func (forever) Left(context.Context, core.RunID) (low, high time.Duration) {
-	return -1, 150 * 366 * 24 * time.Hour
+func (forever) Left(context.Context, core.RunID) (low, high time.Duration, guess bool) {
+	return -1, 150 * 366 * 24 * time.Hour, true
 }
 
 // TestNoOutlookCostsTheLease: an agent refuses an order with a length of time beyond all
@@ -126,7 +126,7 @@ func TestNoOutlookCostsTheLease(t *testing.T) {
 		t.Fatalf("%d %s: %v", got.Code, got.Body, err)
 	}
 
-	if err := order.Validate(); err != nil || order.Outlook == nil || !(order.Outlook.LeftHighS > 0) {
+	if err := order.Validate(); err != nil || order.Outlook == nil || !(order.Outlook.LeftHighS > 0) || !order.Outlook.LeftGuess {
 		t.Errorf("%v: %+v", err, order.Outlook)
 	}
 }

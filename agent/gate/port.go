@@ -58,5 +58,5 @@ type Screen interface {
 	// and '.' light. Empty: there is none.
 	Page(run core.RunID) (address string, qr []string)
 	// Left returns how long a run still takes, as learned from others; zeros: not known.
-	Left(ctx context.Context, run core.RunID) (low, high time.Duration)
+	Left(ctx context.Context, run core.RunID) (low, high time.Duration, guess bool)
 }

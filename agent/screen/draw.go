@@ -178,9 +178,12 @@ func (p *panel) stage(v *View) {
 		p.say(Plain, "This stage: time left not known yet")
 	}
 
-	if v.LeftHigh > 0 {
+	switch {
+	case v.LeftHigh > 0 && v.LeftGuess:
+		p.say(Plain, "The run: "+Span(v.LeftLow, v.LeftHigh)+" left, a guess")
+	case v.LeftHigh > 0:
 		p.say(Plain, "The run: "+Span(v.LeftLow, v.LeftHigh)+" left")
-	} else {
+	default:
 		p.say(Plain, "The run: time left not known yet")
 	}
 

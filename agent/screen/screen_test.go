@@ -54,6 +54,7 @@ func TestDraw(t *testing.T) {
 		"unknown": with(func(v *screen.View) {
 			v.StageLeft, v.LeftLow, v.LeftHigh, v.Critical, v.Warnings, v.Done = 0, 0, 0, 0, 0, 0
 		}),
+		"guessed": with(func(v *screen.View) { v.LeftLow, v.LeftGuess = v.LeftHigh, true }),
 		"silent": with(func(v *screen.View) {
 			v.Silent, v.Trouble = at().Add(-7*time.Minute), "dial tcp 10.77.0.1:443: connect: no route to host"
 		}),

@@ -21,6 +21,7 @@ type View struct {
 	StageLeft time.Duration // 0: unknown
 	LeftLow   time.Duration // of the run, learned from others; 0 and LeftHigh 0: unknown
 	LeftHigh  time.Duration
+	LeftGuess bool // not all of it was learned
 
 	Critical int // findings so far
 	Warnings int

@@ -74,7 +74,7 @@ func messages() map[string]wire.Message {
 		},
 		"order_continue": wire.Order{Cmd: wire.CmdContinue, State: "SMART"},
 		"order_outlook": wire.Order{Cmd: wire.CmdAbort, State: "FailedHolding", Outlook: &wire.Outlook{
-			Stage: 4, Stages: 12, LeftLowS: 4200, LeftHighS: 6000, Critical: 1, Warnings: 2, Verdict: "fail", HoldUntil: moment,
+			Stage: 4, Stages: 12, LeftLowS: 4200, LeftHighS: 6000, LeftGuess: true, Critical: 1, Warnings: 2, Verdict: "fail", HoldUntil: moment,
 		}},
 		"order_locate": wire.Order{Cmd: wire.CmdAbort, State: "FailedHolding", Locate: &wire.Locate{Kind: "disk", Name: "QM00001", Until: moment}},
 		"log": wire.LogBatch{Seq: 7, Lines: []wire.Line{

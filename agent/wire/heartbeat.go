@@ -119,7 +119,8 @@ type Outlook struct {
 	Stage     int     `json:"stage,omitempty"`       // number of the stage under way in the run's plan, from 1; 0: none
 	Stages    int     `json:"stages,omitempty"`      // of the plan
 	LeftLowS  Seconds `json:"left_low_s,omitempty"`  // how long the run still takes, learned from runs before it
-	LeftHighS Seconds `json:"left_high_s,omitempty"` // likewise; 0: nothing was learned yet
+	LeftHighS Seconds `json:"left_high_s,omitempty"` // likewise; 0: it is not known
+	LeftGuess bool    `json:"left_guess,omitempty"`  // not all of it was learned
 	Critical  int     `json:"critical,omitempty"`    // findings so far that nobody waived
 	Warnings  int     `json:"warnings,omitempty"`    // likewise
 	Verdict   string  `json:"verdict,omitempty"`     // of the run: pass, fail, error, cancelled; empty: undecided

@@ -39,6 +39,7 @@ const (
 type remainder struct {
 	at        time.Time
 	low, high time.Duration
+	guess     bool // not all of it was learned
 }
 
 // Page returns where the console shows a run.
@@ -57,20 +58,19 @@ func (s *screens) Page(run core.RunID) (address string, code []string) {
 	return address, code
 }
 
-// Left returns how long a run still takes, by the runs before it; as it was known a minute
-// ago at most.
-func (s *screens) Left(ctx context.Context, id core.RunID) (low, high time.Duration) {
-	if kept, found := s.kept(id, time.Now()); found {
-		return kept.low, kept.high
+// Left returns how long a run still takes, by the runs before it, or a guess; as it was
+// known a minute ago at most.
+func (s *screens) Left(ctx context.Context, id core.RunID) (low, high time.Duration, guess bool) {
+	l, found := s.kept(id, time.Now())
+	if !found {
+		l = s.read(ctx, id)
+
+		if ctx.Err() == nil { // otherwise that may be why nothing is known
+			s.keep(id, l)
+		}
 	}
 
-	low, high = s.read(ctx, id)
-
-	if ctx.Err() == nil { // otherwise that may be why nothing is known
-		s.keep(id, remainder{time.Now(), low, high})
-	}
-
-	return low, high
+	return l.low, l.high, l.guess
 }
 
 func (s *screens) kept(id core.RunID, now time.Time) (kept remainder, found bool) {
@@ -100,28 +100,24 @@ func (s *screens) keep(id core.RunID, l remainder) {
 	s.lefts[id] = l
 }
 
-func (s *screens) read(ctx context.Context, id core.RunID) (low, high time.Duration) {
+func (s *screens) read(ctx context.Context, id core.RunID) remainder {
+	l := remainder{at: time.Now()}
+
 	err := s.ledger.View(ctx, func(r core.Reader) error {
 		run, err := lookup.Run(r, id)
 		if err != nil {
 			return err
 		}
 
-		now := time.Now()
-
-		plan, err := s.paces.Of(r, &s.shelf, &run, now)
+		plan, err := s.paces.Of(r, &s.shelf, &run, l.at)
 		if err != nil {
 			return err
 		}
 
-		left, known := plan.Left(&run, now)
-
-		switch {
-		case !known:
-		case left.Ranged():
-			low, high = left.Low, left.High
-		default:
-			low, high = left.Mid, left.Mid
+		if left, known := plan.Left(&run, l.at); known && left.Ranged() {
+			l.low, l.high = left.Low, left.High
+		} else if rest, guess, known := plan.Rest(&run, l.at); known {
+			l.low, l.high, l.guess = rest, rest, guess
 		}
 
 		return nil
@@ -129,8 +125,8 @@ func (s *screens) read(ctx context.Context, id core.RunID) (low, high time.Durat
 	if err != nil {
 		s.log.Debug("no time left for a machine's screen", slog.String("run", string(id)), slog.String("error", err.Error()))
 
-		return 0, 0
+		return remainder{at: l.at}
 	}
 
-	return low, high
+	return l
 }

@@ -88,6 +88,14 @@ func TestWhatWasLearnedTakesThePlaceOfTheGuess(t *testing.T) {
 		t.Errorf("about %v left", left)
 	}
 
+	if rest, guess, ok := plan.Rest(run, begun.Add(30*time.Minute)); !ok || !guess || rest != 160*time.Minute {
+		t.Errorf("%v left, a guess: %v, known: %v", rest, guess, ok)
+	}
+
+	if rest, guess, ok := plan.Rest(&core.Run{Stages: run.Stages[:1]}, begun.Add(30*time.Minute)); !ok || guess || rest != 40*time.Minute {
+		t.Errorf("what was learned: %v left, a guess: %v, known: %v", rest, guess, ok)
+	}
+
 	if run.Stages[0].StartedAt = begun.Add(-24 * time.Hour); plan.Slow(&run.Stages[0], begun.Add(24*time.Hour)) {
 		t.Error("one run is enough to call another one slow")
 	}
