@@ -215,7 +215,7 @@ func TestKeysPlotsAndLog(t *testing.T) {
 	browser.Do(t, tab, chromedp.KeyEvent(kb.ArrowRight))
 	browser.Become(t, tab, "the cursor one step on", `document.querySelector(".cursor").getAttribute("d").startsWith("M56.2 ")`)
 
-	browser.Do(t, tab, chromedp.SetValue("#sift", "smart SDC"), chromedp.Evaluate(`document.getElementById("sift").dispatchEvent(new Event("input"))`, nil))
+	browser.Do(t, tab, chromedp.SetValue("#sift", "smart PENDING"), chromedp.Evaluate(`document.getElementById("sift").dispatchEvent(new Event("input"))`, nil))
 
 	if shown := browser.Told[int](t, tab, `[...document.querySelectorAll("#log span")].filter(l => l.checkVisibility()).length`); shown != 1 {
 		t.Errorf("%d lines of the log fit, not 1", shown)

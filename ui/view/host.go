@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vetting/core"
@@ -118,6 +119,40 @@ func (e *SpecError) caret() string {
 	}
 
 	return "      " + strings.Repeat(" ", e.Column-1) + "^\n"
+}
+
+// keyWaits reports whether a key of the host waits for somebody who approves it.
+func (h *Host) keyWaits() bool {
+	return slices.ContainsFunc(h.Keys, func(k core.HostKey) bool { return k.State == core.HostKeyPending })
+}
+
+// partsWords sums up the parts of a machine: how many, of how many something was found, and
+// which run says so.
+func partsWords(parts []report.Component, run core.RunID) string {
+	found := 0
+
+	for i := range parts {
+		if parts[i].Worst != "" {
+			found++
+		}
+	}
+
+	words := strconv.Itoa(len(parts))
+	if found > 0 {
+		words += ", " + strconv.Itoa(found) + " with a finding"
+	}
+
+	return words + ", as run " + shortID(run) + " found them"
+}
+
+// specWords says how much the spec of a host asks for.
+func specWords(h *Host) string {
+	lines := strings.Split(strings.TrimSpace(text.Clean(h.Spec)), "\n")
+	if lines[0] == "" {
+		return "none, nothing is compared"
+	}
+
+	return text.Count(len(lines), "line", "lines")
 }
 
 // parts are those of the machine, as the last run found them.

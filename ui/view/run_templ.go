@@ -137,7 +137,7 @@ func ShowRun(r *Run) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = doctorCard(r.Diagnosis, r.Run.State.AwaitsBoot(), pathHost(r.Run.Host)+"#host-boot").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = doctorCard(r.Diagnosis, r.Run.State.AwaitsBoot(), pathHost(r.Run.Host)+"#boot").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -2,7 +2,7 @@ package view
 
 // HostTabs are the parts of a host's page, by the name that its address may end in.
 func HostTabs() map[string]string {
-	return map[string]string{"overview": "host-head", "hardware": "host-parts", "spec": "spec", "runs": "host-runs", "power": "host-power", "notes": "notes"}
+	return map[string]string{"overview": "host-head", "hardware": "parts", "spec": "spec", "runs": "host-runs", "power": "host-power", "notes": "notes"}
 }
 
 // RunTabs are those of a run's page.
