@@ -398,6 +398,15 @@ func TestAPageThatComesBackIntoSightCatchesUp(t *testing.T) {
 		t.Error("the page was loaded anew, or what was typed is lost")
 	}
 
+	for range 12 { // each has a stream of its own; there may be eight
+		browser.Do(t, tab, chromedp.Navigate(base+"/inbox"))
+		browser.Become(t, tab, "the stream", live)
+	}
+
+	b.rename("news-for-others")
+	browser.Become(t, other, "the news after the other page went from page to page", named("news-for-others")+" && "+live)
+	browser.Do(t, tab, chromedp.Navigate(host))
+	browser.Become(t, tab, "the stream", live)
 	browser.Do(t, tab, chromedp.Navigate(base+"/docs"))
 	b.rename("meanwhile")
 	browser.Do(t, tab, chromedp.NavigateBack())

@@ -500,7 +500,7 @@ func (u *UI) asNow(c *fiber.Ctx) func(context.Context) (account.Caller, error) {
 // a run with its log, "report:ID" for its report; all else follows everything. Pages that
 // view.FollowsTiles and its like name hear their parts, too.
 func (u *UI) pageEvents(c *fiber.Ctx) error {
-	want := sse.Want{Caller: streamOwner(c), Alive: u.unchanged(c), Resync: lookup.MaxLimit, Page: true}
+	want := sse.Want{Caller: streamOwner(c), Name: c.Query("stream"), Instead: c.Query("instead"), Alive: u.unchanged(c), Resync: lookup.MaxLimit, Page: true}
 
 	after, known, err := sse.Cursor(c)
 	if err != nil {

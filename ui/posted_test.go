@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -120,4 +121,20 @@ func TestWhatIsHalfWrittenOutlastsThePageItStandsOn(t *testing.T) {
 	browser.Become(t, tab, "the stream", live)
 	b.write(func(txn core.Txn) error { return txn.Delete(core.TableHost, string(canned.Host)) })
 	browser.Become(t, tab, "that the host was removed", banner("it was removed")+" && "+kept)
+}
+
+// How long a start can still be withdrawn is told by the appliance's clock: that of the
+// browser, here eight days ahead, has nothing to say about it.
+func TestHowLongAStartCanBeWithdrawnIsToldByTheAppliancesClock(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, nil)
+	base, _ := b.listen()
+	tab := browser.Open(t, b.token("admin"))
+
+	b.write(func(txn core.Txn) error {
+		return alter(txn, core.TableRun, string(canned.Run), func(r *core.Run) { r.State, r.Deadline = core.StateQueued, canned.Now().Add(9*time.Second) })
+	})
+	browser.Do(t, tab, chromedp.Navigate(base+"/runs/"+string(canned.Run)))
+	browser.Become(t, tab, "the seconds that are left", `/^the end of [1-9] s$/.test(document.querySelector("time[data-left]").textContent)`)
 }

@@ -25,8 +25,10 @@ func TestAPageIsToldTheTimeAndAProgramIsNot(t *testing.T) {
 	}
 
 	in, _ := read(t, serve(t, quick, page).url, "")
-	if m := next(t, in); m.event != "clock" || m.data != `{"now":"2026-11-30T12:00:00Z"}` || m.id != "" {
-		t.Errorf("got %+v", m)
+	for range 2 { // at once, and again and again
+		if m := next(t, in); m.event != "clock" || m.data != `{"now":"2026-11-30T12:00:00Z"}` || m.id != "" {
+			t.Errorf("got %+v", m)
+		}
 	}
 
 	b := serve(t, quick, nil)
@@ -45,6 +47,7 @@ func TestAPageIsToldVerdictsInWords(t *testing.T) {
 
 	b := serve(t, nil, page)
 	in, _ := read(t, b.url+"?after=0", "")
+	next(t, in) // the appliance's time comes first
 
 	for _, c := range []struct {
 		notice core.Notice

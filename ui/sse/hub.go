@@ -153,7 +153,11 @@ func (h *Hub) enter(s *stream) bool {
 	same := 0
 
 	for o := range h.open {
-		if o.want.Caller == s.want.Caller {
+		switch {
+		case o.want.Caller != s.want.Caller:
+		case o.want.Name != "" && (o.want.Name == s.want.Name || o.want.Name == s.want.Instead):
+			o.leave()
+		default:
 			same++
 
 			if oldest == nil || o.number < oldest.number {

@@ -622,6 +622,44 @@ func TestTooManyStreamsOfOneCallerEndTheOldest(t *testing.T) {
 	}
 }
 
+// Pages that were left count no longer: who goes from page to page, or loads one again and
+// again, ends no other page of theirs.
+func TestTheStreamOfTheNextPageTakesThePlaceOfTheLast(t *testing.T) {
+	t.Parallel()
+
+	b := serve(t, func(c *sse.Config) { c.MostEach = 3 }, func(c *fiber.Ctx) sse.Want {
+		return sse.Want{Caller: c.Query("who"), Name: c.Query("stream"), Instead: c.Query("instead")}
+	})
+
+	other, _ := read(t, b.url+"?who=a&stream=other", "")
+	stranger, _ := read(t, b.url+"?who=b&stream=page0", "")
+
+	wait(t, "two pages", func() bool { return b.hub.Open() == 2 })
+
+	for i := range 12 {
+		in, _ := read(t, fmt.Sprintf("%s?who=a&stream=page%d&instead=page%d", b.url, i+1, i), "")
+
+		if i == 0 {
+			wait(t, "the third page", func() bool { return b.hub.Open() == 3 })
+			read(t, b.url+"?who=a&stream=page1", "") // it connects again
+
+			if m := next(t, in); m.event != "bye" {
+				t.Errorf("%+v", m)
+			}
+		}
+
+		wait(t, "the page before to be gone", func() bool { return b.hub.Open() == 3 })
+	}
+
+	b.hub.Close()
+
+	for name, in := range map[string]<-chan message{"another page": other, "somebody else's": stranger} {
+		if m := next(t, in); m.event != "bye" || m.data != "restart" {
+			t.Errorf("%s was told %+v", name, m)
+		}
+	}
+}
+
 func TestAStreamEndsWhenItsCallerMayNoLongerRead(t *testing.T) {
 	t.Parallel()
 

@@ -23,6 +23,8 @@ const (
 // Want is what a stream is to tell.
 type Want struct {
 	Caller   string                // streams of the same caller share a limit
+	Name     string                // of the stream among its caller's; empty: it has none
+	Instead  string                // name of the one that it takes the place of: its page was left, which shows only when it is written to
 	After    uint64                // cursor: events past it are told
 	FromNow  bool                  // start at the ledger's end instead
 	Chooses  func(core.Event) bool // nil: every event
@@ -159,6 +161,12 @@ func (s *stream) begin(ctx context.Context) error {
 	s.deadline()
 
 	_, _ = s.w.WriteString("retry: 2000\n\n") // an error shows at the flush
+
+	if s.want.Page {
+		if err := s.tellClock(); err != nil {
+			return err
+		}
+	}
 
 	if s.lost {
 		end, _ := s.hub.cfg.Bell.After(0)

@@ -220,7 +220,7 @@
 	setInterval(() => {
 		if (missed) { missed = false; if (!inUse(body)) later(); }
 		for (const el of document.querySelectorAll("time[data-left]")) {
-			const n = Math.ceil((new Date(el.dateTime) - Date.now()) / 1000);
+			const n = Math.ceil((new Date(el.dateTime) - Date.now() - skew) / 1000);
 			if (n > 0 && n < 600) el.textContent = `the end of ${n} s`;
 		}
 	}, 500);
@@ -515,12 +515,15 @@
 		bottom();
 	};
 
+	let mine = ""; // name of this page's stream; the next page of this tab takes its place
 	const connect = () => {
 		if (!body.dataset.view || document.hidden || source) return;
 		const url = new URL("/events", location.href);
 		if (parted) for (const [k, v] of new URLSearchParams(location.search)) url.searchParams.append(k, v); // what of the page is looked at
 		url.searchParams.set("v", body.dataset.view);
 		url.searchParams.set("after", last);
+		url.searchParams.set("instead", mine || sessionStorage.getItem("stream") || ""); // the appliance does not see at once that a page was left
+		url.searchParams.set("stream", mine = Math.random().toString(36).slice(2));
 		if (log) url.searchParams.set("log_after", log.dataset.after || "0");
 		source = new EventSource(url);
 		source.onopen = () => {
@@ -559,7 +562,7 @@
 	document.addEventListener("visibilitychange", () => {
 		if (document.hidden) close(); else { connect(); if (body.dataset.view) refresh(); }
 	});
-	addEventListener("pagehide", close);
+	addEventListener("pagehide", () => { close(); if (mine) sessionStorage.setItem("stream", mine); });
 	addEventListener("pageshow", e => { if (e.persisted) { connect(); if (body.dataset.view) refresh(); } }); // gone back to, as it was left
 
 	document.addEventListener("click", e => {
