@@ -42,7 +42,7 @@ func (u *UI) apiHandlers() map[string]fiber.Handler {
 		"events": u.apiEvents, "healthz": healthz, "readyz": u.readyz,
 		"openapi.yaml": u.openAPI, "openapi.json": u.openAPI, "docs": u.docsPage, "metrics": u.metrics,
 		"users.list": u.listUsers, "users.create": u.createUser, "users.update": u.updateUser, "users.invite": u.inviteUser, "users.reset-totp": u.resetFactor,
-		"hosts.trash": u.listTrash, "hosts.export": u.exportHosts, "classes.list": u.listClasses,
+		"hosts.trash": u.listTrash, "hosts.export": u.exportHosts, "classes.list": u.listClasses, "classes.get": u.getClass,
 		"users.delete": u.deleteUser, "audit.list": u.listAudit, "tasks.list": u.listTasks, "tasks.stop": u.haltTask, "config.get": u.getConfig,
 		"runs.report-json": u.getReportJSON, "runs.report-html": u.getReportHTML,
 		"runs.report-csv": u.getForm(route.CSV, form.CSV), "runs.report-ocp": u.getForm(route.JSONL, form.OCP), "runs.report-junit": u.getForm(route.XML, form.JUnit),
@@ -222,9 +222,11 @@ func (u *UI) getHost(c *fiber.Ctx) error {
 		return err
 	})
 
+	tag := hostTag(&host) // of what is on record, whoever reads it
+
 	veil(c, &host)
 
-	return shown(c, http.StatusOK, host, err)
+	return tagged(c, &host, func(*core.Host) string { return tag }, err)
 }
 
 func (u *UI) listDiscovered(c *fiber.Ctx) error {

@@ -85,13 +85,13 @@ func (u *UI) getBaseline(c *fiber.Ctx) error {
 		return err
 	})
 
-	return shown(c, http.StatusOK, answer, err)
+	return tagged(c, &answer, func(a *route.FirmwareTexts) string { return baselineTag(&a.FirmwareBaseline) }, err)
 }
 
 func (u *UI) putBaseline(c *fiber.Ctx) error {
-	set, err := u.cfg.Commands.SetFirmwareBaseline(c.UserContext(), caller(c).Name, string(c.Body()))
+	set, err := u.cfg.Commands.SetFirmwareBaseline(c.UserContext(), caller(c).Name, string(c.Body()), asRead(c, baselineTag))
 
-	return shown(c, http.StatusOK, set, err)
+	return tagged(c, &set, baselineTag, err)
 }
 
 func (u *UI) checkBaseline(c *fiber.Ctx) error {

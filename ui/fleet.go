@@ -130,9 +130,9 @@ func (u *UI) updateHost(c *fiber.Ctx) error {
 		if ask.Aliases != nil {
 			h.Aliases = aliases
 		}
-	})
+	}, asRead(c, hostTag))
 
-	return shown(c, http.StatusOK, host, err)
+	return tagged(c, &host, hostTag, err)
 }
 
 func (u *UI) deleteHost(c *fiber.Ctx) error {
@@ -176,7 +176,7 @@ func aboutHost(c *fiber.Ctx, do func(mac core.MAC) (core.Host, error)) error {
 
 	host, err := do(mac)
 
-	return shown(c, http.StatusOK, host, err)
+	return tagged(c, &host, hostTag, err)
 }
 
 func (u *UI) undeleteHost(c *fiber.Ctx) error {
@@ -189,7 +189,7 @@ func (u *UI) putSpec(c *fiber.Ctx) error {
 	return aboutHost(c, func(mac core.MAC) (core.Host, error) {
 		spec := string(c.Body())
 
-		return u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) { h.SpecYAML = spec })
+		return u.cfg.Commands.UpdateHost(c.UserContext(), caller(c).Name, mac, func(h *core.Host) { h.SpecYAML = spec }, asRead(c, hostTag))
 	})
 }
 
@@ -315,9 +315,9 @@ func (u *UI) putClass(c *fiber.Ctx) error {
 	class := core.Class{Name: param(c, "name"), SpecYAML: ask.SpecYAML, Notes: ask.Notes, Golden: ask.Golden}
 	set(&class.Overrides, ask.Overrides)
 
-	class, err := u.cfg.Commands.SetClass(c.UserContext(), caller(c).Name, class)
+	class, err := u.cfg.Commands.SetClass(c.UserContext(), caller(c).Name, class, asRead(c, classTag))
 
-	return shown(c, http.StatusOK, class, err)
+	return tagged(c, &class, classTag, err)
 }
 
 func (u *UI) deleteClass(c *fiber.Ctx) error {

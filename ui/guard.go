@@ -265,6 +265,8 @@ func (u *UI) fault(c *fiber.Ctx, err error) (int, route.ErrorDetail) {
 		switch {
 		case strings.HasSuffix(known.Code, "/malformed"):
 			code = http.StatusBadRequest
+		case known.Code == problem.RecordChanged:
+			code = http.StatusPreconditionFailed
 		case code == http.StatusInsufficientStorage && strings.HasSuffix(known.Code, "/too-many"):
 			code = http.StatusServiceUnavailable // connections have run out, not the disk
 		}

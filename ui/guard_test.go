@@ -27,6 +27,7 @@ func filled(path string) string {
 	path = strings.Replace(path, "/backups/{name}", "/backups/"+canned.BackupName, 1)
 	path = strings.Replace(path, "/photos/{sha256}", "/photos/"+canned.PictureSum(), 1)
 	path = strings.Replace(path, "/profiles/{name}", "/profiles/returned", 1)
+	path = strings.Replace(path, "/classes/{name}", "/classes/r740-nvme", 1)
 
 	path = strings.Replace(path, "/batches/{name}", "/batches/"+canned.BatchName, 1)
 

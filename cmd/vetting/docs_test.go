@@ -169,7 +169,9 @@ func apiPage() string {
 		"Errors are `{\"error\": {\"code\", \"message\", \"details\"}}`; the codes are in [reason-codes.md](reason-codes.md).\n\n" +
 		"Each POST takes the header `" + route.IdempotencyKey + "`, a word that the caller chooses anew for each order: sent again within a day, with the same body,\n" +
 		"it is carried out no second time, also where the appliance was restarted in between, and the first answer comes again, with `Idempotency-Replayed: true`.\n" +
-		"422 means another order under the same key; 409 that it is being carried out, or that it was and its answer, which holds a secret, is not kept.\n")
+		"422 means another order under the same key; 409 that it is being carried out, or that it was and its answer, which holds a secret, is not kept.\n\n" +
+		"Hosts, model classes and the firmware baseline are answered with an `ETag` of what people set of them. A write that sends it back as `" + route.IfMatch + "` goes through\n" +
+		"only on that state, and is answered 412 when somebody has written meanwhile; `If-None-Match: *` makes only what is not there yet.\n")
 
 	table := route.Table()
 	slices.SortStableFunc(table, func(a, b route.Route) int { return cmp.Compare(a.Tag, b.Tag) })

@@ -15,6 +15,7 @@ const (
 	AccountStale  = "account/password-needed"
 	FormStale     = "form/changed-since"
 	NotifierThere = "notify/name-taken"
+	RecordChanged = "request/changed-since"
 )
 
 // orders lists the codes of what people order in the console.
@@ -31,6 +32,10 @@ func orders() []Entry {
 		{
 			"request/answer-lost", "The order was carried out, and its answer is not kept", "It holds a secret, which is shown once, or was lost when the appliance stopped.",
 			"Look at Activity for what was done; send another order under a new key if it is needed again.", core.Warning,
+		},
+		{
+			RecordChanged, "It was changed since it was read", "The header If-Match names a state that is on record no more, or If-None-Match one that is.",
+			"Read it again, and decide anew what to write.", core.Warning,
 		},
 		{
 			HoldUnreached, "Held host does not answer", "The SSH server of the held host did not take a connection from the appliance.",

@@ -85,12 +85,12 @@ func firmwareRoutes() []Route {
 		},
 		{
 			Name: "firmware.baseline", Tag: "firmware", Method: "GET", Path: base + "/baseline", Scope: Read,
-			Summary: "Get the firmware baseline and the catalogue that comes with the appliance", OK: ok(FirmwareTexts{}, "both, as YAML"),
+			Summary: "Get the firmware baseline and the catalogue that comes with the appliance", OK: ok(FirmwareTexts{}, "both, as YAML"), Tagged: true,
 		},
 		{
 			Name: "firmware.set-baseline", Tag: "firmware", Method: "PUT", Path: base + "/baseline", Scope: Operate,
 			Summary: "Set the firmware baseline, for runs that are started from now on; an empty body takes it away", ReqType: YAML,
-			OK: ok(core.FirmwareBaseline{}, "the baseline"), Errors: []int{400, 422, 507},
+			OK: ok(core.FirmwareBaseline{}, "the baseline"), Tagged: true, Errors: []int{400, 422, 507},
 		},
 		{
 			Name: "firmware.check-baseline", Tag: "firmware", Method: "POST", Path: base + "/baseline/check", Scope: Operate,

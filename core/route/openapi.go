@@ -97,6 +97,13 @@ func parameters(r *Route) []any {
 		})
 	}
 
+	if r.Conditional() {
+		list = append(list, map[string]any{
+			"name": IfMatch, "in": "header", "schema": map[string]any{"type": "string"},
+			"description": "the ETag of what was read: 412 when people have changed it since; absent: it is written whatever is there. If-None-Match: * writes only what is not there yet",
+		})
+	}
+
 	return list
 }
 
@@ -107,6 +114,12 @@ func responses(r *Route, components schemas) map[string]any {
 		one := map[string]any{"description": a.Summary}
 		if a.Type != "" {
 			one["content"] = content(a.Type, a.Value, components)
+		}
+
+		if r.Tagged && a.Status == r.OK.Status {
+			one["headers"] = map[string]any{"ETag": map[string]any{
+				"schema": map[string]any{"type": "string"}, "description": "the state of what people set, for " + IfMatch + "; runs and signs of life change nothing of it",
+			}}
 		}
 
 		all[strconv.Itoa(a.Status)] = one

@@ -85,6 +85,7 @@ type Route struct {
 	ReqType string // media type of the request's body; empty: none
 	Req     any    // zero value of the body's Go type for application/json
 	OK      Answer
+	Tagged  bool  // the answer has an ETag; what changes something takes it as If-Match
 	Secret  bool  // the answer holds a secret: it is given once, and kept nowhere
 	Errors  []int // statuses that can be answered besides 401, 403, 429 and 500
 }
@@ -112,6 +113,13 @@ const TunnelProtocol = "vetting-tunnel"
 // IdempotencyKey is the header by which an order may be sent again by whoever does not know
 // what came of it (draft-ietf-httpapi-idempotency-key-header).
 const IdempotencyKey = "Idempotency-Key"
+
+// IfMatch is the header by which a write goes through only on the state that was read: its value
+// is the ETag of what was read (RFC 9110, section 13.1.1).
+const IfMatch = "If-Match"
+
+// Conditional reports whether the call takes IfMatch.
+func (r *Route) Conditional() bool { return r.Tagged && r.Method != "GET" }
 
 // Repeatable reports whether the call takes an idempotency key.
 func (r *Route) Repeatable() bool { return r.Method == "POST" && r.Scope != None }
@@ -199,6 +207,8 @@ func (r *Route) mayAnswer(status int) bool {
 		return r.Scope != None
 	case 400, 409, 422:
 		return r.Repeatable() // what is wrong with an idempotency key
+	case 412:
+		return r.Conditional()
 	case 413:
 		return r.ReqType != ""
 	case 500:
@@ -216,6 +226,7 @@ func reasons() map[int]string {
 		403: "the caller may not do this",
 		404: "there is no such thing",
 		409: "the thing is in a state that forbids it",
+		412: "what is on record is not what If-Match names",
 		413: "the body is too large",
 		422: "the request is well formed but makes no sense",
 		426: "the call must ask for another protocol; Upgrade says which",

@@ -33,12 +33,12 @@ func hostRoutes() []Route {
 		},
 		{
 			Name: "hosts.get", Tag: "hosts", Method: "GET", Path: mac, Scope: Read,
-			Summary: "Show a host", OK: ok(core.Host{}, "the host"), Errors: []int{404, 422},
+			Summary: "Show a host", OK: ok(core.Host{}, "the host"), Tagged: true, Errors: []int{404, 422},
 		},
 		{
 			Name: "hosts.update", Tag: "hosts", Method: "PATCH", Path: mac, Scope: Operate,
 			Summary: "Change what is given of a host; power secrets are forgotten when the address, user or trust they are for changes", ReqType: JSON, Req: HostPatch{},
-			OK: ok(core.Host{}, "the host"), Errors: []int{400, 404, 409, 422, 507},
+			OK: ok(core.Host{}, "the host"), Tagged: true, Errors: []int{400, 404, 409, 422, 507},
 		},
 		{
 			Name: "hosts.delete", Tag: "hosts", Method: "DELETE", Path: mac, Scope: Operate,
@@ -48,7 +48,7 @@ func hostRoutes() []Route {
 		{
 			Name: "hosts.spec", Tag: "hosts", Method: "PUT", Path: mac + "/spec", Scope: Operate,
 			Summary: "Set the expected spec; an empty body removes it", ReqType: YAML,
-			OK: ok(core.Host{}, "the host"), Errors: []int{400, 404, 422, 507},
+			OK: ok(core.Host{}, "the host"), Tagged: true, Errors: []int{400, 404, 422, 507},
 		},
 		{
 			Name: "hosts.clear-quarantine", Tag: "hosts", Method: "POST", Path: mac + "/clear-quarantine", Scope: Operate,
@@ -135,8 +135,12 @@ func classRoutes() []Route {
 			Summary: "List model classes, whose hosts share spec and rules", OK: ok(ClassList{}, "the classes by name"),
 		},
 		{
+			Name: "classes.get", Tag: "classes", Method: "GET", Path: class, Scope: Read,
+			Summary: "Show a model class", OK: ok(core.Class{}, "the class"), Tagged: true, Errors: []int{404},
+		},
+		{
 			Name: "classes.put", Tag: "classes", Method: "PUT", Path: class, Scope: Operate,
-			Summary: "Set what hosts of a model share", ReqType: JSON, Req: ClassPut{}, OK: ok(core.Class{}, "the class"), Errors: []int{400, 422, 507},
+			Summary: "Set what hosts of a model share", ReqType: JSON, Req: ClassPut{}, OK: ok(core.Class{}, "the class"), Tagged: true, Errors: []int{400, 422, 507},
 		},
 		{
 			Name: "classes.delete", Tag: "classes", Method: "DELETE", Path: class, Scope: Operate,

@@ -209,6 +209,7 @@ func (e *Env) classCommand() *cobra.Command {
 		verb{use: "list", aliases: []string{"ls"}, short: "List model classes", route: "classes.list", sheet: sheet{
 			list: "classes", columns: "name golden notes updated=updated_at|time", name: "name",
 		}},
+		verb{use: "show CLASS", short: "Show what hosts of a model share", route: "classes.get", sheet: one},
 		verb{use: "put CLASS", short: "Set what hosts of a model share, in place of what was there", route: "classes.put", sheet: one, flags: []field{
 			{"spec", "spec_yaml", whole, "file with the expected spec, - for standard input"},
 			{"golden", "golden", text, "MAC of the host that others are compared with while few have passed"},
