@@ -221,7 +221,7 @@ func TestAMessageIsSentAgainByWhoMayAndIsOnRecord(t *testing.T) {
 	log := func(scope string) string {
 		return b.ask("GET", "/notifications", "", "Authorization", "Bearer "+b.token(scope)).body
 	}
-	if !strings.Contains(log("operate"), `action="/notifications/7/ops-mail/resend"`) || strings.Contains(log("operate"), "/7/phone/resend") || strings.Contains(log("read"), "/resend") {
+	if !strings.Contains(log("operate"), `action="/notifications/7/ops-mail/resend"`) || strings.Contains(log("operate"), `action="/notifications/7/phone/resend"`) || strings.Contains(log("read"), "Send again") {
 		t.Error("the buttons are not those of what did not arrive, for operators")
 	}
 }
