@@ -224,7 +224,7 @@ func read(t *testing.T, url, lastID string) (<-chan message, context.CancelFunc)
 func next(t *testing.T, in <-chan message) message {
 	t.Helper()
 
-	for {
+	for late := time.After(5 * time.Second); ; { // however many comments come meanwhile
 		select {
 		case m, ok := <-in:
 			if !ok {
@@ -234,7 +234,7 @@ func next(t *testing.T, in <-chan message) message {
 			if m.event != "comment" {
 				return m
 			}
-		case <-time.After(5 * time.Second):
+		case <-late:
 			t.Fatal("nothing came within 5 s")
 		}
 	}
