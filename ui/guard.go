@@ -307,7 +307,9 @@ func (u *UI) fail(c *fiber.Ctx, err error) error {
 		return c.SendString(detail.Message)
 	}
 
-	return draw(c, view.ShowProblem(&view.Problem{Frame: frame, Status: code, Code: detail.Code, Text: detail.Message}))
+	return draw(c, view.ShowProblem(&view.Problem{
+		Frame: frame, Status: code, Code: detail.Code, Text: detail.Message, Sent: code == http.StatusUnauthorized && frame.Posted,
+	}))
 }
 
 func serveFile(f static.File) fiber.Handler {
