@@ -367,17 +367,11 @@ func (r Rack) summary() string {
 	busy, queued := 0, 0
 
 	for i := range r.Rows {
-		run := r.Rows[i].Run
-		if run == nil || run.State.Over() {
-			continue
-		}
-
-		switch run.State { //nolint:exhaustive // in all others it has a place
-		case core.StateQueued, core.StateRegistered:
-			queued++
-		case core.StateFailedHolding: // a held host takes no place
-		default:
+		switch {
+		case r.Rows[i].placed():
 			busy++
+		case r.Rows[i].waits():
+			queued++
 		}
 	}
 
@@ -400,16 +394,25 @@ func (r Rack) summary() string {
 	return line
 }
 
+// waits reports whether a run of the host waits for a place.
+func (h *HostRow) waits() bool {
+	return h.Run != nil && (h.Run.State == core.StateQueued || h.Run.State == core.StateRegistered)
+}
+
+// placed reports whether a run of the host has a place: a held host takes none.
+func (h *HostRow) placed() bool {
+	return h.Run != nil && !h.Run.State.Over() && !h.waits() && h.Run.State != core.StateFailedHolding
+}
+
 // nextFree is when the first of the runs under way ends, as far as it is known; 0: it
 // is not.
 func (r Rack) nextFree() (soonest time.Duration, guess bool) {
 	for i := range r.Rows {
-		run := r.Rows[i].Run
-		if run == nil || run.State.Over() || run.State == core.StateFailedHolding {
+		if !r.Rows[i].placed() {
 			continue
 		}
 
-		if rest, about, ok := r.Rows[i].Plan.Rest(run, r.Frame.Now); ok && rest > 0 && (soonest == 0 || rest < soonest) {
+		if rest, about, ok := r.Rows[i].Plan.Rest(r.Rows[i].Run, r.Frame.Now); ok && rest > 0 && (soonest == 0 || rest < soonest) {
 			soonest, guess = rest, about
 		}
 	}
@@ -453,7 +456,7 @@ func (h *HostRow) line() string {
 		}
 
 		return text.Line(run.Profile.Name) + ", " + text.Duration(run.EndedAt.Sub(run.StartedAt))
-	case run.State == core.StateQueued || run.State == core.StateRegistered:
+	case h.waits():
 		return "waiting for a free place"
 	case run.State == core.StateWaitingPower:
 		return "waiting for power"

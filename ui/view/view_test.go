@@ -19,6 +19,7 @@ import (
 	"vetting/core/route"
 	"vetting/ui/canned"
 	"vetting/ui/lookup"
+	"vetting/ui/pace"
 	"vetting/ui/trial"
 	"vetting/ui/view"
 )
@@ -358,5 +359,31 @@ func TestTheWordBeforeDisksAreOverwrittenIsNeverEmpty(t *testing.T) {
 		if got := page.Word(); got != of.want {
 			t.Errorf("%q and %q: %q, want %q", of.system, of.board, got, of.want)
 		}
+	}
+}
+
+// The place that is free next is one that somebody has: a run that waits, and a held one, has none.
+func TestTheNextFreePlaceIsOneThatIsTaken(t *testing.T) {
+	t.Parallel()
+
+	row := func(state core.State, left time.Duration) view.HostRow {
+		return view.HostRow{
+			Host: core.Host{MAC: canned.Host}, Plan: pace.Plan{core.SMART: {Runs: 9, Own: true, Low: left, Mid: left, High: left}},
+			Run: &core.Run{State: state, Stages: []core.Stage{{Name: core.SMART, Phase: core.Pending}}},
+		}
+	}
+
+	page := view.Rack{Frame: frame(), Slots: 2, Rows: []view.HostRow{
+		row(core.State(core.SMART), 5*time.Hour), row(core.StateBooting, 3*time.Hour),
+		row(core.StateQueued, time.Hour), row(core.StateFailedHolding, time.Minute), row(core.StateCompleted, time.Minute),
+	}}
+
+	if got := draw(t, view.ShowRack(page)); !strings.Contains(got, "2 of 2 places busy · 1 queued · next free in about 3 h") {
+		t.Error(cut(t, got, `id="rack-summary"`, "</span>"))
+	}
+
+	page.Slots = 3
+	if got := draw(t, view.ShowRack(page)); strings.Contains(got, "next free") {
+		t.Error("a place is free now, and the next is told of")
 	}
 }
