@@ -15,7 +15,11 @@ import (
 // low are the things to press that are less than 44 pixels high; a link within a text may be.
 const low = `[...document.querySelectorAll(".btn, .seg a, .pages a, .beyond a, nav.bar a, summary, select, input:not([type=checkbox], [type=radio], [type=hidden])")].filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML.slice(0, 90))`
 
-// What is to be pressed can be hit with a thumb, and nothing makes a page wider than the phone.
+// over are the cells of tables whose text lies over their neighbour's.
+const over = `[...document.querySelectorAll("td:not(:has(.tick))")].filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 90))`
+
+// What is to be pressed can be hit with a thumb, nothing makes a page wider than the phone, and no
+// cell of a table lies over another.
 func TestThingsToPressOnAPhone(t *testing.T) {
 	t.Parallel()
 
@@ -30,6 +34,10 @@ func TestThingsToPressOnAPhone(t *testing.T) {
 
 		if small := browser.Told[[]string](t, tab, low); len(small) > 0 {
 			t.Errorf("%s: too low: %q", page, small)
+		}
+
+		if covers := browser.Told[[]string](t, tab, over); len(covers) > 0 {
+			t.Errorf("%s: a cell lies over another: %q", page, covers)
 		}
 
 		if wide := browser.Told[int64](t, tab, "document.documentElement.scrollWidth"); wide > 360 {

@@ -431,7 +431,7 @@ func TestASerialConsoleInTheBrowser(t *testing.T) {
 	name, value, _ := strings.Cut(d.cookie, "=")
 
 	browser.Do(t, tab, network.SetExtraHTTPHeaders(network.Headers{}), network.SetCookie(name, value).WithURL(d.base),
-		emulation.SetDeviceMetricsOverride(360, 740, 2, true), chromedp.Navigate(d.base+"/hosts/"+url.PathEscape(string(canned.Host))), chromedp.Click("#open-console"))
+		emulation.SetDeviceMetricsOverride(360, 740, 2, true), chromedp.Navigate(d.base+"/hosts/"+url.PathEscape(string(canned.Host))), chromedp.Click("#controller-fold > summary"), chromedp.Click("#open-console"))
 	browser.Become(t, tab, "that somebody has it", `document.querySelector("#terminal-take")?.checkVisibility()`)
 	browser.Do(t, tab, chromedp.Click("#terminal-take button"))
 	browser.Become(t, tab, "the console", `document.querySelector("#terminal-state")?.textContent.startsWith("connected: what you type") && !document.querySelector("#terminal-take").checkVisibility()`)
