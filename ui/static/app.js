@@ -589,8 +589,16 @@
 	};
 	document.addEventListener("change", bounded);
 	document.addEventListener("input", bounded);
+	// A form is sent once, however often it is clicked, and also where a merge has let its buttons again.
+	const sent = new WeakMap();
 	document.addEventListener("submit", e => {
-		for (const b of e.target.querySelectorAll("button")) setTimeout(() => { b.disabled = true; setTimeout(() => { b.disabled = false; }, 4000); });
+		const form = e.target, focus = document.activeElement;
+		if (e.defaultPrevented) return;
+		if (form.method === "post" && Date.now() - (sent.get(form) || 0) < 4000) { e.preventDefault(); return; }
+		sent.set(form, Date.now());
+		const buttons = [...form.querySelectorAll("button:enabled")];
+		setTimeout(() => { for (const b of buttons) b.disabled = true; });
+		setTimeout(() => { for (const b of buttons) b.disabled = false; if (document.activeElement === body && form.contains(focus)) focus.focus({ preventScroll: true }); }, 4000);
 	});
 
 	// A run that waits is dragged to its place: the form of its row sends what a drop means.
