@@ -190,3 +190,28 @@ func TestAPassSaysWhatItWasNotAbout(t *testing.T) {
 		t.Error("a tile of a run that failed says what was not tested")
 	}
 }
+
+// A run is judged by the limits that it began with, and its page has them, whatever is set since.
+func TestARunShowsTheLimitsThatItBeganWith(t *testing.T) {
+	t.Parallel()
+
+	b := open(t, canned.Full, random)
+
+	if _, err := b.ledger.Update(t.Context(), func(txn core.Txn) error {
+		var run core.Run
+		if err := txn.Get(core.TableRun, string(canned.Run), &run); err != nil {
+			return err
+		}
+
+		run.Rules = []core.Rule{{ID: "frozen-then", Stage: "*", Key: "disk/*/temperature_celsius", Op: core.OpLTE, Value: 41, Severity: core.Critical}}
+
+		return txn.Put(core.TableRun, string(run.ID), run)
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	_, part, ok := strings.Cut(b.ask("GET", "/runs/"+string(canned.Run), "", "Authorization", "Bearer "+b.token("read")).body, `id="limits-rules"`)
+	if !ok || !strings.Contains(part, "1 limit that this run began with") || !strings.Contains(part, "frozen-then") || !strings.Contains(part, "at most 41") {
+		t.Errorf("the page lacks them: %.600s", part)
+	}
+}
