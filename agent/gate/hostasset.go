@@ -70,7 +70,8 @@ func (g *hostGate) serving(file func(w http.ResponseWriter, r *http.Request) err
 		h.Set("X-Content-Type-Options", "nosniff")
 
 		if err := file(w, r); err != nil {
-			g.Log.Debug("a file for an installed host was not sent whole", "path", r.URL.Path, "from", remoteAddr(r), "error", err)
+			g.Log.Debug("a file for an installed host was not sent whole",
+				slog.String("path", r.URL.Path), slog.String("from", remoteAddr(r)), slog.String("error", err.Error()))
 		}
 	})
 }
