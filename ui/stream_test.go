@@ -184,6 +184,10 @@ func TestThePageOfARunHearsItsLogAndItsEvents(t *testing.T) {
 	base, _ := b.listen()
 	in, _ := follow(t, base+"/events?v=run:"+string(canned.Run)+"&log_after=5", token, "")
 
+	if f := nextFrame(t, in); !strings.HasPrefix(f, "event: clock\n") {
+		t.Errorf("got %q", f)
+	}
+
 	if f := nextFrame(t, in); !strings.HasPrefix(f, "event: log\n") || !strings.Contains(f, `"seq":6`) || strings.Contains(f, `"seq":5`) {
 		t.Errorf("got %q", f)
 	}
