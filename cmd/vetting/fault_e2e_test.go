@@ -111,10 +111,12 @@ func losesAPage(s subject, id core.RunID) {
 	}
 }
 
-// pageUnderTest finds a page that the test has filled with its own addresses or their
-// inverse, in what the emulator shows of the machine's memory.
+// pageUnderTest finds a page that the test has filled with own addresses, in what the
+// emulator shows of the machine's memory. Before the test proper a small plot is filled
+// so, too, to prove that a fault would be found. It is given back at once, and its pages
+// are soon something else of the worker's: that small no plot under test is.
 func pageUnderTest(s subject) (address uint64) {
-	const from, size, page = 64 << 20, 448 << 20, 4096
+	const from, size, page, proof = 64 << 20, 448 << 20, 4096, 2 << 20
 
 	for s.ctx.Err() == nil {
 		memory, err := s.Memory(s.ctx, from, size)
@@ -122,8 +124,14 @@ func pageUnderTest(s subject) (address uint64) {
 			s.t.Fatal(err)
 		}
 
+		filled := 0
+
 		for at := len(memory) - page; at >= 0; at -= page {
-			if ownAddresses(memory[at : at+page]) {
+			if !ownAddresses(memory[at : at+page]) {
+				continue
+			}
+
+			if filled += page; filled > 2*proof {
 				return from + uint64(at)
 			}
 		}
@@ -136,25 +144,15 @@ func pageUnderTest(s subject) (address uint64) {
 	return 0
 }
 
-// ownAddresses reports whether each word of a page is the address that a program has it
-// at, or the inverse of it.
+// ownAddresses reports whether the words of a page are the addresses that a program has
+// them at, all of them XOR the same.
 func ownAddresses(page []byte) bool {
-	const word, userSpace = 8, 1 << 47
+	const word = 8
 
 	first := binary.LittleEndian.Uint64(page)
 
-	flip := uint64(0)
-	if first >= userSpace {
-		flip = ^flip
-	}
-
-	start := first ^ flip
-	if start == 0 || start >= userSpace || start%uint64(len(page)) != 0 {
-		return false
-	}
-
-	for at := 0; at < len(page); at += word {
-		if binary.LittleEndian.Uint64(page[at:])^flip != start+uint64(at) {
+	for at := word; at < len(page); at += word {
+		if binary.LittleEndian.Uint64(page[at:])^first != uint64(at) {
 			return false
 		}
 	}
