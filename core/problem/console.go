@@ -38,6 +38,32 @@ func orders() []Entry {
 			"Read it again, and decide anew what to write.", core.Warning,
 		},
 		{
+			AccountStale, "Type the password again", "What cannot be undone asks for a password that was typed within the last five minutes.",
+			"Type it in the field beside the button.", core.Warning,
+		},
+		{
+			BadKeyState, "No such state of a host key", "A host key is pending, approved or revoked.",
+			"Choose one of the three.", core.Warning,
+		},
+		{
+			BadOverride, "What differs from the profile cannot be read", "A setting, a number or a time of the form is not one.",
+			"Correct what the message names; the rest of the form is kept.", core.Warning,
+		},
+		{
+			FormStale, "Somebody else has saved meanwhile", "What the form was opened with is no longer what is on record; saving it would undo what nobody of the two saw.",
+			"Look at what is on record now, and save again to put yours in its place.", core.Warning,
+		},
+		{
+			NotifierThere, "There is a notifier of this name", "A notifier that is saved under the name of another takes its place, and the secrets of that one are gone.",
+			"Choose another name, or tick that it shall take the place of the one that is there.", core.Warning,
+		},
+	}
+}
+
+// entrances lists the codes of the ways into a held host.
+func entrances() []Entry {
+	return []Entry{
+		{
 			HoldUnreached, "Held host does not answer", "The SSH server of the held host did not take a connection from the appliance.",
 			"See on the run's page whether its agent still beats; look at the machine's screen if not.", core.Warning,
 		},
@@ -60,26 +86,6 @@ func orders() []Entry {
 		{
 			HoldNoShell, "Held host opens no shell", "Its SSH server let the terminal in and then gave it no shell; it takes only a few at once.",
 			"Close other sessions and try again.", core.Warning,
-		},
-		{
-			AccountStale, "Type the password again", "What cannot be undone asks for a password that was typed within the last five minutes.",
-			"Type it in the field beside the button.", core.Warning,
-		},
-		{
-			BadKeyState, "No such state of a host key", "A host key is pending, approved or revoked.",
-			"Choose one of the three.", core.Warning,
-		},
-		{
-			BadOverride, "What differs from the profile cannot be read", "A setting, a number or a time of the form is not one.",
-			"Correct what the message names; the rest of the form is kept.", core.Warning,
-		},
-		{
-			FormStale, "Somebody else has saved meanwhile", "What the form was opened with is no longer what is on record; saving it would undo what nobody of the two saw.",
-			"Look at what is on record now, and save again to put yours in its place.", core.Warning,
-		},
-		{
-			NotifierThere, "There is a notifier of this name", "A notifier that is saved under the name of another takes its place, and the secrets of that one are gone.",
-			"Choose another name, or tick that it shall take the place of the one that is there.", core.Warning,
 		},
 	}
 }

@@ -10,7 +10,7 @@ import (
 func rooms() []Entry {
 	return slices.Concat(
 		agentCalls(), agentRuns(), agentFaults(), agentStages(), ledgers(), backups(), records(), logs(), artifacts(),
-		dhcps(), cards(), accounts(), people(), links(), outside(), tokens(), consoles(), orders(), powers(), notices(),
+		dhcps(), cards(), accounts(), people(), links(), outside(), tokens(), consoles(), orders(), entrances(), powers(), notices(),
 	)
 }
 
